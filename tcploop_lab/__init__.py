@@ -1,0 +1,46 @@
+"""tcploop-lab: make a TCP socket connect to itself, see it on the wire, and learn why.
+
+    import tcploop_lab as lab
+    testbed = lab.open_testbed()
+    run = testbed.connect_loop(33334)
+
+Public names load on first use, so that importing the package loads neither scapy nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .model import present as _present
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "PortRange": "model.ports",
+    "ClientKind": "model.clients",
+    "Segment": "model.segments",
+    "open_testbed": "testbed.testbed",
+    "NotOnThisTestbed": "testbed.errors",
+    "Run": "testbed.results",
+    "Exchange": "testbed.capture",
+    "doctor": "testbed.doctor",
+    "Study": "study.plan",
+    "StudyResult": "study.result",
+}
+
+__all__ = ["__version__", *_HOME]
+
+_present.install(lambda: import_module(f"{__name__}.show"))  # type: ignore[arg-type, return-value]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

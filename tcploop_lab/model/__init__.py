@@ -1,0 +1,1 @@
+"""Pure models of TCP self-connection: no sockets, no files, no plots."""
