@@ -87,7 +87,7 @@ class PortRange:
         return self.high - self.low + 1
 
     def __contains__(self, port: object) -> bool:
-        return isinstance(port, int) and self.low <= port <= self.high
+        return hasattr(port, "__index__") and self.low <= port.__index__() <= self.high
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.low, self.high + 1))

@@ -1,0 +1,212 @@
+"""The connect loop: real connect() calls to a dead port of this host, until one succeeds.
+
+It runs inside a worker and needs nothing but the standard library, so that a worker is up at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import socket
+import struct
+import time
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model.clients import ClientKind
+from ..model.ports import PortRange
+from .worker import current_task
+
+IP_BIND_ADDRESS_NO_PORT = 24  # Linux 4.2, ip(7)
+IP_LOCAL_PORT_RANGE = 51  # Linux 6.3, commit 91d0b78c5177: high << 16 | low
+
+_CHECK_SECONDS = 0.005  # a burst of tries lasts about this long, then time and stop are looked at
+_BURST_LIMIT = 4096
+
+
+@dataclass(frozen=True)
+class LoopSpec:
+    """What to dial and how. `source` is the address to bind, `socket_range` a range for each socket."""
+
+    host: str
+    port: int
+    client: ClientKind
+    max_tries: int
+    timeout: float
+    trace: bool = False
+    source: str | None = None
+    socket_range: PortRange | None = None
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+
+@dataclass
+class LoopOutcome:
+    """What a loop measured; `stopped` says why it ended."""
+
+    tries: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+    errors: Counter[str] = field(default_factory=Counter)
+    ports: array[int] | None = None
+    local: tuple[str, int] | None = None
+    peer: tuple[str, int] | None = None
+
+
+def make_socket(spec: LoopSpec) -> socket.socket:
+    """Return a TCP socket as a client of this kind makes it, ready to connect."""
+    sock = socket.socket(spec.family, socket.SOCK_STREAM)
+    try:
+        _prepare(sock, spec)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _prepare(sock: socket.socket, spec: LoopSpec) -> None:
+    # A connect() that nobody answers must not outlive the loop: the kernel gives up after SO_SNDTIMEO (socket(7)).
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(spec.timeout))
+    if spec.socket_range is not None:
+        set_socket_range(sock, spec.socket_range)
+    if spec.client is ClientKind.BIND_SELF:
+        sock.bind((spec.source or spec.host, spec.port))
+    elif spec.client is ClientKind.BIND_ZERO:
+        sock.bind((spec.source or spec.host, 0))
+    elif spec.source is not None or spec.client is ClientKind.BIND_NO_PORT:
+        sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((spec.source or spec.host, 0))
+
+
+def _timeval(seconds: float) -> bytes:
+    whole = int(seconds)
+    return struct.pack("@ll", whole, max(1, int((seconds - whole) * 1e6)))
+
+
+def set_socket_range(sock: socket.socket, port_range: PortRange) -> None:
+    """Give one socket its own port range. Raises OSError before Linux 6.3."""
+    value = struct.pack("=I", port_range.high << 16 | port_range.low)  # too large for a C int
+    sock.setsockopt(socket.SOL_IP, IP_LOCAL_PORT_RANGE, value)
+
+
+def run_loop(spec: LoopSpec) -> tuple[LoopOutcome, socket.socket | None]:
+    """Dial until a connect succeeds, the tries or the time are used up, or the lab says stop.
+
+    Returns the outcome and, where it connected, the live socket.
+    """
+    outcome = LoopOutcome(ports=array("H") if spec.trace else None)
+    began = time.monotonic()
+    try:
+        connected = _loop(spec, outcome, began + spec.timeout)
+    except OSError as error:  # a socket could not be made: no descriptors, no ports, no such option
+        connected = None
+        _stop_for(outcome, error.errno or 0)
+    outcome.seconds = time.monotonic() - began
+    if connected is not None:
+        outcome.stopped = "connected"
+        outcome.local, outcome.peer = _name(connected.getsockname()), _name(connected.getpeername())
+    return outcome, connected
+
+
+def _name(address: tuple[Any, ...]) -> tuple[str, int]:
+    return address[0], address[1]  # IPv6 names have two more parts
+
+
+class _OneSocket:
+    """Dials again and again on one socket. A refused connect() gives its port back."""
+
+    def __init__(self, spec: LoopSpec, ports: array[int] | None) -> None:
+        self.socket = make_socket(spec)
+        self._ports = ports
+        # Without a trace the burst calls the C method itself: no Python frame for each try.
+        self.dial = self.socket.connect_ex if ports is None else self._dial_and_note
+
+    def _dial_and_note(self, address: tuple[str, int]) -> int:
+        error = self.socket.connect_ex(address)
+        self._ports.append(self.socket.getsockname()[1])  # type: ignore[union-attr]
+        return error
+
+
+class _NewSockets:
+    """Dials every time on a socket made for that try."""
+
+    def __init__(self, spec: LoopSpec, ports: array[int] | None) -> None:
+        self._spec, self._ports = spec, ports
+        self.socket: socket.socket | None = None
+
+    def dial(self, address: tuple[str, int]) -> int:
+        sock = self.socket = make_socket(self._spec)
+        error = sock.connect_ex(address)
+        if self._ports is not None:
+            self._ports.append(sock.getsockname()[1])
+        if error:
+            sock.close()
+        return error
+
+
+_DIALLERS: dict[ClientKind, type[_OneSocket] | type[_NewSockets]] = {
+    ClientKind.SAME_SOCKET: _OneSocket,
+    ClientKind.SOCKET_RANGE: _OneSocket,
+    ClientKind.BIND_NO_PORT: _OneSocket,
+    ClientKind.NEW_SOCKET: _NewSockets,
+    ClientKind.BIND_ZERO: _NewSockets,
+    ClientKind.BIND_SELF: _NewSockets,
+}
+
+
+def _loop(spec: LoopSpec, outcome: LoopOutcome, deadline: float) -> socket.socket | None:
+    task, size = current_task(), 16
+    dialler = _DIALLERS[spec.client](spec, outcome.ports)
+    while True:
+        began = time.monotonic()
+        connected = _burst(dialler, spec, min(size, spec.max_tries - outcome.tries), outcome)
+        if not connected and not outcome.stopped:
+            task.report(outcome.tries)
+            outcome.stopped = _reason_to_stop(spec, outcome, deadline, task.stopped())
+        if connected:
+            return dialler.socket
+        if outcome.stopped:
+            return _close(dialler.socket)
+        size = min(_BURST_LIMIT, size * 2) if time.monotonic() - began < _CHECK_SECONDS else max(1, size // 2)
+
+
+def _burst(dialler: _OneSocket | _NewSockets, spec: LoopSpec, size: int, outcome: LoopOutcome) -> bool:
+    """Dial up to `size` times; True if the last try connected."""
+    refused, error, count = errno.ECONNREFUSED, errno.ECONNREFUSED, 0
+    try:
+        for count, error in enumerate(map(dialler.dial, itertools.repeat((spec.host, spec.port), size)), 1):
+            if error != refused:
+                break
+    finally:
+        outcome.tries += count
+        outcome.errors["ECONNREFUSED"] += count - (error != refused)
+    if error not in (0, refused):
+        outcome.tries -= error in _NO_TRY
+        _stop_for(outcome, error)
+    return error == 0
+
+
+# No segment was sent: the kernel could not even begin, so this was not a try.
+_NO_TRY = frozenset({errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENETUNREACH})
+
+
+def _stop_for(outcome: LoopOutcome, error: int) -> None:
+    outcome.errors[errno.errorcode.get(error, str(error))] += 1
+    outcome.stopped = "timeout" if error in (errno.EINPROGRESS, errno.EAGAIN) else "error"
+
+
+def _close(sock: socket.socket | None) -> None:
+    if sock is not None:
+        sock.close()
+
+
+def _reason_to_stop(spec: LoopSpec, outcome: LoopOutcome, deadline: float, stopped: bool) -> str:
+    if stopped:
+        return "interrupted"
+    if outcome.tries >= spec.max_tries:
+        return "max-tries"
+    return "timeout" if time.monotonic() >= deadline else ""

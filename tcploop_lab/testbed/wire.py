@@ -1,0 +1,73 @@
+"""Messages between the lab and its workers: pickles over a Unix socket, live sockets included.
+
+A socket inside a message travels as a file descriptor (unix(7), SCM_RIGHTS), so a socket that was made in a private
+namespace arrives as a live socket of that namespace.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import socket
+import struct
+from typing import Any
+
+_HEADER = struct.Struct("!QI")  # payload length in bytes, number of descriptors
+_MAX_DESCRIPTORS = 64
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, sockets: list[socket.socket]) -> None:
+        super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
+        self._sockets = sockets
+
+    def persistent_id(self, value: Any) -> Any:
+        if isinstance(value, socket.socket):
+            self._sockets.append(value)
+            return len(self._sockets) - 1, value.family, value.type, value.proto
+        return None
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, descriptors: list[int]) -> None:
+        super().__init__(file)
+        self._descriptors = descriptors
+
+    def persistent_load(self, pid: Any) -> socket.socket:
+        index, family, kind, protocol = pid
+        return socket.socket(family, kind, protocol, fileno=self._descriptors[index])
+
+
+def send(channel: socket.socket, message: Any) -> None:
+    """Send one message. Sockets in it are duplicated for the receiver; the sender's copies stay open.
+
+    Raises OSError if the other end is gone, and pickle errors for what cannot be sent.
+    """
+    sockets: list[socket.socket] = []
+    buffer = io.BytesIO()
+    _Pickler(buffer, sockets).dump(message)
+    body = buffer.getvalue()
+    header = _HEADER.pack(len(body), len(sockets))
+    socket.send_fds(channel, [header], [sock.fileno() for sock in sockets])
+    channel.sendall(body)
+
+
+def receive(channel: socket.socket) -> Any:
+    """Return the next message. Raises EOFError when the other end is gone."""
+    header, descriptors, _, _ = socket.recv_fds(channel, _HEADER.size, _MAX_DESCRIPTORS)
+    while 0 < len(header) < _HEADER.size:
+        header += _read(channel, _HEADER.size - len(header))
+    if not header:
+        raise EOFError("the other end of the channel is gone")
+    length, _ = _HEADER.unpack(header)
+    return _Unpickler(io.BytesIO(_read(channel, length)), list(descriptors)).load()
+
+
+def _read(channel: socket.socket, length: int) -> bytes:
+    chunks = bytearray()
+    while len(chunks) < length:
+        chunk = channel.recv(min(length - len(chunks), 1 << 20))
+        if not chunk:
+            raise EOFError("the other end of the channel ended in the middle of a message")
+        chunks += chunk
+    return bytes(chunks)
