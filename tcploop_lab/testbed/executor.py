@@ -96,6 +96,11 @@ class NamespaceExecutor(Executor):
             thread.start()
 
     @property
+    def closed(self) -> bool:
+        """True once shutdown() was called."""
+        return self._closed
+
+    @property
     def workers(self) -> int:
         """How many worker processes there can be."""
         return len(self._threads)

@@ -183,7 +183,8 @@ def _burst(dialler: _OneSocket | _NewSockets, spec: LoopSpec, size: int, outcome
                 break
     finally:
         outcome.tries += count
-        outcome.errors["ECONNREFUSED"] += count - (error != refused)
+        if refusals := count - (error != refused):
+            outcome.errors["ECONNREFUSED"] += refusals
     if error not in (0, refused):
         outcome.tries -= error in _NO_TRY
         _stop_for(outcome, error)

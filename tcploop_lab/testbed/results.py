@@ -71,10 +71,18 @@ class Run(Shown):
 
     def close(self, reset: bool = True) -> None:
         """Close the connection: by a reset, which frees the port at once, or in order, which leaves TIME-WAIT."""
+        self._linger(RESET if reset else ORDERLY)
         if self.socket is not None:
-            with contextlib.suppress(OSError):
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET if reset else ORDERLY)
             self.socket.close()
+
+    def arm_reset(self) -> None:
+        """Let a socket that is merely forgotten end by a reset, so that no TIME-WAIT blocks the next loop."""
+        self._linger(RESET)
+
+    def _linger(self, setting: bytes) -> None:
+        if self.socket is not None:
+            with contextlib.suppress(OSError):  # it may be closed already
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, setting)
 
     def _live(self) -> socket.socket:
         if self.socket is None or self.socket.fileno() < 0:

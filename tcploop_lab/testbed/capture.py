@@ -1,0 +1,180 @@
+"""Capture on loopback: a packet socket of the testbed, read with scapy.
+
+The socket is made by the worker, in its namespace, and handed to the lab (`wire.py`). A packet socket sees each segment
+twice, once when lo sends it and once when lo receives it (packet(7), PACKET_OUTGOING); an `Exchange` shows each once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..model.present import Shown
+from ..model.segments import Segment
+from . import packet_filter
+
+if TYPE_CHECKING:
+    from scapy.plist import PacketList
+
+_ETH_P_ALL = 0x0003
+_PACKET_OUTGOING = 4
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_SO_TIMESTAMPNS = 35
+_BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
+_FRAME = 1 << 17  # bytes; loopback's MTU is 65536
+
+
+def open_packet_socket(port: int, both_ends: bool = True) -> socket.socket:
+    """Return a packet socket on lo that passes only TCP segments of `port`. Runs in the worker.
+
+    Raises PermissionError without CAP_NET_RAW, AttributeError where there are no packet sockets.
+    """
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing arrives before bind()
+    packet_filter.attach(sock, packet_filter.port_filter(port, both_ends))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    sock.setblocking(False)
+    sock.bind(("lo", _ETH_P_ALL))
+    return sock
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame as the packet socket saw it: when (seconds since the epoch), which way, and its bytes."""
+
+    time: float
+    outgoing: bool
+    data: bytes
+
+
+class Exchange(Shown):
+    """The segments of one port, captured while it is open. Use it in a `with` block; it stays readable after."""
+
+    def __init__(self, port: int, packet_socket: socket.socket, kernel: str) -> None:
+        self.port = port
+        self.kernel = kernel
+        self._socket = packet_socket
+        self._frames: list[Frame] = []
+        self._dropped = 0
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the capture. What was captured stays."""
+        if self._socket.fileno() >= 0:
+            self._read_waiting()
+            self._socket.close()
+
+    @property
+    def copies(self) -> tuple[Frame, ...]:
+        """Every frame the packet socket saw: each segment twice, going out and coming in."""
+        self._read_waiting()
+        return tuple(self._frames)
+
+    @property
+    def dropped(self) -> int:
+        """How many frames the kernel had to drop because its buffer was full (PACKET_STATISTICS)."""
+        self._read_waiting()
+        return self._dropped
+
+    @property
+    def packets(self) -> PacketList:
+        """The segments as scapy packets, each once, with the time at which lo sent it."""
+        from scapy.plist import PacketList
+
+        return PacketList([_dissect(frame) for frame in self.copies if frame.outgoing], f"port {self.port}")
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments, each once, in the order in which they were sent."""
+        return tuple(to_segment(packet) for packet in self.packets)
+
+    @property
+    def received(self) -> dict[int, float]:
+        """When each segment arrived: index in `segments` to seconds since the epoch."""
+        arrived = [frame.time for frame in self.copies if not frame.outgoing]
+        return dict(enumerate(arrived))
+
+    def ladder(self, ax: Any = None) -> Any:
+        """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""
+        return self.plot(ax)
+
+    def pcap(self, path: str | os.PathLike[str]) -> Path:
+        """Write the segments, each once, to a pcap file and return its path. ValueError if it cannot be written."""
+        from scapy.utils import wrpcap
+
+        target = Path(path)
+        with writable(target):
+            wrpcap(str(target), self.packets)
+        return target
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how many segments, which, and whether any was dropped."""
+        flags = ", ".join(segment.flags for segment in self.segments) or "none"
+        return f"{len(self.segments)} segments on port {self.port}: {flags}; {self.dropped} dropped"
+
+    def __repr__(self) -> str:
+        return f"<Exchange: {self.summary}>"
+
+    def _read_waiting(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._frames.append(_read_frame(self._socket))
+        statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)  # reading sets it to zero
+        self._dropped += struct.unpack("II", statistics)[1]
+
+
+@contextlib.contextmanager
+def writable(path: Path) -> Any:
+    """Turn a file that cannot be written into one clear line (ValueError)."""
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"file {path}: {error.strerror}; give a path that can be written") from None
+
+
+def _read_frame(sock: socket.socket) -> Frame:
+    data, ancillary, _, address = sock.recvmsg(_FRAME, socket.CMSG_SPACE(16))
+    seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2][:16])
+    return Frame(seconds + nanoseconds * 1e-9, address[2] == _PACKET_OUTGOING, data)
+
+
+def _dissect(frame: Frame) -> Any:
+    from scapy.layers import inet, inet6, l2  # importing a layer is what registers it
+
+    assert inet.TCP and inet6.IPv6
+    packet = l2.Ether(frame.data)
+    packet.time = frame.time
+    return packet
+
+
+def to_segment(packet: Any) -> Segment:
+    """Return the TCP segment in a scapy packet (IPv4 or IPv6 below it)."""
+    from scapy.layers.inet import TCP
+
+    tcp = packet[TCP]
+    return Segment(
+        time=float(packet.time),
+        src=tcp.underlayer.src,
+        sport=tcp.sport,
+        dst=tcp.underlayer.dst,
+        dport=tcp.dport,
+        flags=str(tcp.flags),
+        seq=tcp.seq,
+        ack=tcp.ack,
+        window=tcp.window,
+        options=tuple((str(option[0]), option[1]) for option in tcp.options),
+        payload=bytes(tcp.payload),
+    )

@@ -1,0 +1,44 @@
+"""The bounds of a loop: every loop ends, by tries and by time."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from ..model.clients import ClientKind
+from ..model.ports import PortRange
+
+FAILURE_CHANCE = 1e-6  # a port that can loop stays unconnected so rarely under the default bound
+MIN_TRIES = 100  # a certain first try may still meet a port that is busy for a moment
+MAX_TIMEOUT = 24 * 3600.0
+
+
+def parse_tries(value: object) -> int:
+    """Return a number of tries of at least 1; ValueError names the value otherwise."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
+        raise ValueError(f"max tries {value!r}: give a whole number of at least 1")
+    return int(value.__index__())
+
+
+def parse_timeout(value: object) -> float:
+    """Return a time-out in seconds, above 0 and at most a day; ValueError names the value otherwise."""
+    seconds = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not 0 < seconds <= MAX_TIMEOUT:
+        raise ValueError(f"timeout {value!r}: give seconds above 0 and at most {MAX_TIMEOUT:.0f}")
+    return seconds
+
+
+def default_max_tries(port_range: PortRange, client: ClientKind) -> int:
+    """Return the tries after which a port that can loop has connected, but for one run in a million.
+
+    Under the walk of Linux since 5.18, which has the longest tail of the eras with a counter; for a first hit and for
+    a return, whichever takes longer. Elsewhere than on Linux all ports of the range are candidates.
+    """
+    from ..model.theory import distribution
+
+    era = "random-walk" if sys.platform == "linux" else "geometric"
+    offset = 1 if client is ClientKind.BIND_ZERO and port_range.width > 1 else 0  # bind(0) prefers the other parity
+    laws = [
+        distribution(era, port_range, port_range.low + offset, client, start) for start in ("random", "return")
+    ]
+    return max(MIN_TRIES, *(law.tries_needed(1 - FAILURE_CHANCE) for law in laws))

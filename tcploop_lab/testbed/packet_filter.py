@@ -1,0 +1,53 @@
+"""A kernel filter for one port, as a classic BPF program: no libpcap is needed, refused tries stay in the kernel.
+
+Sources: packet(7), Documentation/networking/filter.rst of the Linux kernel (SO_ATTACH_FILTER).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+
+_SO_ATTACH_FILTER = 26
+_LDH_ABS, _LDB_ABS, _LDH_IND, _LDX_IHL, _JEQ, _RET = 0x28, 0x30, 0x48, 0xB1, 0x15, 0x06
+_ETHERTYPE, _IPV4, _IPV6, _TCP = 12, 0x0800, 0x86DD, 6
+_WHOLE = 0x40000  # bytes of a segment to keep: all of it
+
+
+def port_filter(port: int, both_ends: bool = True) -> list[tuple[int, int, int, int]]:
+    """Return the program (code, jump if true, jump if false, value) that keeps TCP segments of `port`.
+
+    `both_ends` keeps those whose source *and* destination port it is, which leaves out every refused try of a loop;
+    otherwise one of the two is enough. Offsets count from the Ethernet header, which loopback has too.
+    """
+    # Line by line, with the distance to "drop" (line 16) and "keep" (line 17) in each jump.
+    on_source = (0, 16 - 7) if both_ends else (17 - 7, 0)
+    on_source6 = (0, 16 - 14) if both_ends else (17 - 14, 0)
+    return [
+        (_LDH_ABS, 0, 0, _ETHERTYPE),  # 0
+        (_JEQ, 0, 7, _IPV4),  # 1  not IPv4: go to 9
+        (_LDB_ABS, 0, 0, 23),  # 2  protocol
+        (_JEQ, 0, 16 - 4, _TCP),  # 3
+        (_LDX_IHL, 0, 0, 14),  # 4  X = length of the IPv4 header
+        (_LDH_IND, 0, 0, 14),  # 5  source port
+        (_JEQ, *on_source, port),  # 6
+        (_LDH_IND, 0, 0, 16),  # 7  destination port
+        (_JEQ, 17 - 9, 16 - 9, port),  # 8
+        (_JEQ, 0, 16 - 10, _IPV6),  # 9
+        (_LDB_ABS, 0, 0, 20),  # 10 next header
+        (_JEQ, 0, 16 - 12, _TCP),  # 11
+        (_LDH_ABS, 0, 0, 54),  # 12 source port
+        (_JEQ, *on_source6, port),  # 13
+        (_LDH_ABS, 0, 0, 56),  # 14 destination port
+        (_JEQ, 17 - 16, 0, port),  # 15
+        (_RET, 0, 0, 0),  # 16 drop
+        (_RET, 0, 0, _WHOLE),  # 17 keep
+    ]
+
+
+def attach(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
+    """Attach the program to a socket. Raises OSError if the kernel refuses it."""
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
+    pointer = struct.pack("HP", len(program), ctypes.addressof(code))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)

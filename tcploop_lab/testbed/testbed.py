@@ -1,0 +1,231 @@
+"""A testbed is a place where tries happen. All code above it is the same, whichever one it is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import socket
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from ..model.clients import ClientKind, parse_client
+from ..model.ports import LINUX_DEFAULT_RANGE, PortRange, parse_port
+from ..model.preconditions import Verdict, judge
+from . import namespace
+from .capture import Exchange, open_packet_socket
+from .check import collect
+from .errors import NotOnThisTestbed
+from .executor import NamespaceExecutor
+from .hosts import Target, resolve_own
+from .limits import default_max_tries, parse_timeout, parse_tries
+from .loop import LoopSpec, run_loop
+from .results import Run
+from .waiting import wait_for
+
+if TYPE_CHECKING:
+    from ..model.probe import ProbeResult
+
+_STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured
+
+
+class Testbed:
+    """A place where tries happen. Make one with `open_testbed()`; close it, or use it in a `with` block.
+
+    `kind` is namespace or host, `why` says why it is that one, `missing` lists what it cannot do.
+    """
+
+    __test__ = False  # the name is no test case
+
+    def __init__(self, kind: str, why: str, executor: NamespaceExecutor, port_range: PortRange | None) -> None:
+        self.kind = kind
+        self.why = why
+        self.executor = executor
+        self.kernel = f"{platform.system()} {platform.release()}"
+        # On the host the sysctl is not ours to write: a range is given to each socket instead.
+        self._socket_range = port_range if kind == "host" else None
+        self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
+
+    @property
+    def port_range(self) -> PortRange:
+        """The ephemeral port range that loops on this testbed use."""
+        if self._socket_range is not None:
+            return self._socket_range
+        try:
+            return self.submit(namespace.read_port_range).result()
+        except FileNotFoundError:  # not Linux
+            return LINUX_DEFAULT_RANGE
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What this testbed cannot do, in words."""
+        return () if self.kind == "namespace" else ("a port range of its own", "capture, unless you may capture")
+
+    @property
+    def summary(self) -> str:
+        """One line: which testbed, why, on which kernel, with which range."""
+        lacks = f"; missing: {', '.join(self.missing)}" if self.missing else ""
+        return f"{self.kind} testbed ({self.why}) on {self.kernel}, ephemeral ports {self.port_range}{lacks}"
+
+    def __repr__(self) -> str:
+        return f"<Testbed: {self.summary if not self.closed else 'closed'}>"
+
+    def __enter__(self) -> Testbed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """True once the testbed was closed."""
+        return self.executor.closed
+
+    def close(self) -> None:
+        """End the worker and with it the namespace. Runs that are still held keep their sockets."""
+        self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run an importable function inside the testbed and return its future."""
+        return self.executor.submit(function, *args, **kwargs)
+
+    def check(self, port: object, host: str = "127.0.0.1", client: object = "same-socket") -> Verdict:
+        """Return which preconditions hold for dialling `port` on `host`, each with its evidence.
+
+        Raises ValueError for a bad port, host or client.
+        """
+        spec = self._spec(port, host, client, max_tries=1, timeout=10.0)
+        return judge(self.submit(collect, spec).result())
+
+    def connect_loop(
+        self,
+        port: object,
+        host: str = "127.0.0.1",
+        client: object = "same-socket",
+        max_tries: int | None = None,
+        timeout: float = 60.0,
+        trace: bool = False,
+        source: str | None = None,
+        progress: bool = True,
+    ) -> Run:
+        """Dial `port` until a connect succeeds, and return what happened.
+
+        `max_tries` None means as many as a port that can loop needs but once in a million; `timeout` is in seconds;
+        `trace` keeps the source port of every try; `source` is an address of this host to dial from. An interrupt
+        ends the loop and returns what was measured. A self-connection of an earlier run on the same port is reset
+        first, since it would hold the port. Raises ValueError for arguments that are not allowed.
+        """
+        port_range, kind = self.port_range, parse_client(client)
+        tries = default_max_tries(port_range, kind) if max_tries is None else parse_tries(max_tries)
+        spec = self._spec(port, host, kind, tries, parse_timeout(timeout), trace, source)
+        self._reset_earlier(spec)
+        future = self.submit(run_loop, spec)
+        outcome, sock = wait_for(self.executor, future, spec.max_tries if progress else None, _STOP_GRACE)
+        run = Run(
+            port=spec.port,
+            host=spec.host,
+            client=spec.client,
+            port_range=port_range,
+            tries=outcome.tries,
+            seconds=outcome.seconds,
+            stopped=outcome.stopped,
+            errors=dict(outcome.errors),
+            local=outcome.local,
+            peer=outcome.peer,
+            max_tries=tries,
+            kernel=self.kernel,
+            trace=outcome.ports,
+            socket=sock,
+        )
+        if sock is not None:
+            run.arm_reset()
+            self._runs[spec.host, spec.port] = weakref.ref(run)
+        return run
+
+    def capture(self, port: object, both_ends: bool = True) -> Exchange:
+        """Begin to capture the segments of `port` on loopback; use it in a `with` block.
+
+        `both_ends` keeps only segments from the port to the same port: a self-connection, without the refused tries.
+        Raises NotOnThisTestbed where capturing is not allowed.
+        """
+        number = parse_port(port)
+        try:
+            return Exchange(number, self.submit(open_packet_socket, number, both_ends).result(), self.kernel)
+        except (OSError, AttributeError) as error:
+            raise NotOnThisTestbed(_no_capture(error)) from None
+
+    def probe(self, tries: int = 400, client: object = "same-socket") -> ProbeResult:
+        """Return which allocator the kernel uses, found from the source ports of refused tries alone."""
+        from .probe import probe_source_ports
+
+        spec = self._spec(1, "127.0.0.1", client, parse_tries(tries), 30.0)
+        return probe_source_ports(self.submit, spec, spec.socket_range or self.port_range)
+
+    def _spec(
+        self,
+        port: object,
+        host: str,
+        client: object,
+        max_tries: int,
+        timeout: float,
+        trace: bool = False,
+        source: str | None = None,
+    ) -> LoopSpec:
+        target = self._reachable(resolve_own(host))
+        from_address = None if source is None else self._reachable(resolve_own(source)).address
+        kind = parse_client(client)
+        socket_range = self._socket_range
+        if kind is ClientKind.SOCKET_RANGE and socket_range is None:
+            socket_range = self.port_range
+        return LoopSpec(
+            target.address, parse_port(port), kind, max_tries, timeout, trace, from_address, socket_range
+        )
+
+    def _reachable(self, target: Target) -> Target:
+        """In a namespace only loopback exists; give it the host's own address that is to be dialled."""
+        if self.kind == "namespace" and not target.is_loopback:
+            self.submit(namespace.add_address, target.address).result()
+        return target
+
+    def _reset_earlier(self, spec: LoopSpec) -> None:
+        earlier = self._runs.pop((spec.host, spec.port), lambda: None)()
+        if earlier is not None:
+            earlier.close(reset=True)
+
+
+def _no_capture(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EACCES):
+        return (
+            "capture on the host's loopback needs the right to capture (CAP_NET_RAW): "
+            "use the namespace testbed, or run as root"
+        )
+    return f"capture is not possible here ({error}): use the namespace testbed on Linux"
+
+
+def open_testbed(port_range: Any = None, workers: int = 1, kind: str | None = None) -> Testbed:
+    """Open a testbed: a private network namespace if the system allows one, else the host's own loopback.
+
+    `port_range` is the ephemeral range to use (None: the kernel's default); `kind` asks for one of namespace, host.
+    Found out by trying. Raises ValueError for a bad range or kind, NotOnThisTestbed if the kind asked for is refused.
+    """
+    wanted = None if port_range is None else PortRange.parse(port_range)
+    if kind not in (None, "namespace", "host"):
+        raise ValueError(f"testbed {kind!r}: a testbed is namespace or host; leave it out to get the best there is")
+    if kind == "host":
+        return _open_host(wanted, workers, "asked for")
+    try:
+        executor = NamespaceExecutor(workers, wanted)
+    except namespace.NamespaceRefused as refusal:
+        if kind == "namespace":
+            raise NotOnThisTestbed(
+                f"a private network namespace is refused here: {refusal.strerror}; use kind='host'"
+            ) from None
+        return _open_host(wanted, workers, f"no private namespace: {refusal.strerror}")
+    who = "root" if os.geteuid() == 0 else "an ordinary user"
+    return Testbed("namespace", f"private network, made as {who}", executor, wanted)
+
+
+def _open_host(port_range: PortRange | None, workers: int, why: str) -> Testbed:
+    return Testbed("host", why, NamespaceExecutor(workers, port_range, private=False), port_range)

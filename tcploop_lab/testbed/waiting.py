@@ -1,0 +1,51 @@
+"""Waiting for a task: with a progress bar when it is long, and with an interrupt that keeps what was measured."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from typing import Any
+
+from .executor import NamespaceExecutor
+
+_QUIET = 1.0  # seconds without a progress bar: most loops are over by then
+_LOOK_EVERY = 0.1  # seconds
+
+
+def wait_for(
+    executor: NamespaceExecutor,
+    future: concurrent.futures.Future[Any],
+    total: int | None,
+    grace: float,
+) -> Any:
+    """Return the result of `future`; show progress towards `total` tries (None: no bar).
+
+    At an interrupt the task is asked to stop and its partial result is returned; KeyboardInterrupt is raised only if
+    it does not answer within `grace` seconds.
+    """
+    try:
+        return _wait_with_progress(future, total)
+    except KeyboardInterrupt:
+        executor.stop(future)
+        try:
+            return future.result(grace)
+        except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+            raise KeyboardInterrupt("stopped; the loop did not answer in time") from None
+
+
+def _wait_with_progress(future: concurrent.futures.Future[Any], total: int | None) -> Any:
+    concurrent.futures.wait([future], timeout=None if total is None else _QUIET)
+    if future.done() or total is None:
+        return future.result()
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, unit="try", unit_scale=True, desc="dialling", leave=False) as bar:
+        while not future.done():
+            bar.update(_newest(future) - bar.n)
+            time.sleep(_LOOK_EVERY)
+    return future.result()
+
+
+def _newest(future: concurrent.futures.Future[Any]) -> int:
+    reports = future.reports  # type: ignore[attr-defined]
+    return reports[-1] if reports else 0
