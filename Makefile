@@ -5,46 +5,64 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.made-from-pyproject-and-constraints
 
-# Overrides:  make lab PORT=9999 BROWSER=firefox   make lab LAB_ARGS="--no-browser"   make test TESTS=tests/model
+# Overrides:  make lab PORT=9999 BROWSER=firefox      make lab LAB_ARGS="--no-browser"
+#             make test TESTS=tests/model             make test PYTEST_ARGS="-m 'not slow'"
 PORT ?= 8888
 BROWSER ?=
 LAB_ARGS ?=
 TESTS ?=
 PYTEST_ARGS ?=
+NOTEBOOKS ?=
 COURSE := notebooks/00_start_here.ipynb
 
+browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
+# JupyterLab refuses to run as root, which is who one is in many containers.
+root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
+
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks env clean
+.PHONY: help lab test lint notebooks pins env clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+lab: env ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
+	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
+	@$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) --ServerApp.answer_yes=True \
+	  --LabApp.extension_manager=readonly --log-level=WARN $(root_args) $(browser_args) $(LAB_ARGS) $(COURSE)
+
+test: env ## run every test and every notebook (TESTS=... PYTEST_ARGS=...)
+	@echo "Running the tests and the notebooks ..."
+	@$(PY) -m pytest $(PYTEST_ARGS) $(TESTS)
+
+lint: env ## check style and types
+	@echo "Checking style and types ..."
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+notebooks: env ## run the notebooks again, in order, and store them clean (NOTEBOOKS=...)
+	@$(PY) tools/notebooks.py $(NOTEBOOKS)
+
+pins: ## write constraints.txt again with the newest versions, for maintainers
+	@echo "Making a fresh environment without constraints ..."
+	@$(PYTHON) -m venv build/pins
+	@build/pins/bin/python -m pip install -qq --editable '.[test]'
+	@grep '^#' constraints.txt > build/constraints.txt
+	@build/pins/bin/python -m pip freeze --exclude-editable >> build/constraints.txt
+	@mv build/constraints.txt constraints.txt && rm -rf build/pins
 
 env: $(STAMP) ## make the environment in .venv, if it is not there yet
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "Making the environment in $(VENV) (some minutes the first time) ..."
+	@echo "Making the environment in $(VENV): some minutes the first time, seconds after that ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "This needs Python 3.11 or later: make lab PYTHON=python3.11" >&2; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) > /dev/null \
+	  || { echo "This needs Python 3.11 or later. With another one: make lab PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv --clear $(VENV) > /dev/null 2>&1 \
 	  || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@$(PY) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@$(PY) -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@# No news or update check: the lab asks nothing of the network.
+	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR \
+	  "@jupyterlab/apputils-extension:announcements"
 	@touch $@
-
-lab: $(STAMP) ## open the course in JupyterLab (PORT=8888, BROWSER=..., LAB_ARGS=...)
-	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
-	@$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) \
-	  $(if $(BROWSER),--browser='$(BROWSER)') $(LAB_ARGS) $(COURSE)
-
-test: $(STAMP) ## run every test and every notebook (TESTS=..., PYTEST_ARGS=...)
-	@echo "Running the tests and the notebooks ..."
-	@$(PY) -m pytest $(PYTEST_ARGS) $(TESTS)
-
-lint: $(STAMP) ## check style and types
-	@$(PY) -m ruff check .
-	@$(PY) -m mypy
-
-notebooks: $(STAMP) ## run the notebooks again, in order, and store them clean
-	@$(PY) tools/notebooks.py
 
 clean: ## remove the environment and everything else that was made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,51 @@
+"""What holds for every test: in CI nothing may skip, unless it says with a reason that it may."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
+
+
+def why_skipped(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The reason that a skipped report carries."""
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+
+
+def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Turn a skip into a failure that says why and how to allow it."""
+    reason = why_skipped(report)
+    report.outcome = "failed"
+    report.longrepr = f"{reason}\nIn CI a test must run: install what it needs, or mark it may_skip(reason)."
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a may_skip mark that gives no reason."""
+    for item in items:
+        mark = item.get_closest_marker("may_skip")
+        if mark is not None and not (mark.args and str(mark.args[0]).strip()):
+            raise pytest.UsageError(f"{item.nodeid}: may_skip needs a reason: may_skip('only where ...')")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI, fail a test that skips without the may_skip mark. An expected failure is not a skip."""
+    report = yield
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if IN_CI and skipped and item.get_closest_marker("may_skip") is None:
+        fail_the_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """In CI, fail a whole file that skips itself, as pytest.importorskip makes it do."""
+    report = yield
+    if IN_CI and report.skipped:
+        fail_the_skip(report)
+    return report

@@ -1,0 +1,130 @@
+"""The environment that the course runs in: what is asked for, what was tested, what is here."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from rattler import MatchSpec, Version, VersionSpec
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+PIN = re.compile(r"[A-Za-z0-9][\w.-]*==[\w.!+]+")
+# Named by the people who asked for the course as what a learner's environment must hold.
+NAMED = {"jupyterlab", "ipywidgets", "matplotlib", "scapy", "nbval"}
+
+
+def requirements(*lists: list[str]) -> dict[str, Requirement]:
+    """The requirements of these lists by canonical name."""
+    parsed = [Requirement(line) for lines in lists for line in lines]
+    return {canonicalize_name(requirement.name): requirement for requirement in parsed}
+
+
+def pins() -> dict[str, str]:
+    """The tested version of each distribution in constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def conda_specs() -> dict[str, MatchSpec]:
+    """What environment.yml asks of conda, by name; the nested pip list is not a spec."""
+    specs = [MatchSpec(line) for line in CONDA["dependencies"] if isinstance(line, str)]
+    return {str(line).split()[0]: line for line in specs}
+
+
+RUNTIME = requirements(PROJECT["dependencies"])
+TEST = requirements(PROJECT["optional-dependencies"]["test"])
+ASKED = RUNTIME | TEST
+
+
+def needs(name: str, extra: str = "") -> set[str]:
+    """The canonical names that an installed distribution requires on this Python."""
+    parsed = [Requirement(line) for line in metadata.requires(name) or []]
+    wanted = [r for r in parsed if r.marker is None or r.marker.evaluate({"extra": extra})]
+    return {canonicalize_name(requirement.name) for requirement in wanted}
+
+
+def closure() -> set[str]:
+    """Every distribution that the tested project brings along, itself left out."""
+    found: set[str] = set()
+    waiting = needs("tcploop-lab", "test")
+    while waiting:
+        found |= waiting
+        waiting = {name for known in waiting for name in needs(known)} - found
+    return found
+
+
+def test_constraints_are_exact_pins():
+    """constraints.txt holds exact versions only: no range, no address, no host."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    entries = [line for line in lines if line and not line.startswith("#")]
+    assert len(entries) > 100
+    assert [line for line in entries if not PIN.fullmatch(line)] == []
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_tested_version_is_in_the_range_asked_for(name):
+    """Each requirement of pyproject.toml is pinned to a version that its range allows."""
+    assert pins()[name] in ASKED[name].specifier
+
+
+def test_constraints_cover_all_that_is_installed():
+    """Nothing that the project brings along, directly or not, is left unpinned."""
+    brought = closure()
+    assert set(RUNTIME) < brought
+    assert sorted(brought - set(pins())) == []
+
+
+@pytest.mark.parametrize("name", sorted(ASKED))
+def test_running_environment_has_what_is_asked_for(name):
+    """The environment that runs this test satisfies the range of each requirement."""
+    assert metadata.version(name) in ASKED[name].specifier
+
+
+def test_environment_that_make_built_has_the_tested_versions():
+    """In an environment made by make every version is the tested one."""
+    if not (Path(sys.prefix) / ".made-from-pyproject-and-constraints").exists():
+        pytest.skip("this environment was not made by make; run it as: make test")
+    tested = pins()
+    assert {name: metadata.version(name) for name in closure()} == {name: tested[name] for name in closure()}
+
+
+def test_conda_environment_has_the_named_packages():
+    """environment.yml holds the packages that the course was asked to provide, and the project."""
+    assert set(conda_specs()) >= NAMED
+    assert CONDA["channels"][0] == "conda-forge"
+    nested = [entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict)]
+    assert nested == [["--editable ."]]
+
+
+def test_conda_ranges_agree_with_pyproject():
+    """environment.yml asks for the ranges of pyproject.toml, and for every runtime requirement."""
+    written = requirements([line for line in CONDA["dependencies"] if isinstance(line, str) and ">=" in line])
+    assert set(written) >= set(RUNTIME)
+    assert written == {name: ASKED[name] for name in written}
+
+
+def test_conda_specs_match_the_tested_versions():
+    """Conda's own matching accepts each tested version and refuses version 0."""
+    specs = {name: spec for name, spec in conda_specs().items() if name in ASKED}
+    ranges = {name: VersionSpec(str(spec.version)) for name, spec in specs.items()}
+    assert len(ranges) > 12
+    assert [name for name, range_ in ranges.items() if not range_.matches(Version(pins()[name]))] == []
+    assert [name for name, range_ in ranges.items() if range_.matches(Version("0"))] == []
+
+
+def test_binder_can_read_the_python_version():
+    """The Python pin has the one form repo2docker understands, and no binder/ folder replaces the file."""
+    (python,) = [line for line in CONDA["dependencies"] if str(line).startswith("python")]
+    assert re.fullmatch(r"python=3\.\d+", python)
+    assert f"{python.removeprefix('python=')}.0" in Requirement(f"python{PROJECT['requires-python']}").specifier
+    assert not (ROOT / "binder").exists()
