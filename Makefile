@@ -15,6 +15,10 @@ PYTEST_ARGS ?=
 NOTEBOOKS ?=
 COURSE := notebooks/00_start_here.ipynb
 
+# Only this machine can reach the server and only this user the kernels; the token stays on. Ctrl-C needs no answer.
+lab_args = --ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) --ServerApp.answer_yes=True --log-level=WARN \
+  --KernelManager.transport_encryption=auto --LabApp.extension_manager=readonly \
+  --LabApp.default_url=/lab/tree/$(COURSE)
 browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 # JupyterLab refuses to run as root, which is who one is in many containers.
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -27,8 +31,7 @@ help: ## show this list
 
 lab: env ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
 	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
-	@$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) --ServerApp.answer_yes=True \
-	  --LabApp.extension_manager=readonly --log-level=WARN $(root_args) $(browser_args) $(LAB_ARGS) $(COURSE)
+	@$(PY) -m jupyterlab $(lab_args) $(root_args) $(browser_args) $(LAB_ARGS)
 
 test: env ## run every test and every notebook (TESTS=... PYTEST_ARGS=...)
 	@echo "Running the tests and the notebooks ..."

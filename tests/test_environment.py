@@ -126,5 +126,6 @@ def test_binder_can_read_the_python_version():
     """The Python pin has the one form repo2docker understands, and no binder/ folder replaces the file."""
     (python,) = [line for line in CONDA["dependencies"] if str(line).startswith("python")]
     assert re.fullmatch(r"python=3\.\d+", python)
-    assert f"{python.removeprefix('python=')}.0" in Requirement(f"python{PROJECT['requires-python']}").specifier
+    supported = Requirement(f"python{PROJECT['requires-python']}").specifier
+    assert python.removeprefix("python=") in supported
     assert not (ROOT / "binder").exists()

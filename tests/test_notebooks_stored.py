@@ -1,0 +1,178 @@
+"""What every stored notebook holds to, so that it can be read where nothing runs and checked where it does."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+GENERATED = {".ipynb_checkpoints", "release", "submitted", "autograded", "feedback"}
+STORED = sorted(p for p in FOLDER.rglob("*.ipynb") if not GENERATED & set(p.parts))
+COURSE = [path for path in STORED if path.parent == FOLDER]
+CHECKED = "nbval-check-output"
+# Each of these would let a cell pass that did not do what the text says.
+BLUNT_TAGS = {"nbval-skip", "nbval-ignore-output", "raises-exception"}
+OPENING = ("## What you will be able to do", "## What you need")
+ENDING = ("## What to remember", "## Next")
+KEPT_METADATA = {"tags", "jupyter", "nbgrader", "editable", "deletable"}
+MACHINE_PATHS = ("/home/", "/root/", "/tmp/", "/Users/", "/work/", f"{Path.home()}/")
+PICTURE = re.compile(r"data:image/[\w+.-]+;base64,[\w+/=]+")
+ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}")
+LINK = re.compile(r"\]\(([^)#]+)")
+
+
+def ids(paths: list[Path]) -> list[str]:
+    """How the tests name these notebooks."""
+    return [str(path.relative_to(FOLDER)) for path in paths]
+
+
+every = pytest.mark.parametrize("path", STORED, ids=ids(STORED))
+each_lesson = pytest.mark.parametrize("path", COURSE, ids=ids(COURSE))
+
+
+def read(path: Path) -> NotebookNode:
+    """The notebook as nbformat version 4."""
+    return nbformat.read(path, as_version=4)
+
+
+def code(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells that hold anything."""
+    return [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    """The tags of a cell."""
+    return set(cell.metadata.get("tags", []))
+
+
+def shown(output: NotebookNode) -> str:
+    """The text of an output that nbval compares; it never compares a picture."""
+    return output.get("text", "") or output.get("data", {}).get("text/plain", "")
+
+
+def texts(notebook: NotebookNode) -> str:
+    """All that is stored, pictures left out: their letters are random and may spell a path."""
+    for output in (o for cell in code(notebook) for o in cell.outputs):
+        for kind in [kind for kind in output.get("data", {}) if kind.startswith("image/")]:
+            del output.data[kind]
+    return PICTURE.sub("", json.dumps(notebook, ensure_ascii=False))
+
+
+def opening(notebook: NotebookNode) -> str:
+    """The text before the first code cell."""
+    kinds = [cell.cell_type for cell in notebook.cells]
+    return "\n".join(cell.source for cell in notebook.cells[: kinds.index("code")])
+
+
+def ending(notebook: NotebookNode) -> str:
+    """The text after the last code cell."""
+    kinds = [cell.cell_type for cell in notebook.cells]
+    return "\n".join(cell.source for cell in notebook.cells[len(kinds) - kinds[::-1].index("code") :])
+
+
+def test_the_course_is_complete():
+    """The seven lessons are there, numbered in reading order without a gap."""
+    numbers = [path.name[:2] for path in COURSE]
+    assert numbers == ["00", "01", "02", "03", "04", "05", "06"]
+    assert COURSE[0].name == "00_start_here.ipynb"
+
+
+@every
+def test_notebook_is_valid_and_names_the_plain_kernel(path):
+    """The file follows the notebook format and asks for the kernel that every Python environment has."""
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+
+
+@every
+def test_stored_outputs_are_of_one_clean_run(path):
+    """Every code cell was run once, in order, from a fresh kernel; nbval compares nothing without a count."""
+    cells = code(read(path))
+    assert cells
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@every
+def test_no_error_is_stored(path):
+    """No cell ended in an error when the notebook was stored."""
+    kinds = {output.output_type for cell in code(read(path)) for output in cell.outputs}
+    assert kinds
+    assert "error" not in kinds
+
+
+@every
+def test_checked_cells_have_something_to_compare(path):
+    """A cell tagged nbval-check-output has stored text, free of memory addresses, that nbval can compare."""
+    checked = [cell for cell in code(read(path)) if CHECKED in tags(cell)]
+    assert checked
+    stored = ["".join(map(shown, cell.outputs)) for cell in checked]
+    assert [cell.source for cell, text in zip(checked, stored, strict=True) if not text.strip()] == []
+    assert [text for text in stored if ADDRESS.search(text) or text.startswith("<Figure")] == []
+
+
+@every
+def test_no_cell_is_excused(path):
+    """No tag lets a cell fail, or pass without being run."""
+    assert set().union(*map(tags, code(read(path)))) & BLUNT_TAGS == set()
+
+
+@every
+def test_no_noise_is_stored(path):
+    """No state of widgets, no times of execution, nothing of the editor that saved it."""
+    notebook = read(path)
+    kept = set().union(*(cell.metadata for cell in notebook.cells))
+    kinds = {kind for cell in code(notebook) for o in cell.outputs for kind in o.get("data", {})}
+    assert "widgets" not in notebook.metadata
+    assert kept <= KEPT_METADATA
+    assert [kind for kind in kinds if "widget" in kind] == []
+
+
+@every
+def test_nothing_of_the_machine_is_stored(path):
+    """No path and no host name of the machine that ran the notebook."""
+    stored = texts(read(path))
+    name = socket.gethostname().partition(".")[0]
+    assert [place for place in MACHINE_PATHS if place in stored] == []
+    assert name == "localhost" or not re.search(rf"\b{re.escape(name)}\b", stored)
+
+
+@each_lesson
+def test_code_cells_are_short(path):
+    """A code cell of a lesson has at most 8 lines."""
+    long = [cell.source for cell in code(read(path)) if len(cell.source.strip().splitlines()) > 8]
+    assert long == []
+
+
+@each_lesson
+def test_lesson_opens_with_what_a_learner_asks(path):
+    """Before any code: a title, what you will be able to do, what you need, how many minutes."""
+    text = opening(read(path))
+    assert text.startswith("# ")
+    assert [heading for heading in OPENING if f"{heading}\n" not in text] == []
+    assert re.search(r"\b\d+ minutes\b", text)
+
+
+@each_lesson
+def test_lesson_ends_with_what_to_remember(path):
+    """After all code: what to remember, then where to go next, and the link leads somewhere."""
+    text = ending(read(path))
+    places = [text.find(heading) for heading in ENDING]
+    assert -1 < places[0] < places[1]
+    links = [link for link in LINK.findall(text[places[1] :]) if "://" not in link]
+    assert links
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(("path", "following"), list(zip(COURSE, COURSE[1:], strict=False)), ids=str)
+def test_next_link_leads_to_the_next_lesson(path, following):
+    """The next link of a lesson is the lesson that follows it."""
+    text = ending(read(path))
+    assert following.name in LINK.findall(text[text.find("## Next") :])
