@@ -1,0 +1,278 @@
+"""Replay a captured exchange through RFC 9293's state table, at each end.
+
+    replay(exchange.segments).steps[1].receiver_after      # State.ESTABLISHED
+
+A self-connection has one end: the TCB that sends each segment is the TCB that receives it. Segments are taken
+in the order in which they were sent; when each arrived is worked out from what the ends show that they know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .arriving import arrive
+from .segments import Segment
+from .sending import send
+from .states import Event, State, Transition
+from .tcb import Move, Tcb, distance
+
+_Key = tuple[str, int, str, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One segment: the states at both ends before and after it.
+
+    The sender's states are those around its departure, the receiver's those around its arrival. `impossible`
+    says why the sender cannot have sent it, or is empty; an impossible segment changes nothing.
+    """
+
+    segment: Segment
+    sender: str
+    receiver: str
+    sender_before: State
+    sender_after: State
+    receiver_before: State
+    receiver_after: State
+    sent: tuple[Transition, ...] = ()
+    received: tuple[Transition, ...] = ()
+    impossible: str = ""
+    lost: bool = False
+    note: str = ""
+
+    @property
+    def main(self) -> Transition | None:
+        """The transition that names the segment: the last that changed a state, else the last, else None."""
+        rows = self.sent + self.received
+        changing = tuple(row for row in rows if row.changes)
+        return next(reversed(changing or rows), None)
+
+    @property
+    def transition(self) -> str:
+        """The name of that transition, or "" for a segment that makes none."""
+        return self.main.name if self.main else ""
+
+    @property
+    def section(self) -> str:
+        """The section of RFC 9293 that orders it, or ""."""
+        return self.main.section if self.main else ""
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a replayed connection: its name, its address and port, and all its transitions in order."""
+
+    name: str
+    address: str
+    port: int
+    transitions: tuple[Transition, ...]
+    state: State
+
+    @property
+    def path(self) -> tuple[State, ...]:
+        """The states it went through, the first one included."""
+        changing = [row for row in self.transitions if row.changes]
+        first = changing[0].state if changing else self.state
+        return (first, *(row.after for row in changing))
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What `replay` found out: a step for each segment, and the ends (one end for a self-connection)."""
+
+    steps: tuple[Step, ...]
+    ends: tuple[End, ...]
+
+    @property
+    def kind(self) -> str:
+        """"self-connection", "simultaneous open", "handshake", "refused try", or "" for anything else."""
+        if not self.steps:
+            return ""
+        if any(step.segment.to_itself for step in self.steps):
+            return "self-connection"
+        openers = {step.sender for step in self.steps if _opens(step.segment) and not step.impossible}
+        if len(openers) > 1:
+            return "simultaneous open"
+        refused = any(row.event is Event.RCV_RST and row.state is State.SYN_SENT for row in _rows(self.steps))
+        reached = any(row.after is State.ESTABLISHED for row in _rows(self.steps))
+        return "handshake" if reached else "refused try" if refused else ""
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The state of the receiving end after each segment."""
+        return tuple(step.receiver_after for step in self.steps)
+
+    @property
+    def impossible(self) -> tuple[Step, ...]:
+        """The steps that the state table does not allow."""
+        return tuple(step for step in self.steps if step.impossible)
+
+    def __str__(self) -> str:
+        paths = "; ".join(f"{end.name}: {' -> '.join(end.path)}" for end in self.ends)
+        count = f"{len(self.steps)} segment{'' if len(self.steps) == 1 else 's'}"
+        bad = f", {len(self.impossible)} impossible" if self.impossible else ""
+        return f"{self.kind or 'exchange'}, {count}{bad}; {paths}"
+
+
+def replay(
+    segments: Sequence[Segment],
+    *,
+    received: Mapping[int, float] | None = None,
+    lost: Collection[int] = (),
+    challenge: bool | None = None,
+) -> Replay:
+    """Replay `segments`, in the order in which they were sent, and return the states at each end.
+
+    `received` maps positions in `segments` to times of arrival in seconds, on the clock of Segment.time,
+    where they are known; `lost` lists positions of segments that never arrived.
+
+    `challenge` says how SYN-RECEIVED takes a SYN-ACK. False accepts it (RFC 9293 figure 7; Linux with commit
+    23e89e8ee7be); True answers it with a challenge ACK (section 3.10.7.4; Linux without). None reads it off
+    the ACK that follows: a D-SACK there shows that the SYN-ACK was accepted. Where SACK is off, nothing shows
+    it, and None means False; where only D-SACK is off (tcp_dsack = 0), None is wrong: say False.
+    """
+    segments = tuple(segments)
+    if challenge is None:
+        challenge = _looks_challenged(segments)
+    return _Run(segments, received or {}, frozenset(lost), challenge).finish()
+
+
+def _opens(segment: Segment) -> bool:
+    return "S" in segment.flags and "A" not in segment.flags and "R" not in segment.flags
+
+
+def _rows(steps: Sequence[Step]) -> list[Transition]:
+    return [row for step in steps for row in step.sent + step.received]
+
+
+def _sender(segment: Segment) -> _Key:
+    return (segment.src, segment.sport, segment.dst, segment.dport)
+
+
+def _receiver(segment: Segment) -> _Key:
+    return (segment.dst, segment.dport, segment.src, segment.sport)
+
+
+def _option(segment: Segment, name: str) -> bool:
+    return any(option == name for option, _ in segment.options)
+
+
+def _looks_challenged(segments: Sequence[Segment]) -> bool:
+    """True if SACK is agreed and yet the first plain ACK of a simultaneous open carries no D-SACK."""
+    openers = {_sender(segment) for segment in segments if _opens(segment)}
+    syns = [segment for segment in segments if "S" in segment.flags]
+    if not syns or not all(_receiver(syn) in openers and _option(syn, "SAckOK") for syn in syns):
+        return False
+    if not any("A" in syn.flags for syn in syns):
+        return False
+    after = [s for s in segments if s.flags.strip("EC") == "A" and not s.payload]
+    return bool(after) and not _option(after[0], "SAck")
+
+
+def _knows(answer: Segment, segment: Segment) -> bool:
+    """True if whoever sent `answer` must have received `segment` before."""
+    if "R" in answer.flags:
+        return True
+    if "S" in answer.flags and "A" in segment.flags:
+        return False  # who has received an ACK of its SYN sends no SYN any more
+    if not segment.length:
+        return True
+    return "A" in answer.flags and distance(answer.ack, segment.seq + segment.length) >= 0
+
+
+@dataclass
+class _Run:
+    segments: tuple[Segment, ...]
+    received: Mapping[int, float]
+    lost: frozenset[int]
+    challenge: bool
+    tcbs: dict[_Key, Tcb] = field(default_factory=dict)
+    departures: dict[int, Move] = field(default_factory=dict)
+    arrivals: dict[int, Move] = field(default_factory=dict)
+
+    def finish(self) -> Replay:
+        self._name_ends()
+        slots = self._slots()
+        pending: list[int] = []
+        for index, segment in enumerate(self.segments):
+            self._arrive_until(pending, segment.time)
+            self._depart(pending, index)
+            for due in [i for i in pending if i not in self.received and slots[i] <= index]:
+                self._arrive(pending, due)
+        self._arrive_until(pending, float("inf"))
+        return Replay(tuple(map(self._step, range(len(self.segments)))), self._ends())
+
+    def _depart(self, pending: list[int], index: int) -> None:
+        segment = self.segments[index]
+        self.departures[index] = send(self.tcbs[_sender(segment)], segment)
+        if not self.departures[index].impossible and index not in self.lost:
+            pending.append(index)
+        state = self.tcbs[_receiver(segment)].state
+        self.arrivals[index] = Move(state, state)  # until it arrives, if it does
+
+    def _name_ends(self) -> None:
+        for segment in self.segments:
+            named = segment.sender or _socket(segment.src, segment.sport)
+            for key, name in ((_sender(segment), named), (_receiver(segment), "")):
+                self.tcbs.setdefault(key, Tcb(name, self.challenge))
+                self.tcbs[key].name = self.tcbs[key].name or name
+        for key, tcb in self.tcbs.items():
+            tcb.name = tcb.name or _socket(*key[:2])
+
+    def _slots(self) -> list[int]:
+        """For each segment, after which departure it arrives: as soon as what its receiver sends allows."""
+        slots: list[int] = []
+        latest: dict[_Key, int] = {}
+        for index, segment in enumerate(self.segments):
+            slot = max(index, latest.get(_sender(segment), 0))
+            for later in range(index + 1, len(self.segments)):
+                if _sender(self.segments[later]) != _receiver(segment):
+                    continue
+                if _knows(self.segments[later], segment):
+                    break
+                slot = max(slot, later)
+            slots.append(slot)
+            latest[_sender(segment)] = slot
+        return slots
+
+    def _arrive_until(self, pending: list[int], time: float) -> None:
+        due = [index for index in pending if self.received.get(index, float("inf")) <= time]
+        for index in sorted(due, key=lambda index: self.received.get(index, float("inf"))):
+            self._arrive(pending, index)
+
+    def _arrive(self, pending: list[int], index: int) -> None:
+        pending.remove(index)
+        segment = self.segments[index]
+        tcb = self.tcbs[_receiver(segment)]
+        if tcb.state is State.CLOSED and self._will_accept(index):
+            tcb.take(Event.PASSIVE_OPEN)
+        self.arrivals[index] = arrive(tcb, segment)
+
+    def _will_accept(self, index: int) -> bool:
+        """True if the receiver of this SYN next answers it with a SYN-ACK: it was listening."""
+        syn = self.segments[index]
+        answers = [s for s in self.segments[index + 1 :] if _sender(s) == _receiver(syn)]
+        if not _opens(syn) or not answers:
+            return False
+        syn_ack = "S" in answers[0].flags and "A" in answers[0].flags
+        return syn_ack and 0 < distance(answers[0].ack, syn.seq) <= syn.length
+
+    def _step(self, index: int) -> Step:
+        segment = self.segments[index]
+        sender, receiver = self.tcbs[_sender(segment)], self.tcbs[_receiver(segment)]
+        out, into = self.departures[index], self.arrivals[index]
+        note = "; ".join(filter(None, (out.note, into.note)))
+        states = (out.before, out.after, into.before, into.after)
+        lost = index in self.lost
+        rows = (out.transitions, into.transitions)
+        return Step(segment, sender.name, receiver.name, *states, *rows, out.impossible, lost, note)
+
+    def _ends(self) -> tuple[End, ...]:
+        return tuple(
+            End(tcb.name, key[0], key[1], tuple(tcb.path), tcb.state) for key, tcb in self.tcbs.items()
+        )
+
+
+def _socket(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
