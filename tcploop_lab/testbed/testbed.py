@@ -108,12 +108,13 @@ class Testbed:
         timeout: float = 60.0,
         trace: bool = False,
         source: str | None = None,
-        progress: bool = True,
+        progress: bool | Callable[[int], None] = True,
     ) -> Run:
         """Dial `port` until a connect succeeds, and return what happened.
 
         `max_tries` None means as many as a port that can loop needs but once in a million; `timeout` is in seconds;
-        `trace` keeps the source port of every try; `source` is an address of this host to dial from. An interrupt
+        `trace` keeps the source port of every try; `source` is an address of this host to dial from; `progress` shows
+        a bar when it takes long, or is a function that is told the tries so far, some times a second. An interrupt
         ends the loop and returns what was measured. A self-connection of an earlier run on the same port is reset
         first, since it would hold the port. Raises ValueError for arguments that are not allowed.
         """
@@ -122,7 +123,8 @@ class Testbed:
         spec = self._spec(port, host, kind, tries, parse_timeout(timeout), trace, source)
         self._reset_earlier(spec)
         future = self.submit(run_loop, spec)
-        outcome, sock = wait_for(self.executor, future, spec.max_tries if progress else None, _STOP_GRACE)
+        show = progress if callable(progress) else spec.max_tries if progress else None
+        outcome, sock = wait_for(self.executor, future, show, _STOP_GRACE)
         run = Run(
             port=spec.port,
             host=spec.host,

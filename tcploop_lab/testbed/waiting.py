@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .executor import NamespaceExecutor
@@ -15,16 +16,19 @@ _LOOK_EVERY = 0.1  # seconds
 def wait_for(
     executor: NamespaceExecutor,
     future: concurrent.futures.Future[Any],
-    total: int | None,
+    progress: int | Callable[[int], None] | None,
     grace: float,
 ) -> Any:
-    """Return the result of `future`; show progress towards `total` tries (None: no bar).
+    """Return the result of `future`.
 
+    `progress` is a number of tries to show a bar towards, a function that is told the tries so far, or None.
     At an interrupt the task is asked to stop and its partial result is returned; KeyboardInterrupt is raised only if
     it does not answer within `grace` seconds.
     """
     try:
-        return _wait_with_progress(future, total)
+        if callable(progress):
+            return _wait_and_tell(future, progress)
+        return _wait_with_bar(future, progress)
     except KeyboardInterrupt:
         executor.stop(future)
         try:
@@ -33,7 +37,7 @@ def wait_for(
             raise KeyboardInterrupt("stopped; the loop did not answer in time") from None
 
 
-def _wait_with_progress(future: concurrent.futures.Future[Any], total: int | None) -> Any:
+def _wait_with_bar(future: concurrent.futures.Future[Any], total: int | None) -> Any:
     concurrent.futures.wait([future], timeout=None if total is None else _QUIET)
     if future.done() or total is None:
         return future.result()
@@ -43,6 +47,13 @@ def _wait_with_progress(future: concurrent.futures.Future[Any], total: int | Non
         while not future.done():
             bar.update(_newest(future) - bar.n)
             time.sleep(_LOOK_EVERY)
+    return future.result()
+
+
+def _wait_and_tell(future: concurrent.futures.Future[Any], tell: Callable[[int], None]) -> Any:
+    while not future.done():
+        concurrent.futures.wait([future], timeout=_LOOK_EVERY)
+        tell(_newest(future))
     return future.result()
 
 
