@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Hashable
-from math import gcd
 
 from .allocators_base import HERE, NO_PORTS, Allocator, PortsExhausted, union
-from .candidates import Candidates, Order
+from .candidates import Candidates, Order, stride_bound, stride_for
 from .ports import PortRange
 
 _U32 = 2**32
@@ -166,15 +165,11 @@ class StepWidth(RandomWalk):
         super().__init__(port_range, seed, clock)
         if step_width < 0:
             raise ValueError(f"step width {step_width}: it is 0 (off) or more")
-        self._bound = min(self._remaining // self._step, step_width)
+        self._bound = stride_bound(self.candidates.size, step_width)
 
     def _stride(self) -> int:
         """Draw a step from 1 to the bound; the next one that is coprime to M, or 1 if there is none."""
-        if self._bound < 1 or self._remaining <= 1:
-            return 1
-        drawn = self.random.randint(1, self._bound)
-        size = self._remaining // self._step
-        return next((stride for stride in range(drawn, self._bound + 1) if gcd(stride, size) == 1), 1)
+        return stride_for(self.random.randint(1, self._bound), self._bound, self.candidates.size)
 
 
 class BindZero(Allocator):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import gcd
 
 from .ports import PortRange, parse_port
 
@@ -92,6 +93,16 @@ class Candidates:
     def choices(self, taken: Collection[int]) -> list[tuple[int, int] | None]:
         """Return what `choose` answers at every position."""
         return [self.choose(position, taken) for position in range(self.size)]
+
+
+def stride_bound(candidates: int, step_width: int) -> int:
+    """Return the largest stride that the kernel draws, in candidates; at least 1 (7da62262ec96)."""
+    return max(1, min(candidates, step_width))
+
+
+def stride_for(drawn: int, bound: int, candidates: int) -> int:
+    """Return the first stride from `drawn` to `bound` that is coprime to the candidates, or 1 if none is."""
+    return next((stride for stride in range(drawn, bound + 1) if gcd(stride, candidates) == 1), 1)
 
 
 def port_set(items: Iterable[object], within: PortRange) -> frozenset[int]:

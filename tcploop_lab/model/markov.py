@@ -31,12 +31,12 @@ def law_with_taken(
 
     Raises ValueError where an exact answer costs too much, naming the way out.
     """
-    where = f"{len(taken)} ports of {circle.port_range} are taken"
+    where = f"{len(taken)} {'port' if len(taken) == 1 else 'ports'} of {circle.port_range} taken"
     if steps and (circle.size > LARGEST_CIRCLE or era.redraws or era.name == "step-width"):
-        raise ValueError(
-            f"{where}: the exact law covers up to {LARGEST_CIRCLE} candidates and a scan of fixed order, "
-            f"not {circle.size} of the era {era.name}; count with tcploop_lab.model.simulate.tries"
-        )
+        limit = f"the exact law then bears up to {LARGEST_CIRCLE} candidates, here are {circle.size}"
+        if circle.size <= LARGEST_CIRCLE:
+            limit = f"the era {era.name} passes them at random, which has no exact law here"
+        raise ValueError(f"{where}: {limit}; count with tcploop_lab.model.simulate.tries")
     choices = circle.choices(taken)
     hits = np.array([choice is not None and choice[0] == port for choice in choices])
     if not hits.any():

@@ -162,7 +162,7 @@ def _law(
     if port in reserved:
         return Never(), f"port {port} is reserved (ip_local_reserved_ports)"
     law, reason = _law_in_range(era, circle, port, client, start, busy | reserved)
-    if era.once and client in (ClientKind.SAME_SOCKET, ClientKind.SOCKET_RANGE) and law.total > 0:
+    if era.once and client is ClientKind.SAME_SOCKET and law.total > 0:
         reason += "; but only on the first try: the second connect() of a socket fails with EINVAL"
         return FirstTryOnly(law), reason
     return law, reason
