@@ -107,8 +107,9 @@ class NamespaceExecutor(Executor):
 
     @property
     def info(self) -> dict[str, Any]:
-        """What the first worker says of itself: `pid` and `network`."""
-        return self._workers[0].info
+        """What the oldest living worker says of itself: `pid` and `network`; empty once all have ended."""
+        with self._lock:
+            return self._workers[0].info if self._workers else {}
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(*args, **kwargs)` in a worker; its reports arrive in `future.reports`, newest last."""

@@ -1,0 +1,119 @@
+"""Samples of the tries to success, drawn inside a worker: many loops, one after another, each ended by a reset.
+
+A closing reset leaves no TIME-WAIT, which would keep the next loop from its port (RFC 9293 section 3.6.1; FACTS: the
+kernel's tcp_tw_reuse).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from ..model.ports import PortRange
+from .check import sample_source_ports
+from .errors import NotOnThisTestbed
+from .loop import LoopOutcome, LoopSpec, run_loop
+from .namespace import read_port_range, write_port_range
+from .results import RESET
+from .worker import current_task
+
+
+@dataclass
+class Samples:
+    """Some samples, in the order in which they were drawn: tries, whether the last one hit, seconds."""
+
+    host: str
+    kernel: str
+    tries: array[int] = field(default_factory=lambda: array("Q"))
+    hits: array[int] = field(default_factory=lambda: array("B"))
+    seconds: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, outcome: LoopOutcome) -> None:
+        """Append what one loop measured."""
+        self.tries.append(outcome.tries)
+        self.hits.append(outcome.stopped == "connected")
+        self.seconds.append(outcome.seconds)
+
+    def drop_first(self) -> None:
+        """Forget the first sample, if there is one."""
+        for column in (self.tries, self.hits, self.seconds):
+            del column[:1]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker is: machine, kernel, its ephemeral range, and the source ports of some refused tries."""
+
+    host: str
+    kernel: str
+    port_range: PortRange
+    source_ports: tuple[int, ...]
+
+
+def describe_place(tries: int) -> Place:
+    """Return where this process is, with the source ports of `tries` refused tries of one socket.
+
+    Raises NotOnThisTestbed where the system has no ephemeral range to read (it is not Linux).
+    """
+    try:
+        port_range = read_port_range()
+    except FileNotFoundError:
+        raise NotOnThisTestbed(
+            "a study needs Linux, where every address of 127.0.0.0/8 is one's own; "
+            "elsewhere look at a stored study with StudyResult.load(path)"
+        ) from None
+    spec = LoopSpec("127.0.0.1", 1, _PROBE_CLIENT, tries, timeout=30.0)
+    return Place(*_here(), port_range, tuple(sample_source_ports(spec, tries)))
+
+
+def draw_samples(spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None) -> Samples:
+    """Run one loop from and to each address and return what was measured; less where the lab says stop.
+
+    `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None leaves
+    it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.
+    """
+    samples = Samples(*_here())
+    with _port_range(port_range):
+        for address in addresses:
+            outcome = _one_loop(replace(spec, host=address, source=address))
+            if outcome.stopped == "interrupted" or current_task().stopped():
+                break
+            samples.add(outcome)
+    return samples
+
+
+def _here() -> tuple[str, str]:
+    return platform.node(), f"{platform.system()} {platform.release()}"
+
+
+@contextlib.contextmanager
+def _port_range(wanted: PortRange | None) -> Iterator[None]:
+    """Give the private namespace another range for a while."""
+    before = read_port_range() if wanted is not None else None
+    if wanted is None or before is None or wanted == before:
+        yield
+        return
+    write_port_range(wanted)
+    try:
+        yield
+    finally:
+        write_port_range(before)
+
+
+def _one_loop(spec: LoopSpec) -> LoopOutcome:
+    outcome, sock = run_loop(spec)
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        sock.close()
+    if outcome.stopped == "error":
+        raise NotOnThisTestbed(f"port {spec.port}: the loop could not be run: {_errors(outcome)}")
+    if outcome.local != outcome.peer:
+        raise NotOnThisTestbed(
+            f"port {spec.port}: somebody listens on it, so it cannot loop; end that program or take another port"
+        )
+    return outcome

@@ -1,0 +1,141 @@
+"""Capture: each segment once, nothing lost beside a long loop, IPv4 and IPv6."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.testbed.testbed import Testbed
+
+from . import inside
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_self_connection_is_three_segments_with_one_initial_number(testbed: Testbed, host: str) -> None:
+    """SYN (x), SYN-ACK (x, ack x+1), ACK (x+1, ack x+1): RFC 9293 section 3.5 with both ends the same."""
+    with testbed.capture(40500) as exchange:
+        testbed.connect_loop(40500, host=host)
+    assert [segment.flags for segment in exchange.segments] == ["S", "SA", "A"]
+    x = exchange.segments[0].seq
+    after = (x + 1) % 2**32
+    assert [(s.seq, s.ack) for s in exchange.segments] == [(x, 0), (x, after), (after, after)]
+    assert all(segment.to_itself and segment.src == host for segment in exchange.segments)
+
+
+def test_lo_shows_each_segment_twice(one_port: Testbed) -> None:
+    """The packet socket sees six frames for three segments: each going out and coming in, byte for byte."""
+    with one_port.capture(40500) as exchange:
+        one_port.connect_loop(40500)
+    out = [frame.data for frame in exchange.copies if frame.outgoing]
+    back = [frame.data for frame in exchange.copies if not frame.outgoing]
+    assert len(exchange.copies) == 6
+    assert out == back
+
+
+def test_nothing_is_lost_beside_200_000_tries() -> None:
+    """Beside a loop of 200,000 refused tries no frame is dropped, and the exchange that follows is complete."""
+    with lab.open_testbed() as testbed, testbed.capture(40001) as exchange:
+        refused = testbed.connect_loop(40001, max_tries=200_000)
+        testbed.connect_loop(40001, client="bind-self")
+    assert refused.tries == 200_000
+    assert exchange.dropped == 0
+    assert [segment.flags for segment in exchange.segments] == ["S", "SA", "A"]
+
+
+def test_a_full_buffer_is_counted(testbed: Testbed) -> None:
+    """Frames that no longer fit are reported as dropped, never passed over in silence."""
+    with testbed.capture(40501, both_ends=False) as exchange:
+        testbed.connect_loop(40501, max_tries=30_000)
+        assert exchange.dropped > 0
+        seen = len(exchange.copies)
+    assert seen + exchange.dropped == 4 * 30_000
+
+
+def test_other_ports_stay_out(testbed: Testbed) -> None:
+    """The filter keeps the port asked for and no other."""
+    with testbed.capture(40502) as exchange:
+        testbed.connect_loop(40500)
+    assert exchange.copies == ()
+
+
+def test_both_ends_false_shows_the_refusal(testbed: Testbed) -> None:
+    """A refused try is two segments: SYN, and RST-ACK that acknowledges it."""
+    with testbed.capture(40501, both_ends=False) as exchange:
+        testbed.connect_loop(40501, max_tries=1)
+    syn, reset = exchange.segments
+    assert (syn.flags, reset.flags) == ("S", "RA")
+    assert reset.ack == (syn.seq + 1) % 2**32
+
+
+def test_data_and_close_are_captured(one_port: Testbed) -> None:
+    """Data is PA and A; the orderly close of a self-connection is FA and A."""
+    with one_port.capture(40500) as exchange:
+        run = one_port.connect_loop(40500)
+        run.echo(b"hi")
+        run.close(reset=False)
+        time.sleep(0.1)
+    assert [segment.flags for segment in exchange.segments] == ["S", "SA", "A", "PA", "A", "FA", "A"]
+    assert exchange.segments[3].payload == b"hi"
+
+
+def test_scapy_packets_are_handed_out(one_port: Testbed) -> None:
+    """`packets` holds scapy packets, each segment once."""
+    from scapy.layers.inet import IP, TCP
+
+    with one_port.capture(40500) as exchange:
+        one_port.connect_loop(40500)
+    assert [str(packet[TCP].flags) for packet in exchange.packets] == ["S", "SA", "A"]
+    assert {packet[IP].src for packet in exchange.packets} == {"127.0.0.1"}
+
+
+@pytest.mark.may_skip("tshark is a program of the system; .ci/run installs it")
+def test_tshark_reads_the_pcap(one_port: Testbed, tmp_path: Path) -> None:
+    """The exported file is a capture file for other tools."""
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed: apt-get install tshark")
+    with one_port.capture(40500) as exchange:
+        one_port.connect_loop(40500)
+    path = exchange.pcap(tmp_path / "self.pcap")
+    fields = ["-T", "fields", "-e", "tcp.flags.str", "-e", "tcp.srcport", "-e", "tcp.dstport"]
+    seen = subprocess.run(["tshark", "-r", str(path), *fields], capture_output=True, text=True, timeout=60)
+    assert seen.stdout.count("40500\t40500") == 3
+
+
+def test_a_file_that_cannot_be_written_is_one_line(one_port: Testbed, tmp_path: Path) -> None:
+    """A bad path is a ValueError that names it."""
+    with one_port.capture(40500) as exchange:
+        pass
+    with pytest.raises(ValueError, match=r"^file .*: No such file or directory; give a path"):
+        exchange.pcap(tmp_path / "missing" / "x.pcap")
+
+
+def test_an_empty_capture_is_said_in_words(one_port: Testbed) -> None:
+    """A capture in which nothing came says so."""
+    with one_port.capture(40500) as exchange:
+        pass
+    assert repr(exchange) == "<Exchange: 0 segments on port 40500: none; 0 dropped>"
+
+
+def test_without_permission_it_is_a_clear_error() -> None:
+    """Without the right to capture, NotOnThisTestbed tells the reason and the way out, at once."""
+    with lab.open_testbed(kind="host") as testbed:
+        testbed.submit(inside.drop_capabilities).result()
+        began = time.monotonic()
+        with pytest.raises(lab.NotOnThisTestbed, match=r"CAP_NET_RAW.*use the namespace testbed"):
+            testbed.capture(40500)
+        assert time.monotonic() - began < 2.0
+
+
+def test_capture_on_two_families_at_once(one_port: Testbed) -> None:
+    """One capture sees the exchange over IPv4 and the one over IPv6."""
+    with one_port.capture(40500) as exchange:
+        one_port.connect_loop(40500)
+        one_port.connect_loop(40500, host="::1")
+    assert {segment.src for segment in exchange.segments} == {"127.0.0.1", "::1"}

@@ -1,0 +1,151 @@
+"""The executor: results, errors, stops, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from tcploop_lab.testbed.errors import WorkerDied
+from tcploop_lab.testbed.executor import NamespaceExecutor
+from tcploop_lab.testbed.testbed import Testbed
+
+from . import inside
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 2.0) -> bool:
+    """True if the condition holds within some seconds."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+def wait_until_gone(pid: int) -> bool:
+    """True if the process ends within 2 s."""
+    return wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_an_error_inside_is_raised_outside(testbed: Testbed) -> None:
+    """The exception of a task reaches the caller with its text, and the next task runs."""
+    with pytest.raises(LookupError, match="nothing there"):
+        testbed.submit(inside.fail, "nothing there").result()
+    assert testbed.submit(os.getpid).result() == testbed.executor.info["pid"]
+
+
+def test_a_result_that_cannot_be_sent_is_an_error(testbed: Testbed) -> None:
+    """A result that cannot be pickled is a TypeError, not a hang."""
+    with pytest.raises(TypeError, match="cannot be sent"):
+        testbed.submit(inside.unsendable).result(5)
+
+
+def test_a_dead_worker_is_reported_and_replaced(testbed: Testbed) -> None:
+    """A worker that dies fails its own task only; the next task gets a new namespace with the same range."""
+    with pytest.raises(WorkerDied):
+        testbed.submit(inside.die).result(5)
+    assert str(testbed.port_range) == "40000-40999"
+
+
+def test_a_task_can_be_stopped(testbed: Testbed) -> None:
+    """stop() makes a running task return what it has, within a second; its reports have arrived."""
+    future = testbed.submit(inside.wait_for_stop, 30.0)
+    time.sleep(0.3)
+    testbed.executor.stop(future)
+    assert future.result(1) == "stopped"
+    assert future.reports[0] == "working"  # type: ignore[attr-defined]
+
+
+def test_a_waiting_task_is_cancelled_by_stop(testbed: Testbed) -> None:
+    """stop() on a task that has not begun cancels it."""
+    first = testbed.submit(inside.wait_for_stop, 30.0)
+    assert wait_until(first.running)
+    second = testbed.submit(os.getpid)
+    testbed.executor.stop(second)
+    testbed.executor.stop(first)
+    assert second.cancelled()
+    assert first.result(2) == "stopped"
+
+
+def test_each_worker_has_its_own_network() -> None:
+    """Two workers that work at the same time live in two network namespaces."""
+    with NamespaceExecutor(2) as executor:
+        networks = [executor.submit(inside.network_after, 0.5).result for _ in range(2)]
+        assert len({network() for network in networks}) == 2
+
+
+def test_closing_ends_the_worker_even_in_the_middle_of_a_task(testbed: Testbed) -> None:
+    """close() returns soon and the worker is gone."""
+    worker = testbed.executor.info["pid"]
+    future = testbed.submit(inside.wait_for_stop, 30.0)
+    time.sleep(0.2)
+    began = time.monotonic()
+    testbed.close()
+    assert time.monotonic() - began < 2.0
+    assert wait_until_gone(worker)
+    assert isinstance(future.exception(2), WorkerDied)
+
+
+def test_a_closed_testbed_says_so(testbed: Testbed) -> None:
+    """Using a closed testbed is one clear line."""
+    testbed.close()
+    with pytest.raises(RuntimeError, match="this testbed is closed"):
+        testbed.connect_loop(40500)
+
+
+PARENT = textwrap.dedent(
+    """
+    import sys, time
+    import tcploop_lab as lab
+    testbed = lab.open_testbed((40000, 40999))
+    print(testbed.executor.info["pid"], flush=True)
+    {then}
+    """
+)
+
+
+def run_parent(then: str) -> tuple[subprocess.Popen[str], int]:
+    """Start a process without a __main__ guard that opens a testbed; return it and its worker's pid."""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT.format(then=then)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert parent.stdout is not None
+    return parent, int(parent.stdout.readline())
+
+
+@pytest.mark.parametrize("then", ["time.sleep(60)", "testbed.connect_loop(40501, max_tries=10**9)"])
+def test_a_killed_parent_takes_the_worker_along(then: str) -> None:
+    """After SIGKILL of the lab's process its worker is gone within 2 s, idle or in a loop."""
+    parent, worker = run_parent(then)
+    time.sleep(0.3)
+    assert psutil.pid_exists(worker)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait(5)
+    assert wait_until_gone(worker)
+
+
+def test_an_exception_in_the_parent_takes_the_worker_along() -> None:
+    """A script that ends by an exception leaves no worker behind."""
+    parent, worker = run_parent("raise RuntimeError('a mistake in a cell')")
+    assert parent.wait(10) == 1
+    assert wait_until_gone(worker)
+
+
+def test_closing_leaves_no_process_at_all(testbed: Testbed) -> None:
+    """After close() the number of child processes is what it was before the testbed was opened."""
+    worker = testbed.executor.info["pid"]
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    assert worker in before
+    testbed.close()
+    assert {child.pid for child in psutil.Process().children(recursive=True)} == before - {worker}

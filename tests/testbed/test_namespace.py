@@ -1,0 +1,111 @@
+"""The private network: its own range, no way out, and the host as it was."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.testbed import namespace
+from tcploop_lab.testbed.loop import LoopSpec, run_loop
+from tcploop_lab.testbed.testbed import Testbed
+
+from . import inside
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+SYSCTLS = sorted(Path("/proc/sys/net/ipv4").glob("*"))
+
+
+def host_settings() -> dict[str, str]:
+    """Every readable IPv4 sysctl of the host, by name."""
+    settings = {}
+    for path in SYSCTLS:
+        try:
+            settings[path.name] = path.read_text()
+        except OSError:
+            continue
+    return settings
+
+
+def test_default_testbed_is_a_private_namespace() -> None:
+    """open_testbed() gives a network namespace that is not the host's."""
+    with lab.open_testbed() as testbed:
+        assert testbed.kind == "namespace"
+        assert testbed.executor.info["network"] != namespace.network_id()
+
+
+def test_it_is_open_in_under_300_ms() -> None:
+    """The quickest of five openings takes less than 0.3 s (the quickest: the machine may be busy)."""
+    durations = []
+    for _ in range(5):
+        began = time.perf_counter()
+        lab.open_testbed(port_range=(40000, 40999)).close()
+        durations.append(time.perf_counter() - began)
+    assert min(durations) < 0.3
+
+
+def test_the_range_is_its_own() -> None:
+    """Two testbeds have two ranges at the same time."""
+    with lab.open_testbed((40000, 40999)) as one, lab.open_testbed("50001-50010") as other:
+        assert one.port_range == lab.PortRange(40000, 40999)
+        assert other.port_range == lab.PortRange(50001, 50010)
+
+
+def test_the_hosts_settings_stay_as_they_are(testbed: Testbed) -> None:
+    """No IPv4 sysctl of the host changes while a testbed sets its range, reserves ports and loops."""
+    before = host_settings()
+    assert len(before) > 50
+    testbed.submit(namespace.write_reserved, "40002").result()
+    testbed.connect_loop(40500)
+    assert host_settings() == before
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "8.8.8.8", "10.0.0.1"])
+def test_nothing_can_leave(testbed: Testbed, address: str) -> None:
+    """Inside, a connect to an address that is not loopback fails at once: there is no route."""
+    began = time.monotonic()
+    assert testbed.submit(inside.dial, address, 80, 5.0).result() == errno.ENETUNREACH
+    assert time.monotonic() - began < 1.0
+
+
+def test_worker_keeps_its_user(testbed: Testbed) -> None:
+    """Inside, the user number is the one outside: the namespace gives no rights over files."""
+    mapping = testbed.submit(inside.read, "/proc/self/uid_map").result().split()
+    assert mapping[0] == mapping[1]
+    assert mapping[2] == "1"
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
+def test_an_own_address_of_the_host_can_be_dialled_inside(one_port: Testbed, address: str) -> None:
+    """An address added to the private loopback loops like 127.0.0.1."""
+    one_port.submit(namespace.add_address, address).result()
+    spec = LoopSpec(address, 40500, lab.ClientKind.SAME_SOCKET, max_tries=1, timeout=5.0)
+    outcome, sock = one_port.submit(run_loop, spec).result()
+    assert outcome.local == outcome.peer == (address, 40500)
+    sock.close()
+
+
+def test_refused_namespaces_give_the_host_testbed_and_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where unshare() is refused (made real: no namespace may be made below this one) the host is used."""
+    script = (
+        "import tcploop_lab as lab; from tcploop_lab.testbed import namespace as n; n.enter_private_network();"
+        "open('/proc/sys/user/max_user_namespaces', 'w').write('0');"
+        "t = lab.open_testbed((40000, 40999)); print(t); run = t.connect_loop(40501, max_tries=400000);"
+        "print(run.self_connected, run.port_range); t.close()"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert "host testbed (no private namespace: unshare() said No space left on device)" in answer.stdout
+    assert "True 40000-40999" in answer.stdout
+    assert answer.stderr == ""
+
+
+def test_a_kind_that_is_unknown_or_refused_is_one_line() -> None:
+    """A wrong kind is a ValueError that lists the kinds."""
+    with pytest.raises(ValueError, match="^testbed 'moon': a testbed is namespace or host"):
+        lab.open_testbed(kind="moon")
