@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
@@ -14,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from ..model.clients import ClientKind, parse_client
 from ..model.ports import LINUX_DEFAULT_RANGE, PortRange, parse_port
 from ..model.preconditions import Verdict, judge
-from . import namespace
+from . import namespace, staging
 from .capture import Exchange, open_packet_socket
 from .check import collect
 from .errors import NotOnThisTestbed
 from .executor import NamespaceExecutor
 from .hosts import Target, resolve_own
 from .limits import default_max_tries, parse_timeout, parse_tries
-from .loop import LoopSpec, run_loop
+from .loop import LoopSpec, make_socket, run_loop
 from .results import Run
 from .waiting import wait_for
 
@@ -164,6 +165,72 @@ class Testbed:
 
         spec = self._spec(1, "127.0.0.1", client, parse_tries(tries), 30.0)
         return probe_source_ports(self.submit, spec, spec.socket_range or self.port_range)
+
+    def tcp_socket(self, host: str = "127.0.0.1") -> socket.socket:
+        """Return a new TCP socket of this testbed, neither bound nor connected, to use by hand.
+
+        It belongs to the testbed's network, whichever process uses it. A call that waits ends after 60 s.
+        """
+        spec = self._spec(1, host, "same-socket", max_tries=1, timeout=60.0)
+        return self.submit(make_socket, spec).result()
+
+    def hold(self, port: object, host: str = "127.0.0.1") -> socket.socket:
+        """Return a socket that holds `port` with bind() and does not listen. Close it to let go of the port.
+
+        Raises ValueError for a bad port or host, OSError (EADDRINUSE) if the port is taken.
+        """
+        number, sock = parse_port(port), self.tcp_socket(host)
+        try:
+            sock.bind((resolve_own(host).address, number))
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def listen(self, port: object, host: str = "127.0.0.1") -> socket.socket:
+        """Return a socket that listens on `port`. Close it to end the listening. Raises as `hold` does."""
+        sock = self.hold(port, host)
+        sock.listen()
+        return sock
+
+    def reserve(self, ports: object) -> contextlib.ExitStack:
+        """Reserve ports (40100, or "40100,40200-40210"): connect() no longer picks them, bind() may.
+
+        They stay reserved until the end of the `with` block, or until `.close()` of what this returns. Raises
+        ValueError for bad ports, NotOnThisTestbed on the host, whose settings are not changed here.
+        """
+        wanted = staging.parse_reservation(ports)
+        if self.kind != "namespace":
+            raise NotOnThisTestbed(
+                "reserved ports are a setting of the whole host, which the lab never changes: "
+                "use the namespace testbed"
+            )
+        before = self.submit(staging.set_reserved, wanted).result()
+        undo = contextlib.ExitStack()
+        undo.callback(lambda: self.submit(staging.set_reserved, before).result())
+        return undo
+
+    def sockets(self, port: object) -> staging.SocketTable:
+        """Return the kernel's table of sockets, those with this local port."""
+        number = parse_port(port)
+        return staging.SocketTable(number, self.submit(staging.socket_rows, number).result())
+
+    def look(self, port: object, tool: str = "ss") -> staging.Look:
+        """Return what ss or lsof prints about `port` inside the testbed, with the command that made it.
+
+        The live socket of a run is lent to a process inside (`sleep`): the tools name no process outside.
+        """
+        number = parse_port(port)
+        staging.command_of(tool, number)
+        return self.submit(staging.look, tool, number, self._live_sockets(number)).result()
+
+    def _live_sockets(self, port: int) -> list[socket.socket]:
+        """The open sockets of runs on `port`. On the host none need be lent: the tools see this process."""
+        if self.kind != "namespace":
+            return []
+        runs = [found() for (_, number), found in self._runs.items() if number == port]
+        sockets = [run.socket for run in runs if run is not None and run.socket is not None]
+        return [sock for sock in sockets if sock.fileno() >= 0]
 
     def _spec(
         self,

@@ -1,0 +1,136 @@
+"""Setting the scene for a try, and looking at it: reserved ports, the socket table, what ss and lsof say.
+
+All of it runs inside the worker, so that it acts on the testbed's own network and sees nothing of the host's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..model.ports import PortRange, parse_port
+from . import namespace
+from .check import read_reserved
+
+_TOOLS = {"ss": ("ss", "-tanp", "sport = :{port}"), "lsof": ("lsof", "-w", "-nP", "-iTCP:{port}")}
+_PACKAGES = {"ss": "iproute2", "lsof": "lsof"}
+_HOLDER = ("sleep", "20")  # seconds; it is ended long before
+_TOOL_TIMEOUT = 15.0  # seconds
+# The kernel's names of the states, as psutil spells them, where RFC 9293 section 3.3.2 spells them otherwise.
+_STATES = {
+    "SYN_RECV": "SYN-RECEIVED",
+    "FIN_WAIT1": "FIN-WAIT-1",
+    "FIN_WAIT2": "FIN-WAIT-2",
+    "CLOSE": "CLOSED",
+}
+
+
+@dataclass(frozen=True)
+class SocketRow:
+    """One line of the kernel's table: local name, peer's name ("" for a listener), state (RFC 9293)."""
+
+    local: str
+    peer: str
+    state: str
+
+
+@dataclass(frozen=True)
+class SocketTable:
+    """The sockets that have `port` as their local port. A port merely held by bind() has no line."""
+
+    port: int
+    rows: tuple[SocketRow, ...]
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return f"no socket in the table has the local port {self.port}"
+        lines = [("local", "peer", "state"), *((row.local, row.peer or "-", row.state) for row in self.rows)]
+        widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
+        return "\n".join("".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a tool printed, labelled with the command that made it."""
+
+    command: str
+    output: str
+
+    def __repr__(self) -> str:
+        return f"$ {self.command}\n{self.output}"
+
+
+def parse_reservation(ports: object) -> tuple[PortRange, ...]:
+    """Return the ranges in 40100, "40100" or "40100,40200-40210"; ValueError for what is no port or range."""
+    parts = str(ports).split(",")
+    return tuple(
+        PortRange.parse(part) if "-" in part else PortRange(*[parse_port(part)] * 2) for part in parts
+    )
+
+
+def set_reserved(ranges: Sequence[PortRange]) -> tuple[PortRange, ...]:
+    """Reserve these ports in the private namespace, in place of those before, and return those before."""
+    before = read_reserved()
+    namespace.write_reserved(",".join(map(str, ranges)))
+    return before
+
+
+def socket_rows(port: int) -> tuple[SocketRow, ...]:
+    """Return the lines of the kernel's socket table whose local port is `port`."""
+    import psutil
+
+    rows = [row for row in psutil.net_connections("tcp") if row.laddr and row.laddr.port == port]
+    return tuple(SocketRow(_name(row.laddr), _name(row.raddr), _state(row.status)) for row in rows)
+
+
+def _name(address: tuple[str, int] | tuple[()]) -> str:
+    return "{}:{}".format(*address) if address else ""
+
+
+def _state(name: str) -> str:
+    return _STATES.get(name, name.replace("_", "-"))
+
+
+def command_of(tool: object, port: int) -> tuple[str, ...]:
+    """Return the command that looks at `port` with `tool`; ValueError names the tools there are."""
+    if tool not in _TOOLS:
+        raise ValueError(f"tool {tool!r}: a tool is one of {', '.join(_TOOLS)}")
+    return tuple(part.format(port=port) for part in _TOOLS[str(tool)])
+
+
+def look(tool: str, port: int, lent: Sequence[socket.socket] = ()) -> Look:
+    """Run ss or lsof on `port` and return what it printed.
+
+    Both name the process that has a socket open, but only a process of this testbed. The sockets in `lent`
+    are therefore held, while the tool runs, by a `sleep` that does nothing else. A tool that is not installed
+    is no error: the text says so.
+    """
+    command = command_of(tool, port)
+    shown = " ".join(f"'{part}'" if " " in part else part for part in command)
+    if shutil.which(tool) is None:
+        package = _PACKAGES[tool]
+        return Look(shown, f"{tool} is not installed here; on Debian and Ubuntu: sudo apt install {package}")
+    with _held_by_a_process(lent):
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_TOOL_TIMEOUT, stdin=subprocess.DEVNULL
+        )
+    lines = [line.rstrip() for line in (done.stdout or done.stderr).splitlines()]
+    return Look(shown, "\n".join(lines) or f"{tool} shows nothing on port {port}")
+
+
+@contextlib.contextmanager
+def _held_by_a_process(lent: Sequence[socket.socket]) -> Iterator[None]:
+    holders = []
+    try:
+        for sock in lent:
+            holders.append(subprocess.Popen(_HOLDER, stdin=sock, stdout=subprocess.DEVNULL))
+            sock.close()  # the copy that came with the message: only the lab and the holder keep one
+        yield
+    finally:
+        for holder in holders:
+            holder.kill()
+            holder.wait()

@@ -1,0 +1,96 @@
+"""Ports that are reserved, held or listened on, and the tools that look at them."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.testbed import staging
+
+
+def test_held_port_is_taken_until_the_socket_closes(testbed):
+    """A held port refuses a second bind() and has no line in the table; closing the socket frees it."""
+    with testbed.hold(40100):
+        assert testbed.sockets(40100).rows == ()
+        with pytest.raises(OSError) as taken:
+            testbed.hold(40100)
+    assert taken.value.errno == errno.EADDRINUSE
+    testbed.hold(40100).close()
+
+
+def test_listener_answers(testbed):
+    """A loop to a port that listens is answered on the first try, by the listener and not by itself."""
+    with testbed.listen(40100):
+        run = testbed.connect_loop(40100, max_tries=10)
+        states = {row.state for row in testbed.sockets(40100).rows}
+    assert (run.connected, run.self_connected, run.tries) == (True, False, 1)
+    assert states == {"LISTEN", "ESTABLISHED"}
+
+
+def test_reserved_port_loops_again_after_the_block(one_port):
+    """In the block the only port of the range is reserved: nothing connects; after it, the loop is back."""
+    with one_port.reserve("40500,40600-40610"):
+        inside = one_port.connect_loop(40500, max_tries=10)
+    after = one_port.connect_loop(40500, max_tries=10)
+    assert (inside.connected, dict(inside.errors)) == (False, {"EADDRNOTAVAIL": 1})
+    assert after.self_connected
+
+
+def test_tcp_socket_connects_to_itself_by_hand(one_port):
+    """A socket of the testbed used in this process dials inside the testbed's network."""
+    with one_port.tcp_socket() as sock:
+        assert sock.connect_ex(("127.0.0.1", 40500)) == 0
+        assert sock.getsockname() == sock.getpeername() == ("127.0.0.1", 40500)
+
+
+def test_table_shows_one_socket_with_the_states_of_the_rfc(one_port):
+    """A self-connection is one line, the same name twice; after an orderly close the line says TIME-WAIT."""
+    run = one_port.connect_loop(40500, max_tries=10)
+    name = "127.0.0.1:40500"
+    assert one_port.sockets(40500).rows == (staging.SocketRow(name, name, "ESTABLISHED"),)
+    run.close(reset=False)
+    assert repr(one_port.sockets(40500)).splitlines()[1].split() == [name, name, "TIME-WAIT"]
+
+
+@pytest.mark.parametrize("tool", ["ss", "lsof"])
+def test_tool_names_the_process_that_holds_the_connection(one_port, tool):
+    """ss and lsof show the same name twice and a process, although the lab's own process is outside."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed; on Debian: apt install iproute2 lsof")
+    run = one_port.connect_loop(40500, max_tries=10)
+    look = one_port.look(40500, tool)
+    assert look.output.count("127.0.0.1:40500") == 2
+    assert "sleep" in look.output
+    assert run.echo(b"still here") == b"still here"
+
+
+def test_missing_tool_is_said_in_words(one_port, monkeypatch):
+    """A machine without lsof gets the way out instead of an error."""
+    monkeypatch.setattr(staging.shutil, "which", lambda _: None)
+    assert "apt install lsof" in staging.look("lsof", 40500).output
+
+
+@pytest.mark.parametrize("ports", ["", "x", 0, 70000, "5-1", "40100,,40200", None, True])
+def test_bad_reservation_is_refused(testbed, ports):
+    """What is no port or range raises one line that says what is allowed, and reserves nothing."""
+    with pytest.raises(ValueError, match=r"1 to 65535|LOW"):
+        testbed.reserve(ports)
+    assert testbed.check(40100).can_loop
+
+
+def test_host_never_reserves():
+    """On the host reserving is refused with the way out: its settings are not the lab's to change."""
+    with (
+        lab.open_testbed(kind="host") as host,
+        pytest.raises(lab.NotOnThisTestbed, match="use the namespace testbed"),
+    ):
+        host.reserve(40100)
+
+
+def test_unknown_tool_is_refused(testbed):
+    """Only ss and lsof are run, and the error lists them."""
+    with pytest.raises(ValueError, match="one of ss, lsof"):
+        testbed.look(40100, "nmap")
