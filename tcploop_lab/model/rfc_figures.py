@@ -1,8 +1,8 @@
 """The RFCs' own pictures of opening a connection, as data that can be replayed.
 
-RFC 9293 section 3.5: figure 6 (three-way handshake) and figure 7 (simultaneous open). RFC 793 section 3.4 drew
-the latter as its figure 8, with a wrong segment in line 7; RFC 1122 section 4.2.2.10 corrected it. Sequence
-numbers are the RFCs': 100 for A, 300 for B. States are those after the departure or arrival of the line.
+RFC 9293 section 3.5: figure 6 (three-way handshake) and figure 7 (simultaneous open). RFC 793 section 3.4
+drew the latter as its figure 8, with a wrong segment in line 7; RFC 1122 section 4.2.2.10 corrected it.
+Sequence numbers are the RFCs': 100 for A, 300 for B. States are those after the line.
 """
 
 from __future__ import annotations
