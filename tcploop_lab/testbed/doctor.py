@@ -1,0 +1,202 @@
+"""What this machine can do for the course, found out by doing it, and the way out where it cannot.
+
+Nothing of the host is changed: settings are written, and devices made, in private namespaces only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import shutil
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..model.clients import ClientKind
+from ..model.ports import PortRange
+from ..model.present import Shown
+from . import fixes, namespace
+from .check import sample_source_ports
+from .errors import NotOnThisTestbed
+from .executor import NamespaceExecutor
+from .loop import LoopSpec
+from .testbed import Testbed, open_testbed
+
+_OLDEST_PYTHON = (3, 11)
+_ONE_PORT = PortRange(40500, 40500)
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
+_HI = b"hi"
+
+
+@dataclass(frozen=True)
+class Capability:
+    """One thing the course uses: is it there, what was seen, and what to do if it is not.
+
+    `fix` is empty where `ok`. The course does not work without what is `needed`; the rest opens a part each.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Doctor(Shown):
+    """What this machine can do. `testbed` is the kind it gets, `why` says why it is that one."""
+
+    kernel: str
+    testbed: str
+    why: str
+    capabilities: tuple[Capability, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True if the course works here, whatever parts of it are missing."""
+        return all(item.ok for item in self.capabilities if item.needed)
+
+    @property
+    def missing(self) -> tuple[Capability, ...]:
+        """The capabilities that are not there."""
+        return tuple(item for item in self.capabilities if not item.ok)
+
+    @property
+    def summary(self) -> str:
+        """One sentence: does the course work here, and what is missing."""
+        lacks = ", ".join(item.name for item in self.missing) or "nothing"
+        verdict = "the course works here" if self.ok else "the course does not work here"
+        return f"{verdict}: {self.testbed} testbed ({self.why}) on {self.kernel}; missing: {lacks}"
+
+    def __repr__(self) -> str:
+        return f"<Doctor: {self.summary}>"
+
+
+def doctor(kind: str | None = None) -> Doctor:
+    """Return what this machine can do, each capability tried out.
+
+    `kind` asks for one of namespace, host (None: the best there is). Raises ValueError for another kind,
+    NotOnThisTestbed if the kind asked for is refused.
+    """
+    with open_testbed(kind=kind) as testbed:
+        capabilities = (*_machine(), *_private_network(), *_on_testbed(testbed), *_programs())
+        return Doctor(testbed.kernel, testbed.kind, testbed.why, capabilities)
+
+
+def _capability(name: str, ok: bool, detail: str, fix: str, needed: bool = False) -> Capability:
+    return Capability(name, ok, detail, "" if ok else fix, needed)
+
+
+def _machine() -> Iterator[Capability]:
+    new_enough = sys.version_info >= _OLDEST_PYTHON
+    yield _capability("python", new_enough, platform.python_version(), fixes.PYTHON, needed=True)
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = f"{count} core{'' if count == 1 else 's'}: a study keeps as many workers busy"
+    yield _capability("cores", True, cores, "")
+
+
+def _private_network() -> Iterator[Capability]:
+    try:
+        executor = NamespaceExecutor()
+    except namespace.NamespaceRefused as refusal:
+        reason = refusal.strerror or str(refusal)
+        yield _capability("private namespace", False, reason, fixes.for_namespace())
+        for name in ("own port range", "TUN device"):
+            yield _capability(name, False, "needs a private namespace", fixes.NEEDS_NAMESPACE)
+        return
+    with executor:
+        detail = f"{executor.info['network']}, made as {'root' if os.geteuid() == 0 else 'an ordinary user'}"
+        yield _capability("private namespace", True, detail, "")
+        yield _own_range(executor)
+        yield _tun(executor)
+
+
+def _own_range(executor: NamespaceExecutor) -> Capability:
+    name = "own port range"
+    try:
+        executor.submit(namespace.write_port_range, _ONE_PORT).result()
+        seen = executor.submit(namespace.read_port_range).result()
+    except OSError as error:
+        return _capability(name, False, f"ip_local_port_range: {error.strerror}", fixes.OWN_RANGE)
+    detail = f"wrote {_ONE_PORT} in a namespace, read {seen}"
+    return _capability(name, seen == _ONE_PORT, detail, fixes.OWN_RANGE)
+
+
+def _tun(executor: NamespaceExecutor) -> Capability:
+    name = "TUN device"
+    try:
+        device = executor.submit(open_tun).result()
+    except OSError as error:
+        return _capability(name, False, f"/dev/net/tun: {error.strerror}", fixes.TUN)
+    return _capability(name, True, f"made {device} in a namespace", "")
+
+
+def open_tun() -> str:
+    """Make a TUN device in the calling process's namespace, let it go again, and return its name.
+
+    Source: Documentation/networking/tuntap.rst of the Linux kernel. Raises OSError if it is refused.
+    """
+    descriptor = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        request = struct.pack("16sH22x", b"", _IFF_TUN | _IFF_NO_PI)
+        return fcntl.ioctl(descriptor, _TUNSETIFF, request)[:16].rstrip(b"\0").decode()
+    finally:
+        os.close(descriptor)
+
+
+def _on_testbed(testbed: Testbed) -> Iterator[Capability]:
+    port = testbed.submit(free_port).result()
+    yield _talks_to_itself(testbed, "self-connection", "127.0.0.1", port, fixes.SELF_CONNECTION, needed=True)
+    yield _talks_to_itself(testbed, "IPv6 loopback", "::1", port, fixes.IPV6)
+    yield _source_port(testbed, "range per socket", ClientKind.SOCKET_RANGE, port, fixes.SOCKET_RANGE)
+    yield _source_port(testbed, "IP_BIND_ADDRESS_NO_PORT", ClientKind.BIND_NO_PORT, port, fixes.BIND_NO_PORT)
+    yield _capture(testbed, port)
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def _talks_to_itself(
+    testbed: Testbed, name: str, host: str, port: int, fix: str, needed: bool = False
+) -> Capability:
+    run = testbed.connect_loop(port, host, "bind-self", max_tries=1, timeout=5.0, progress=False)
+    if not run.self_connected:
+        return _capability(name, False, run.summary, fix, needed)
+    echo = run.echo(_HI)
+    run.close()
+    detail = f"port {port} of {host} connected to itself, and {echo!r} came back"
+    return _capability(name, echo == _HI, detail, fix, needed)
+
+
+def _source_port(testbed: Testbed, name: str, client: ClientKind, port: int, fix: str) -> Capability:
+    asked = PortRange(port, port) if client is ClientKind.SOCKET_RANGE else None
+    spec = LoopSpec("127.0.0.1", port, client, max_tries=1, timeout=5.0, socket_range=asked)
+    used = list(testbed.submit(sample_source_ports, spec, 1).result())
+    if not used:
+        return _capability(name, False, "the kernel refuses the option", fix)
+    how = f"asked for {port}" if asked else "bind() left it to connect()"
+    return _capability(name, asked is None or used == [port], f"{how}, a try used source port {used[0]}", fix)
+
+
+def _capture(testbed: Testbed, port: int) -> Capability:
+    try:
+        with testbed.capture(port) as exchange:
+            run = testbed.connect_loop(port, client="bind-self", max_tries=1, timeout=5.0, progress=False)
+    except NotOnThisTestbed as refusal:
+        return _capability("capture", False, str(refusal), fixes.CAPTURE)
+    run.close()
+    count = sum(frame.outgoing for frame in exchange.copies)
+    return _capability("capture", count > 0, f"saw the {count} segments of a self-connection", fixes.CAPTURE)
+
+
+def _programs() -> Iterator[Capability]:
+    for name, (names, fix) in fixes.PROGRAMS.items():
+        path = next(filter(None, map(shutil.which, names)), None)
+        yield _capability(name, path is not None, path or "not found; the course works without it", fix)
