@@ -1,0 +1,118 @@
+"""How an answer is read: each function returns a plain value, or raises ValueError with what is asked for."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..model.preconditions import Verdict
+from ..testbed.results import Run
+
+_WORDS = {"true": True, "yes": True, "false": False, "no": False}
+_MOST_DIGITS = 18
+
+
+def whole_number(answer: Any) -> int:
+    """Read 14116, 14116.0, "14,116" or a numpy number."""
+    wanted = ValueError("this asks for a whole number, such as 1234")
+    if isinstance(answer, bool):
+        raise wanted
+    if isinstance(answer, str):
+        digits = re.sub(r"[\s,_]", "", answer)
+        if not re.fullmatch(rf"-?[0-9]{{1,{_MOST_DIGITS}}}", digits):
+            raise wanted
+        return int(digits)
+    if hasattr(answer, "__index__"):
+        return int(answer.__index__())
+    if not (hasattr(answer, "__float__") and math.isfinite(float(answer)) and float(answer).is_integer()):
+        raise wanted
+    return int(float(answer))
+
+
+def truth(answer: Any) -> bool:
+    """Read True, False, "yes" or "no"."""
+    if isinstance(answer, str) and answer.strip().lower() in _WORDS:
+        return _WORDS[answer.strip().lower()]
+    if type(answer).__name__ not in ("bool", "bool_"):  # numpy's truth values too
+        raise ValueError("this asks for True or False")
+    return bool(answer)
+
+
+def one_of(letters: str) -> Callable[[Any], str]:
+    """Return a reader of one letter of `letters`, such as "b", "B" or "b)"."""
+
+    def read(answer: Any) -> str:
+        text = answer.strip().rstrip(").").lower() if isinstance(answer, str) else ""
+        if len(text) != 1 or text not in letters:
+            raise ValueError(
+                f'this asks for one letter from {letters[0]} to {letters[-1]}, such as "{letters[0]}"'
+            )
+        return text
+
+    return read
+
+
+def letters_of(letters: str) -> Callable[[Any], frozenset[str]]:
+    """Return a reader of some letters of `letters`: "ace", "a, c, e", ["a", "c", "e"] or a set."""
+
+    def read(answer: Any) -> frozenset[str]:
+        parts = re.sub(r"[\s,;]", "", answer) if isinstance(answer, str) else answer
+        found = (
+            [str(part).strip().lower() for part in parts]
+            if isinstance(parts, (str, list, tuple, set, frozenset))
+            else []
+        )
+        if not found or not set(found) <= set(letters):
+            raise ValueError(
+                f'this asks for letters from {letters[0]} to {letters[-1]}, such as "{letters[:2]}"'
+            )
+        return frozenset(found)
+
+    return read
+
+
+def order_of(letters: str) -> Callable[[Any], str]:
+    """Return a reader of all `letters`, each once, in an order of the learner's: "cadb" or a list."""
+
+    def read(answer: Any) -> str:
+        parts = answer if isinstance(answer, (str, list, tuple)) else ""
+        text = re.sub(r"[\s,;-]", "", "".join(map(str, parts))).lower()
+        if sorted(text) != sorted(letters):
+            raise ValueError(
+                f'this asks for the letters {", ".join(letters)}, each once, such as "{letters}"'
+            )
+        return text
+
+    return read
+
+
+def some_bytes(answer: Any) -> bytes:
+    """Read bytes, or text in their place: b"hi", "hi"."""
+    if isinstance(answer, str):
+        return answer.encode()
+    if not isinstance(answer, (bytes, bytearray, memoryview)):
+        raise ValueError('this asks for bytes, such as b"hi"')
+    return bytes(answer)
+
+
+def a_run(answer: Any) -> Run:
+    """Read what `connect_loop` returned."""
+    if not isinstance(answer, Run):
+        raise ValueError("this asks for the run itself: run = testbed.connect_loop(...), then answer = run")
+    return answer
+
+
+def a_verdict(answer: Any) -> Verdict:
+    """Read what `check` of a testbed returned."""
+    if not isinstance(answer, Verdict):
+        raise ValueError("this asks for a verdict: answer = testbed.check(...)")
+    return answer
+
+
+def a_socket(answer: Any) -> Any:
+    """Read a socket, by what it can do."""
+    if not all(hasattr(answer, verb) for verb in ("fileno", "getsockname", "getpeername")):
+        raise ValueError("this asks for a socket: sock = testbed.tcp_socket(), then answer = sock")
+    return answer

@@ -1,0 +1,161 @@
+"""The engine: takes an answer apart, finds the typical mistake in it, and chooses the hint.
+
+An exercise is data. It reads the answer (`reads`, from `answers.py`), knows when it is right, and has a hint
+of its own for each typical mistake. A second, different wrong answer gets the stronger hint too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from html import escape
+from importlib import import_module
+from typing import Any
+
+_LONGEST = 60  # characters of an answer that are repeated back
+
+
+class State(StrEnum):
+    """What became of an answer."""
+
+    UNANSWERED = "Not answered yet"
+    RIGHT = "Right"
+    WRONG = "Not yet"
+
+
+_COLOURS = {State.UNANSWERED: "#767676", State.RIGHT: "#009E73", State.WRONG: "#D55E00"}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A typical wrong answer: when it is this one, and the hint that helps those who made it."""
+
+    when: Callable[[Any], bool]
+    hint: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise as data.
+
+    `reads` turns what the learner wrote into a plain value; if it cannot, it raises ValueError with what is
+    asked for. `right` and the mistakes look at that value. `because` is shown with a right answer (it may be
+    a function of it), `hint` with a wrong one that is no typical mistake, `stronger` from the second on.
+    """
+
+    number: str
+    asks: str
+    reads: Callable[[Any], Any]
+    right: Callable[[Any], bool]
+    because: str | Callable[[Any], str]
+    hint: str
+    stronger: str
+    mistakes: tuple[Mistake, ...] = ()
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What the learner is told. `attempt` counts the different wrong answers so far."""
+
+    exercise: str
+    state: State
+    message: str
+    attempt: int = 0
+
+    @property
+    def right(self) -> bool:
+        """True if the answer was right."""
+        return self.state is State.RIGHT
+
+    def __repr__(self) -> str:
+        return f"Exercise {self.exercise}. {self.state}. {self.message}".replace("`", "")
+
+    def _repr_html_(self) -> str:
+        message = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(self.message))
+        style = f"border-left: 0.4em solid {_COLOURS[self.state]}; padding: 0.3em 0.8em"
+        return (
+            f'<div style="{style}"><strong>Exercise {self.exercise}. {self.state}.</strong> {message}</div>'
+        )
+
+
+@cache
+def _lesson(number: str) -> dict[str, Exercise]:
+    module = import_module(f"{__package__}.lesson_{number}")
+    return {exercise.number: exercise for exercise in module.EXERCISES}
+
+
+def find(number: object) -> Exercise:
+    """Return the exercise with this number, such as "01.2"; ValueError if there is none."""
+    try:
+        if not isinstance(number, str) or not re.fullmatch(r"[0-9]{2}\.[0-9]+", number):
+            raise KeyError(number)
+        return _lesson(number[:2])[number]
+    except (KeyError, ModuleNotFoundError):
+        raise ValueError(
+            f"exercise {number!r}: there is none; its number is in the heading above the cell"
+        ) from None
+
+
+@dataclass
+class Checker:
+    """Checks answers, and remembers the different wrong ones."""
+
+    find: Callable[[str], Exercise] = find
+    _wrong: dict[str, list[str]] = field(default_factory=dict)
+
+    def check(self, number: str, answer: Any) -> Feedback:
+        """Return the feedback on one answer. ValueError only for an exercise that does not exist."""
+        exercise = self.find(number)
+        if _is_unanswered(answer):
+            message = f"Replace the three dots (`...`) with {exercise.asks}, and run the cell again."
+            return Feedback(number, State.UNANSWERED, message)
+        try:
+            value = exercise.reads(answer)
+        except Exception as error:  # whatever a learner passes must not raise in the notebook
+            told = str(error) if isinstance(error, ValueError) else f"it cannot be read as {exercise.asks}"
+            return self._wrong_answer(exercise, answer, f"You gave {_short(answer)}: {told}.")
+        if _holds(exercise.right, value):
+            return Feedback(number, State.RIGHT, _because(exercise, value))
+        hints = (mistake.hint for mistake in exercise.mistakes if _holds(mistake.when, value))
+        return self._wrong_answer(exercise, answer, next(hints, exercise.hint))
+
+    def _wrong_answer(self, exercise: Exercise, answer: Any, message: str) -> Feedback:
+        wrong = self._wrong.setdefault(exercise.number, [])
+        if (text := _text(answer)) not in wrong:  # to run the same cell again is no new attempt
+            wrong.append(text)
+        if len(wrong) > 1:
+            message = f"{message} {exercise.stronger}"
+        return Feedback(exercise.number, State.WRONG, message, len(wrong))
+
+
+def _is_unanswered(answer: Any) -> bool:
+    parts = answer.values() if isinstance(answer, dict) else answer
+    if isinstance(answer, (dict, list, tuple, set, frozenset)):
+        return any(part is ... for part in parts)
+    return answer is ... or answer is None
+
+
+def _holds(condition: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return bool(condition(value))
+    except Exception:  # a comparison that makes no sense for this value does not hold
+        return False
+
+
+def _because(exercise: Exercise, value: Any) -> str:
+    return exercise.because if isinstance(exercise.because, str) else exercise.because(value)
+
+
+def _text(answer: Any) -> str:
+    try:
+        return repr(answer)
+    except Exception:  # also an int too long to print
+        return f"a {type(answer).__name__}"
+
+
+def _short(answer: Any) -> str:
+    text = _text(answer)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."

@@ -1,0 +1,156 @@
+"""The exercises of lesson 01, the preconditions."""
+
+from __future__ import annotations
+
+from ..model.clients import ClientKind
+from ..testbed.results import Run
+from .answers import a_run, a_verdict, letters_of, one_of, whole_number
+from .engine import Exercise, Mistake
+
+ARTICLE_PORT = 33333
+
+
+def _the_way(run: Run) -> str:
+    """Say by which of the possible ways the article's port was made to loop."""
+    if run.client is ClientKind.BIND_SELF:
+        way = (
+            "Your client bound itself to the very port that it dialled, so the kernel had nothing to choose."
+        )
+    elif run.client is ClientKind.BIND_ZERO:
+        way = "A client that calls bind() with port 0 gets the other parity: odd ports, in this range."
+    elif run.port_range.width == 1:
+        way = "A range of one port leaves no choice, odd or even."
+    elif run.client is ClientKind.SOCKET_RANGE:
+        way = "With a range of its own a socket has no preference for a parity on this kernel."
+    else:
+        way = f"The range {run.port_range} begins with an odd port, so odd ports go first."
+    return f"Port {run.port} met itself after {run.tries:,} tries. {way}"
+
+
+EXERCISES = (
+    Exercise(
+        number="01.1",
+        asks='letters, such as `"ab"`',
+        reads=letters_of("abcdef"),
+        right=lambda letters: letters == set("cef"),
+        because="The same address on both sides, a port of the range, the parity that goes first: c, "
+        "e and f.",
+        hint="Go through the letters one by one: address, range, parity.",
+        stronger="You can ask the kernel: `testbed.check(50002, host='127.0.0.3').can_loop`, and so on.",
+        mistakes=(
+            Mistake(
+                lambda letters: "a" in letters,
+                "Look at a again: the kernel takes source ports from the range only, and 8080 is not in it.",
+            ),
+            Mistake(
+                lambda letters: "b" in letters,
+                "Look at b again: 50001 is odd. Which parity goes first in a range that begins with 32768?",
+            ),
+            Mistake(
+                lambda letters: "d" in letters,
+                "Look at d again: which source address does the kernel use when you dial 127.0.0.3?",
+            ),
+            Mistake(
+                lambda letters: "e" not in letters,
+                "One is missing: what does a client change that binds its source address first?",
+            ),
+            Mistake(lambda letters: "f" not in letters, "One is missing: ::1 is loopback too."),
+            Mistake(lambda letters: "c" not in letters, "One is missing: the plain case of this lesson."),
+        ),
+    ),
+    Exercise(
+        number="01.2",
+        asks="a whole number of ports",
+        reads=whole_number,
+        right=lambda number: number == 14116,
+        because="28232 ports, and every second one is tried first.",
+        hint="Count the ports of the range, both ends included. Then ask how many of them are tried first.",
+        stronger="`range(32768, 60999 + 1, 2)` holds just these ports, and `len` counts them.",
+        mistakes=(
+            Mistake(
+                lambda number: number in (28232, 28231),
+                "That is the whole range. Connect() tries one parity first.",
+            ),
+            Mistake(
+                lambda number: number in (14115, 14117),
+                "Close. Both ends of the range belong to it: it has high - low + 1 ports.",
+            ),
+            Mistake(
+                lambda number: number == 64,
+                "That is the number of tries that the check made to find the parity.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="01.3",
+        asks="your run on port 33333",
+        reads=a_run,
+        right=lambda run: run.port == ARTICLE_PORT and run.self_connected,
+        because=_the_way,
+        hint="`run.self_connected` must be True, on port 33333.",
+        stronger="One way: open a testbed with `port_range=(33333, 40000)`. Where does that range begin?",
+        mistakes=(
+            Mistake(lambda run: run.port != ARTICLE_PORT, "That is another port. This is about 33333."),
+            Mistake(
+                lambda run: run.connected,
+                "A listener answered. Both ends must be the same socket.",
+            ),
+            Mistake(
+                lambda run: run.port not in run.port_range,
+                "Port 33333 is outside the range of that testbed, so the kernel never picks it.",
+            ),
+            Mistake(
+                lambda run: run.port_range.low % 2 == 0 and run.port_range.width > 1,
+                "That range begins with an even port, so even ports go first. What if it began with "
+                "an odd one? "
+                "Or had one port only? Or if the client chose the port itself?",
+            ),
+        ),
+    ),
+    Exercise(
+        number="01.4",
+        asks="a verdict with exactly two broken rules",
+        reads=a_verdict,
+        right=lambda verdict: len(verdict.broken) == 2,
+        because=lambda verdict: "Broken: " + " and ".join(rule.name for rule in verdict.broken) + ".",
+        hint="Count with `len(answer.broken)`.",
+        stronger="Take a port that is outside the range, and odd.",
+        mistakes=(
+            Mistake(
+                lambda verdict: verdict.can_loop,
+                "Every rule holds there: this port can loop. Break two at once.",
+            ),
+            Mistake(
+                lambda verdict: len(verdict.broken) == 1,
+                "Just one rule is broken there. Keep it broken, and break another one beside it.",
+            ),
+            Mistake(
+                lambda verdict: len(verdict.broken) > 2,
+                "More than two rules are broken there. Mend one of them.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="01.5",
+        asks='one letter, such as `"a"`',
+        reads=one_of("abc"),
+        right=lambda letter: letter == "b",
+        because="The port was picked, so the kernel was free to choose it. The SYN arrived at an "
+        "address where no "
+        "such socket was: the addresses differed.",
+        hint="In which section did the column `picked` show more than 0 without a self-connection?",
+        stronger="Run the scene again: `narrow.connect_loop(40100, host='127.0.0.2', "
+        "max_tries=5_000, trace=True)`, "
+        "and count the tries that used source port 40100.",
+        mistakes=(
+            Mistake(
+                lambda letter: letter == "a",
+                "A reserved port is never picked as a source port, so it would not be in the trace at all.",
+            ),
+            Mistake(
+                lambda letter: letter == "c",
+                "A held port is skipped by connect(), so it would not be in the trace at all.",
+            ),
+        ),
+    ),
+)

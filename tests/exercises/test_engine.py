@@ -1,0 +1,140 @@
+"""The engine of the exercises: unanswered, right, wrong, and the second hint; and that nothing raises."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+from importlib import import_module
+from pkgutil import iter_modules
+
+import numpy as np
+import pytest
+
+from tcploop_lab import exercises
+from tcploop_lab.exercises import answers
+from tcploop_lab.exercises.engine import Checker, Exercise, Mistake, State, find
+
+LESSONS = [name for _, name, _ in iter_modules(exercises.__path__) if name.startswith("lesson_")]
+EVERY = [e.number for name in LESSONS for e in import_module(f"{exercises.__name__}.{name}").EXERCISES]
+
+DOUBLE = Exercise(
+    number="99.1",
+    asks="a whole number",
+    reads=answers.whole_number,
+    right=lambda number: number == 10,
+    because=lambda number: f"{number} is twice 5.",
+    hint="Count again.",
+    stronger="It is `5 + 5`.",
+    mistakes=(Mistake(lambda number: number == 25, "That is the square."),),
+)
+
+
+class Odd:
+    """An object that resists being looked at."""
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+    __hash__ = None
+
+
+CYCLE: list[object] = []
+CYCLE.append(CYCLE)
+NONSENSE = [
+    "", "xyz!", b"\xff", "7" * 5000, 10**5000, -77, 0.1, math.nan, math.inf, -math.inf, 1e308, 1j,
+    Fraction(1, 3), [], ["?"], CYCLE, {}, {"a": -77}, set(), object(), Odd(), int, len, itertools.count(),
+    np.nan, np.arange(9), np.array([]), np.float64("inf"), np.datetime64("NaT"), memoryview(b"?"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def checker() -> Checker:
+    """A checker with one exercise and no memory of earlier answers."""
+    return Checker(find=lambda _: DOUBLE)
+
+
+@pytest.mark.parametrize("answer", [..., None, [...], (1, ...), {"a": ...}])
+def test_unanswered_says_what_to_do(checker, answer):
+    """Three dots, alone or in a list, are no wrong answer: the feedback says what to write there."""
+    feedback = checker.check("99.1", answer)
+    assert feedback.state is State.UNANSWERED
+    assert feedback.message == "Replace the three dots (`...`) with a whole number, and run the cell again."
+    assert (feedback.attempt, feedback.right) == (0, False)
+
+
+@pytest.mark.parametrize("answer", [10, 10.0, "10", " 1_0 ", np.int16(10), np.float32(10)])
+def test_right_answer_in_any_spelling(checker, answer):
+    """The same number counts, however it is written, and the explanation may use it."""
+    feedback = checker.check("99.1", answer)
+    assert (feedback.state, feedback.message) == (State.RIGHT, "10 is twice 5.")
+
+
+def test_typical_mistake_has_its_own_hint(checker):
+    """A typical wrong answer gets its own hint, any other one the general hint."""
+    assert checker.check("99.1", 25).message == "That is the square."
+    assert Checker(find=lambda _: DOUBLE).check("99.1", 11).message == "Count again."
+
+
+def test_second_wrong_answer_gets_the_stronger_hint(checker):
+    """The stronger hint comes with the second different wrong answer, and not by running the cell again."""
+    first, again, second = (checker.check("99.1", answer) for answer in (25, 25, 11))
+    assert first == again
+    assert (second.attempt, second.message) == (2, "Count again. It is `5 + 5`.")
+
+
+def test_a_right_answer_comes_through_after_wrong_ones(checker):
+    """However many wrong answers came before, a right one is right."""
+    states = [checker.check("99.1", answer).state for answer in (1, 2, 10)]
+    assert states == [State.WRONG, State.WRONG, State.RIGHT]
+
+
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
+@pytest.mark.parametrize("number", EVERY)
+def test_nonsense_never_raises(number, answer):
+    """Whatever is passed to an exercise, the feedback is one short text and says that it is not right."""
+    feedback = Checker().check(number, answer)
+    assert feedback.state is State.WRONG
+    assert 0 < len(repr(feedback)) < 700
+    assert feedback._repr_html_().count("<div") == 1
+
+
+def test_unreadable_answer_is_told_what_is_asked_for(checker):
+    """An answer of a wrong type is repeated back, cut short, with what the exercise asks for."""
+    assert (
+        checker.check("99.1", "ten").message == "You gave 'ten': this asks for a whole number, such as 1234."
+    )
+    assert len(checker.check("99.1", "ten" * 1000).message) < 200
+
+
+@pytest.mark.parametrize("number", ["99.1", "1.2", "00.99", "", "../00.1", 1.2, None, "00.1\n"])
+def test_unknown_exercise_is_a_clear_error(number):
+    """A number that no exercise has raises one line that names it."""
+    with pytest.raises(ValueError, match="there is none"):
+        exercises.check(number, 1)
+
+
+def test_feedback_shows_itself_safely():
+    """HTML shows code as code and an answer as text, never as markup; the plain text has no backticks."""
+    feedback = Checker(find=lambda _: DOUBLE).check("99.1", "<script>")
+    assert "&lt;script&gt;" in feedback._repr_html_() and "<script" not in feedback._repr_html_()
+    strong = Checker(find=lambda _: DOUBLE)
+    strong.check("99.1", 1)
+    assert "<code>5 + 5</code>" in strong.check("99.1", 2)._repr_html_()
+    assert "`" not in repr(strong.check("99.1", 2))
+
+
+def test_every_exercise_is_found_by_its_number():
+    """No two exercises share a number, and each is found in the lesson that its number names."""
+    assert {"00.1", "01.1", "02.1"} <= set(EVERY)
+    assert len(set(EVERY)) == len(EVERY)
+    assert [find(number).number for number in EVERY] == EVERY
+
+
+def test_shared_check_is_the_public_one():
+    """The course calls exercises.check; it finds the exercises of each lesson by their number."""
+    assert find("01.2").number == "01.2"
+    assert repr(exercises.check("01.2", ...)).startswith("Exercise 01.2. Not answered yet.")
