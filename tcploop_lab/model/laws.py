@@ -200,14 +200,21 @@ def quantile(law: Law, q: float) -> int:
     if law.last is None and 1 - q < 0.99e-12:
         raise ValueError(f"chance {q}: no number of tries makes it certain; ask for at most 1 - 1e-12")
     allowed = (1 - q) * (1 + 1e-12)
-    high = 1
+    high = _guess(law, allowed)
     while _tail(law, high) > allowed:
         high *= 2
-    low = high // 2
+    low = 0
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if _tail(law, middle) > allowed else (low, middle)
     return high
+
+
+def _guess(law: Law, allowed: float) -> int:
+    """Where an exponential law of the same mean has this tail: near the answer, so that little is computed twice."""
+    if allowed == 0 or math.isnan(law.mean):
+        return 1
+    return max(1, math.ceil(-law.mean * math.log(allowed)))
 
 
 def _tail(law: Law, n: int) -> float:

@@ -51,9 +51,11 @@ def return_probabilities(size: int, steps: tuple[float, ...], horizon: int) -> F
     current = weight.astype(np.complex128)
     result = np.empty(-(-horizon // _BLOCK) * _BLOCK)
     for start in range(0, len(result), _BLOCK):
+        modulus = modulus[: len(current)]
         alive = int(np.searchsorted(-(modulus**start), -_SMALLEST_POWER, side="right"))
         current = current[:alive]
-        result[start : start + _BLOCK] = (current @ within_block[:alive]).real
+        # einsum, not @: so small a product is slower on BLAS's threads, by far where the cores are busy.
+        result[start : start + _BLOCK] = np.einsum("k,kb->b", current, within_block[:alive]).real
         current = current * block_power[:alive]
     return result[:horizon] / size
 
@@ -101,7 +103,7 @@ class Renewal:
     def reach(self, tries: int) -> None:
         """Make the arrays hold index `tries`, or all there is to know (what is left is below 1e-13)."""
         while len(self.first_sf) <= tries and self._unknown():
-            self._compute(max(self._FIRST_HORIZON, self.size, 2 * len(self.first_sf)))
+            self._compute(max(self._FIRST_HORIZON, self.size, tries + 1, len(self.first_sf) * 5 // 4))
 
     def _unknown(self) -> bool:
         return bool(self.first_sf[-1] > self._NOTHING_LEFT or self.return_sf[-1] > self._NOTHING_LEFT)
