@@ -1,0 +1,1 @@
+"""Studies: many samples of the tries to success, stored as they come, beside the law they should follow."""

@@ -1,12 +1,13 @@
-"""Samples of the tries to success, drawn inside a worker: many loops, one after another, each ended by a reset.
+"""Samples of the tries to success, drawn inside a worker: loop after loop, each ended by a reset.
 
-A closing reset leaves no TIME-WAIT, which would keep the next loop from its port (RFC 9293 section 3.6.1; FACTS: the
-kernel's tcp_tw_reuse).
+A reset leaves no TIME-WAIT, which would keep the next loop on the same address from its port for a second
+or more (socket(7), SO_LINGER; RFC 9293 section 3.5.3).
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import socket
@@ -14,6 +15,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from ..model.clients import ClientKind
 from ..model.ports import PortRange
 from .check import sample_source_ports
 from .errors import NotOnThisTestbed
@@ -39,11 +41,6 @@ class Samples:
         self.hits.append(outcome.stopped == "connected")
         self.seconds.append(outcome.seconds)
 
-    def drop_first(self) -> None:
-        """Forget the first sample, if there is one."""
-        for column in (self.tries, self.hits, self.seconds):
-            del column[:1]
-
 
 @dataclass(frozen=True)
 class Place:
@@ -67,24 +64,53 @@ def describe_place(tries: int) -> Place:
             "a study needs Linux, where every address of 127.0.0.0/8 is one's own; "
             "elsewhere look at a stored study with StudyResult.load(path)"
         ) from None
-    spec = LoopSpec("127.0.0.1", 1, _PROBE_CLIENT, tries, timeout=30.0)
+    spec = LoopSpec("127.0.0.1", 1, ClientKind.SAME_SOCKET, tries, timeout=30.0)
     return Place(*_here(), port_range, tuple(sample_source_ports(spec, tries)))
 
 
-def draw_samples(spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None) -> Samples:
+def draw_first_hits(spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None) -> Samples:
     """Run one loop from and to each address and return what was measured; less where the lab says stop.
 
-    `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None leaves
-    it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.
+    `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None
+    leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.
     """
-    samples = Samples(*_here())
     with _port_range(port_range):
-        for address in addresses:
-            outcome = _one_loop(replace(spec, host=address, source=address))
-            if outcome.stopped == "interrupted" or current_task().stopped():
-                break
+        return _collect(_one_loop(_at(spec, address)) for address in addresses)
+
+
+def draw_returns(
+    spec: LoopSpec, address: str, count: int, lead_tries: int, port_range: PortRange | None
+) -> Samples:
+    """Run `count` loops that each start just past the port, after a loop that led there. The rest as above.
+
+    Where a loop missed, another one of at most `lead_tries` leads back. A lead that never arrives stands
+    for the sample that it was to begin: both are censored.
+    """
+    with _port_range(port_range):
+        return _collect(_returns(_at(spec, address), count, lead_tries))
+
+
+def _returns(spec: LoopSpec, count: int, lead_tries: int) -> Iterator[LoopOutcome]:
+    at_port = False
+    for _ in range(count):
+        lead = None if at_port else _one_loop(replace(spec, max_tries=lead_tries))
+        outcome = _one_loop(spec) if lead is None or lead.stopped == "connected" else lead
+        at_port = outcome.stopped == "connected"
+        yield outcome
+
+
+def _collect(outcomes: Iterable[LoopOutcome]) -> Samples:
+    samples = Samples(*_here())
+    for outcome in outcomes:
+        if outcome.stopped != "interrupted":  # cut off because the lab wished so: no sample
             samples.add(outcome)
+        if current_task().stopped():
+            break
     return samples
+
+
+def _at(spec: LoopSpec, address: str) -> LoopSpec:
+    return replace(spec, host=address, source=address)
 
 
 def _here() -> tuple[str, str]:
@@ -114,6 +140,12 @@ def _one_loop(spec: LoopSpec) -> LoopOutcome:
         raise NotOnThisTestbed(f"port {spec.port}: the loop could not be run: {_errors(outcome)}")
     if outcome.local != outcome.peer:
         raise NotOnThisTestbed(
-            f"port {spec.port}: somebody listens on it, so it cannot loop; end that program or take another port"
+            f"port {spec.port}: a program listens on it, so it cannot loop; end it or take another port"
         )
     return outcome
+
+
+def _errors(outcome: LoopOutcome) -> str:
+    """The errors that are no refusals, by name and in words."""
+    names = [name for name in outcome.errors if name != "ECONNREFUSED"]
+    return ", ".join(f"{name} ({os.strerror(getattr(errno, name))})" for name in names)

@@ -1,0 +1,115 @@
+"""The crew of a study: the executor that does its tasks, and what is known of the place where it works."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any
+
+from ..model.ports import PortRange
+from ..model.probe import classify
+from ..testbed.errors import NotOnThisTestbed
+from ..testbed.executor import NamespaceExecutor
+from ..testbed.namespace import network_id
+from ..testbed.sampling import Place, Samples
+from ..testbed.testbed import open_testbed
+from .tasks import Task, probe_place, probe_place_nested, run_task, run_task_nested
+
+_TASKS_PER_WORKER = 2  # at least one waits while one is worked on
+_FOREIGN_WORKERS = 32  # an executor does not say how many it has
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the tasks, and where.
+
+    `kind` is that of the testbed they run in, `width` how many tasks to hand out at once.
+    """
+
+    executor: Executor
+    kind: str
+    place: Place
+    width: int
+
+    @property
+    def era(self) -> str:
+        """The era of the kernel, found by probing."""
+        return classify(self.place.source_ports, self.place.port_range).era
+
+    def socket_ranges(self, port_range: PortRange) -> bool:
+        """True if this range must be given to each socket, since the range of the host is not ours to set.
+
+        Raises NotOnThisTestbed for a range that leaves the host's: the kernel ignores bounds outside of it.
+        """
+        own = self.place.port_range
+        if self.kind == "namespace" or port_range == own:
+            return False
+        if port_range.low not in own or port_range.high not in own:
+            raise NotOnThisTestbed(
+                f"range {port_range}: on the host testbed a range lies within the host's own {own}; "
+                "take a range within it, or a system that allows private namespaces"
+            )
+        return True
+
+    def submit(self, task: Task) -> Future[Samples]:
+        """Begin a task."""
+        return self.executor.submit(run_task if self._own else run_task_nested, task)
+
+    def stop(self, futures: Iterable[Future[Samples]]) -> None:
+        """Ask tasks to return what they have; another executor can only cancel those that have not begun."""
+        for future in futures:
+            if isinstance(self.executor, NamespaceExecutor):
+                self.executor.stop(future)
+            else:
+                future.cancel()
+
+    @property
+    def _own(self) -> bool:
+        return isinstance(self.executor, NamespaceExecutor)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def hire(place: Any, workers: int | None) -> Iterator[Crew]:
+    """Yield the crew for what Study.run was given: nothing, a testbed, or an executor.
+
+    Raises ValueError for anything else, NotOnThisTestbed for a testbed that makes no tries.
+    """
+    if isinstance(place, NamespaceExecutor):
+        yield _own_crew(place, _kind_of(place))
+    elif isinstance(place, Executor):
+        kind, where = place.submit(probe_place_nested).result()
+        yield Crew(place, kind, where, _TASKS_PER_WORKER * (workers or _FOREIGN_WORKERS))
+    else:
+        with open_testbed(workers=workers or cores(), kind=_kind_to_open(place)) as testbed:
+            yield _own_crew(testbed.executor, testbed.kind)
+
+
+def _own_crew(executor: NamespaceExecutor, kind: str) -> Crew:
+    return Crew(executor, kind, executor.submit(probe_place).result(), _TASKS_PER_WORKER * executor.workers)
+
+
+def _kind_of(executor: NamespaceExecutor) -> str:
+    return "host" if executor.info["network"] in ("the host's", network_id()) else "namespace"
+
+
+def _kind_to_open(place: Any) -> str | None:
+    if place is None:
+        return None
+    kind = getattr(place, "kind", None)
+    if kind == "recorded":
+        raise NotOnThisTestbed(
+            "a recorded testbed makes no tries: look at a stored study with StudyResult.load(path)"
+        )
+    if not isinstance(kind, str):
+        raise ValueError(f"testbed {place!r}: give a testbed, a concurrent.futures executor, or nothing")
+    return kind

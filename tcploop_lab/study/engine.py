@@ -1,0 +1,234 @@
+"""Runs a study: cuts it into tasks, hands them to a crew, stores each as it is finished."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from math import ceil
+from types import TracebackType
+from typing import Any
+
+from ..testbed.errors import WorkerDied
+from ..testbed.namespace import NamespaceRefused
+from ..testbed.sampling import Samples
+from .crew import Crew, hire
+from .plan import CellPlan, Study, parse_whole
+from .result import StudyResult, StudyStopped
+from .store import Store, StoreFull
+from .tasks import ADDRESSES, Task
+
+TASK_TRIES = 100_000  # a task takes about a second or two: so much is lost when a worker dies
+LONGEST_TASK = 1_000  # samples
+SHORTEST_CHAIN = 25  # returns, to which the loop that leads to the port is added
+ATTEMPTS = 3  # how often a task is begun whose worker dies
+_LOOK_EVERY = 0.2  # seconds between two looks at a Ctrl-C
+_STOP_GRACE = 3.0  # seconds that stopped tasks get to hand back what they measured
+_CREW_IS_GONE = (WorkerDied, BrokenExecutor, CancelledError, NamespaceRefused)
+
+
+def run(study: Study, place: Any, out: Any, resume: bool, workers: int | None, progress: bool) -> StudyResult:
+    """Run a study, as described at Study.run."""
+    count = None if workers is None else parse_whole("workers", workers, 1)
+    try:
+        with hire(place, count) as crew, (Store.resume if resume else Store.create)(out, study) as store:
+            return _run(study, crew, store, progress)
+    except _CREW_IS_GONE as error:
+        raise StudyStopped(f"the study could not begin: {_reason(error)}") from error
+
+
+def _run(study: Study, crew: Crew, store: Store, progress: bool) -> StudyResult:
+    try:
+        interrupted = _sample(study, crew, store, progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    except (*_CREW_IS_GONE, StoreFull) as error:
+        raise _stopped(error, store, study) from error
+    return StudyResult.read(store, interrupted)
+
+
+def _stopped(error: Exception, store: Store, study: Study) -> StudyStopped:
+    way_out = "run it again with resume=True to go on" if store.path else "give out=FILE to be able to go on"
+    done = f"{store.count():,} of {study.size:,} samples are there"
+    return StudyStopped(f"the study stopped: {_reason(error)}; {done}; {way_out}", StudyResult.read(store))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or f"the executor ended ({type(error).__name__})"
+
+
+def _sample(study: Study, crew: Crew, store: Store, progress: bool) -> bool:
+    """Draw all samples that are not stored yet; return True if interrupted."""
+    _note_where(study, crew, store)
+    tasks = _tasks(study, crew, store)
+    with _bar(study.size, store.count(), progress) as bar:
+        return _Shift(crew, store, bar).work(iter(tasks))
+
+
+def _note_where(study: Study, crew: Crew, store: Store) -> None:
+    """Store where the study runs, or check that it is where it began: samples of two kinds do not mix."""
+    from .. import __version__
+
+    earlier = store.facts
+    here = {"testbed": crew.kind, "era": crew.era}
+    if store.settings:
+        for key, value in here.items():
+            if earlier[key] != value:
+                raise ValueError(
+                    f"file {store.path}: its {key} is {earlier[key]}, here it is {value}; begin another"
+                )
+        return
+    eras = ["socket-range" if crew.socket_ranges(cell.port_range) else here["era"] for cell in study.cells]
+    bounds = [
+        study.max_tries or cell.max_tries(era, study.start)
+        for cell, era in zip(study.cells, eras, strict=True)
+    ]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = {"kernel": crew.place.kernel, **here, "date": now, "seed": study.seed, "start": study.start}
+    store.set_facts({**facts, "lab_version": __version__}, list(zip(eras, bounds, strict=True)))
+
+
+def _tasks(study: Study, crew: Crew, store: Store) -> list[Task]:
+    """The tasks of all missing samples, in random order.
+
+    So rate and remaining time are those of the whole, and an interrupt leaves something of every cell.
+    """
+    first_address = _any_address()
+    tasks = [
+        task
+        for index, (cell, setting) in enumerate(zip(study.cells, store.settings, strict=True))
+        for task in _tasks_of(index, cell, setting, study, crew, store, first_address + index * study.samples)
+    ]
+    random.Random(study.seed).shuffle(tasks)
+    return tasks
+
+
+def _any_address() -> int:
+    """A place in the ring of addresses. Those of an earlier run are just past their ports for 10 s."""
+    return random.SystemRandom().randrange(ADDRESSES)
+
+
+def _tasks_of(
+    index: int,
+    cell: CellPlan,
+    setting: tuple[str, int],
+    study: Study,
+    crew: Crew,
+    store: Store,
+    first_address: int,
+) -> Iterator[Task]:
+    era, max_tries = setting
+    lead_tries = cell.max_tries(era, study.start) if study.start == "return" else 0
+    size = _samples_per_task(cell, era, study.start, max_tries)
+    for gap in store.gaps(index, study.samples):
+        for begin in range(gap.start, gap.stop, size):
+            numbers = range(begin, min(begin + size, gap.stop))
+            yield Task(
+                index, cell.port, cell.port_range, cell.client, max_tries, numbers, first_address + begin,
+                lead_tries, crew.kind, crew.socket_ranges(cell.port_range),
+            )  # fmt: skip
+
+
+def _samples_per_task(cell: CellPlan, era: str, start: str, max_tries: int) -> int:
+    law = cell.law(era, start)
+    tries = min(max_tries, law.mean)  # min() keeps the first where the mean is nan: the port cannot loop
+    shortest = SHORTEST_CHAIN if start == "return" and law.can_loop else 1
+    return max(shortest, min(LONGEST_TASK, ceil(TASK_TRIES / tries)))
+
+
+class _Shift:
+    """One run of a crew: keeps it busy, and stores what it brings."""
+
+    def __init__(self, crew: Crew, store: Store, bar: Any) -> None:
+        self._crew, self._store, self._bar = crew, store, bar
+        self._working: dict[Future[Samples], tuple[Task, int]] = {}
+        self._tries, self._began = 0, time.monotonic()
+
+    def work(self, tasks: Iterator[Task]) -> bool:
+        """Do all tasks; return True if an interrupt ended the work before."""
+        with _Interrupt() as interrupt:
+            try:
+                while not interrupt.seen:
+                    for task in islice(tasks, self._crew.width - len(self._working)):
+                        self._begin(task, 1)
+                    if not self._working:
+                        return False
+                    done, _ = wait(self._working, _LOOK_EVERY, FIRST_COMPLETED)
+                    for future in done:
+                        self._finish(future)
+                self._stop()
+            except BaseException:
+                self._crew.stop(self._working)
+                raise
+        return True
+
+    def _begin(self, task: Task, attempt: int) -> None:
+        self._working[self._crew.submit(task)] = task, attempt
+
+    def _finish(self, future: Future[Samples]) -> None:
+        task, attempt = self._working[future]
+        try:
+            self._keep(task, future.result())
+        except WorkerDied:
+            if attempt == ATTEMPTS:
+                raise
+            self._begin(replace(task, first_address=_any_address()), attempt + 1)
+        del self._working[future]
+
+    def _keep(self, task: Task, samples: Samples) -> None:
+        self._store.add(task.cell, task.numbers, samples)
+        self._tries += sum(samples.tries)
+        self._bar.update(len(samples.tries))
+        rate = self._tries / (time.monotonic() - self._began)
+        self._bar.set_postfix_str(f"{rate:,.0f} tries/s", refresh=False)
+
+    def _stop(self) -> None:
+        """After an interrupt: keep what the running tasks have by now, and nothing of those that fail."""
+        self._crew.stop(self._working)
+        done, _ = wait(self._working, _STOP_GRACE)
+        for future in done:
+            if not future.cancelled() and future.exception() is None:
+                self._keep(self._working[future][0], future.result())
+
+
+class _Interrupt:
+    """In this block the first Ctrl-C sets `seen` and cuts no commit in two; a second one acts as ever."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._before: Any = None
+
+    def __enter__(self) -> _Interrupt:
+        before = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is threading.main_thread() and callable(before):
+            self._before = before
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, number: int, frame: Any) -> None:
+        if self.seen:
+            self._before(number, frame)
+        self.seen = True
+
+
+@contextlib.contextmanager
+def _bar(total: int, stored: int, progress: bool) -> Iterator[Any]:
+    from tqdm.auto import tqdm
+
+    with tqdm(
+        total=total, initial=stored, unit="sample", desc="sampling", leave=False, disable=not progress
+    ) as bar:
+        yield bar

@@ -1,0 +1,185 @@
+"""The plan of a study: which ports, in which ranges, by which clients, how many samples."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from ..model.clients import ClientKind, parse_client
+from ..model.ports import PortRange, parse_ports, parse_ranges
+from ..model.present import Shown
+from ..model.theory import STARTS, TriesDistribution, distribution
+from ..testbed.limits import default_max_tries, parse_tries
+from .tasks import ADDRESSES
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from pathlib import Path
+
+    from ..testbed.testbed import Testbed
+    from .result import StudyResult
+
+DEFAULT_ERA = "random-walk"  # what is assumed before a kernel was probed
+CANNOT_LOOP_SWEEPS = (
+    2  # tries, in multiples of M, after which a port that cannot loop by theory is left censored
+)
+
+
+@dataclass(frozen=True)
+class CellPlan:
+    """One cell of a study: one port in one range dialled by one kind of client."""
+
+    port: int
+    port_range: PortRange
+    client: ClientKind
+
+    def law(self, era: str = DEFAULT_ERA, start: str = "random") -> TriesDistribution:
+        """Return the exact distribution of the tries in this cell, under this era."""
+        return distribution(era, self.port_range, self.port, self.client, start)
+
+    def max_tries(self, era: str = DEFAULT_ERA, start: str = "random") -> int:
+        """Return the default bound of a sample.
+
+        A port that can loop reaches it once in a million samples. One that cannot loop would reach any
+        bound: two sweeps of the M candidates are enough to see that it is passed over, and the sample stays
+        censored there.
+        """
+        law = self.law(era, start)
+        if not law.can_loop:
+            return CANNOT_LOOP_SWEEPS * law.candidates
+        like = ClientKind.SOCKET_RANGE if era == "socket-range" else self.client  # all ports are candidates
+        return default_max_tries(self.port_range, like)
+
+    def __str__(self) -> str:
+        return f"port {self.port} in {self.port_range}, {self.client}"
+
+
+@dataclass(frozen=True)
+class Study(Shown):
+    """Samples of the tries to success, in every combination of ports, ranges and clients.
+
+    `ports`, `ranges` and `clients` take what one would write: 33334, "33334,40000", [(40000, 40999)],
+    "same-socket". `samples` is the number per cell. `start` "random" samples independent first hits, each
+    from a fresh address and so from a random place of the kernel's counter; "return" samples returns to a
+    port that was just left. `max_tries` bounds a sample, which is then censored (None: by theory, see
+    `CellPlan.max_tries`). `seed` orders the tasks; the tries themselves depend on the kernel's own secret
+    and cannot be repeated. Raises ValueError, in one line, for what is not allowed.
+    """
+
+    ports: tuple[int, ...]
+    ranges: tuple[PortRange, ...]
+    clients: tuple[ClientKind, ...] = (ClientKind.SAME_SOCKET,)
+    samples: int = 200
+    start: str = "random"
+    max_tries: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checked = {
+            "ports": _once(parse_ports(self.ports)),
+            "ranges": _once(parse_ranges(_one_pair_is_a_range(self.ranges))),
+            "clients": _once(_parse_clients(self.clients)),
+            "samples": parse_whole("samples", self.samples, 1),
+            "seed": parse_whole("seed", self.seed, 0),
+            "max_tries": None if self.max_tries is None else parse_tries(self.max_tries),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if self.start not in STARTS:
+            raise ValueError(f"start {self.start!r}: a start is one of {', '.join(STARTS)}")
+        if self.size > ADDRESSES:
+            raise ValueError(
+                f"samples {self.samples}: {self.size:,} in all, more than the {ADDRESSES:,} addresses"
+            )
+
+    @cached_property
+    def cells(self) -> tuple[CellPlan, ...]:
+        """Every combination of port, range and client, in this order."""
+        return tuple(CellPlan(*parts) for parts in product(self.ports, self.ranges, self.clients))
+
+    @property
+    def size(self) -> int:
+        """How many samples there are in all cells together."""
+        return self.samples * len(self.cells)
+
+    def run(
+        self,
+        testbed: Testbed | Executor | None = None,
+        out: str | Path | None = None,
+        resume: bool = False,
+        workers: int | None = None,
+        progress: bool = True,
+    ) -> StudyResult:
+        """Draw the samples and return the result; an interrupt (Ctrl-C) returns what there is by then.
+
+        `testbed` None opens one; a Testbed names the kind to open; any concurrent.futures Executor is used
+        as it is, and its processes make namespaces of their own. `workers` is how many work at once (None:
+        one per core). `out` is a file that gets every finished task at once (None: memory only); with
+        `resume` an earlier file of this very study is continued. Raises ValueError for bad arguments or
+        files, NotOnThisTestbed where such a study cannot be run, StudyStopped (with `.result`) where it
+        could not go on.
+        """
+        from .engine import run
+
+        return run(self, testbed, out, resume, workers, progress)
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text, from which `from_json` makes an equal one."""
+        plan = {
+            "ports": self.ports,
+            "ranges": [(item.low, item.high) for item in self.ranges],
+            "clients": self.clients,
+            "samples": self.samples,
+            "start": self.start,
+            "max_tries": self.max_tries,
+            "seed": self.seed,
+        }
+        return json.dumps(plan)
+
+    @classmethod
+    def from_json(cls, text: str) -> Study:
+        """Return the plan written by `to_json`. Raises ValueError if it is none."""
+        try:
+            return cls(**json.loads(text))
+        except TypeError as error:
+            raise ValueError(f"plan {text!r}: {error}") from None
+
+    @property
+    def summary(self) -> str:
+        """One sentence: what is sampled, how often."""
+        kinds = {"random": "first hits from a random start", "return": "returns to the port just left"}
+        cells = f"{len(self.cells)} cell{'s' if len(self.cells) > 1 else ''}"
+        return f"{self.samples:,} samples in each of {cells}, {kinds[self.start]}"
+
+    def __repr__(self) -> str:
+        return f"<Study: {self.summary}>"
+
+
+def _once(items: Iterable[Any]) -> tuple[Any, ...]:
+    """The items in their order, each once: a cell that is named twice is still one cell."""
+    return tuple(dict.fromkeys(items))
+
+
+def _one_pair_is_a_range(value: Any) -> Any:
+    """Let (40000, 40999), two whole numbers, mean one range and not two."""
+    pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(end, int) for end in value)
+    return [tuple(value)] if pair else value
+
+
+def _parse_clients(value: Any) -> tuple[ClientKind, ...]:
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else (value,)
+    clients = tuple(parse_client(part.strip() if isinstance(part, str) else part) for part in parts)
+    if not clients:
+        raise ValueError(f"clients: the list is empty; give at least one of {', '.join(ClientKind)}")
+    return clients
+
+
+def parse_whole(name: str, value: Any, least: int) -> int:
+    """Return `value` as a whole number of at least `least`; ValueError names it otherwise."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+        raise ValueError(f"{name} {value!r}: give a whole number of at least {least}")
+    return int(value.__index__())
