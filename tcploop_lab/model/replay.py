@@ -9,7 +9,7 @@ in the order in which they were sent; when each arrived is worked out from what 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .arriving import arrive
 from .segments import Segment
@@ -79,10 +79,14 @@ class End:
 
 @dataclass(frozen=True)
 class Replay:
-    """What `replay` found out: a step for each segment, and the ends (one end for a self-connection)."""
+    """What `replay` found out: a step for each segment, and the ends (one end for a self-connection).
+
+    `moments` is the order of events: (position of the segment, True where it arrives, False where it departs).
+    """
 
     steps: tuple[Step, ...]
     ends: tuple[End, ...]
+    moments: tuple[tuple[int, bool], ...] = ()
 
     @property
     def kind(self) -> str:
@@ -135,7 +139,12 @@ def replay(
     segments = tuple(segments)
     if challenge is None:
         challenge = _looks_challenged(segments)
-    return _Run(segments, received or {}, frozenset(lost), challenge).finish()
+    run = _Run(segments, received or {}, frozenset(lost), challenge)
+    result = run.finish()
+    if not result.impossible:
+        return result
+    impossible = frozenset(index for index, step in enumerate(result.steps) if step.impossible)
+    return replace(run, unbelievable=impossible).finish()
 
 
 def _opens(segment: Segment) -> bool:
@@ -187,9 +196,11 @@ class _Run:
     received: Mapping[int, float]
     lost: frozenset[int]
     challenge: bool
-    tcbs: dict[_Key, Tcb] = field(default_factory=dict)
-    departures: dict[int, Move] = field(default_factory=dict)
-    arrivals: dict[int, Move] = field(default_factory=dict)
+    unbelievable: frozenset[int] = frozenset()  # segments that tell nothing about what their sender knew
+    tcbs: dict[_Key, Tcb] = field(default_factory=dict, init=False)
+    departures: dict[int, Move] = field(default_factory=dict, init=False)
+    arrivals: dict[int, Move] = field(default_factory=dict, init=False)
+    moments: list[tuple[int, bool]] = field(default_factory=list, init=False)
 
     def finish(self) -> Replay:
         self._name_ends()
@@ -201,10 +212,12 @@ class _Run:
             for due in [i for i in pending if i not in self.received and slots[i] <= index]:
                 self._arrive(pending, due)
         self._arrive_until(pending, float("inf"))
-        return Replay(tuple(map(self._step, range(len(self.segments)))), self._ends())
+        steps = tuple(map(self._step, range(len(self.segments))))
+        return Replay(steps, self._ends(), tuple(self.moments))
 
     def _depart(self, pending: list[int], index: int) -> None:
         segment = self.segments[index]
+        self.moments.append((index, False))
         self.departures[index] = send(self.tcbs[_sender(segment)], segment)
         if not self.departures[index].impossible and index not in self.lost:
             pending.append(index)
@@ -227,7 +240,7 @@ class _Run:
         for index, segment in enumerate(self.segments):
             slot = max(index, latest.get(_sender(segment), 0))
             for later in range(index + 1, len(self.segments)):
-                if _sender(self.segments[later]) != _receiver(segment):
+                if later in self.unbelievable or _sender(self.segments[later]) != _receiver(segment):
                     continue
                 if _knows(self.segments[later], segment):
                     break
@@ -243,6 +256,7 @@ class _Run:
 
     def _arrive(self, pending: list[int], index: int) -> None:
         pending.remove(index)
+        self.moments.append((index, True))
         segment = self.segments[index]
         tcb = self.tcbs[_receiver(segment)]
         if tcb.state is State.CLOSED and self._will_accept(index):

@@ -65,7 +65,9 @@ def _call(tcb: Tcb, event: Event) -> None:
 def _pay(tcb: Tcb) -> None:
     """The reply that was owed goes out."""
     if tcb.owed is not None:
-        tcb.note = f"answers {tcb.owed.event.removeprefix('rcv ')}"
+        unacceptable = tcb.owed.event is Event.RCV_UNACCEPTABLE
+        plain = f"answers {tcb.owed.event.removeprefix('rcv ')}"
+        tcb.note = "challenge ACK: what came before was not acceptable" if unacceptable else plain
         tcb.owed = None
 
 
