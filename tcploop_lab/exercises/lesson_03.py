@@ -1,0 +1,259 @@
+"""The exercises of lesson 03, on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..model.replay import replay
+from ..model.segments import Segment
+from ..model.states import State
+from ..testbed.capture import Exchange
+from .answers import letters_of, order_of, whole_number
+from .engine import Exercise, Mistake
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SOCKET = ("127.0.0.1", 40000)
+_NEVER = frozenset({State.LISTEN, State.FIN_WAIT_2, State.CLOSE_WAIT, State.LAST_ACK})
+
+
+def whole_life(x: int, payload: bytes) -> tuple[Segment, ...]:
+    """Return a constructed self-connection in order: it opens from number `x`, writes once, closes."""
+    wrote = x + 1 + len(payload)
+    lines = (
+        ("S", x, 0, b""),
+        ("SA", x, x + 1, b""),
+        ("A", x + 1, x + 1, b""),
+        ("PA", x + 1, x + 1, payload),
+        ("A", wrote, wrote, b""),
+        ("FA", wrote, wrote, b""),
+        ("A", wrote + 1, wrote + 1, b""),
+    )
+    return tuple(
+        Segment(float(i), *_SOCKET, *_SOCKET, flags, seq, ack, payload=data)
+        for i, (flags, seq, ack, data) in enumerate(lines)
+    )
+
+
+IN_ORDER = "fbdgaec"  # the letters of the shuffled table, in the order in which the segments were sent
+_SHUFFLED = dict(zip(IN_ORDER, whole_life(7000, b"hello"), strict=True))
+_BLANKS = {"P": 5001, "Q": 5000, "R": 5001, "S": 5005}  # a life that begins at 5000 and writes 4 bytes
+
+
+def _table(segments: Mapping[str, Segment]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = {
+        name: {"flags": s.flags, "seq": str(s.seq), "ack": str(s.ack or ""), "payload": s.payload.decode()}
+        for name, s in segments.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def shuffled() -> pd.DataFrame:
+    """Return the seven segments of exercise 03.2, constructed, in the order of their letters."""
+    return _table(dict(sorted(_SHUFFLED.items())))
+
+
+def blanked() -> pd.DataFrame:
+    """Return the first five segments of exercise 03.3, constructed, with letters in place of four numbers."""
+    segments = whole_life(5000, b"ping")[:5]
+    table = _table({str(i): segment for i, segment in enumerate(segments, start=1)})
+    for row, column, letter in (("2", "ack", "P"), ("2", "seq", "Q"), ("4", "seq", "R"), ("5", "ack", "S")):
+        table.loc[row, column] = letter
+    return table
+
+
+def the_blanks(answer: Any) -> dict[str, int]:
+    """Read {"P": 1, "Q": 2, "R": 3, "S": 4}."""
+    if not isinstance(answer, Mapping) or set(answer) != set(_BLANKS):
+        raise ValueError('this asks for all four, as in {"P": 1, "Q": 2, "R": 3, "S": 4}')
+    return {letter: whole_number(value) for letter, value in answer.items()}
+
+
+def state_names(answer: Any) -> frozenset[State]:
+    """Read names of states: ["LISTEN", "CLOSED"], in any case, with hyphens or underscores."""
+    parts = answer.split(",") if isinstance(answer, str) else answer
+    parts = parts if isinstance(parts, Iterable) else ()
+    names = [str(part).strip().upper().replace("_", "-") for part in parts]
+    unknown = [name for name in names if name not in list(State)]
+    if unknown or not names:
+        raise ValueError(
+            f"{unknown[0]} is no state of RFC 9293" if unknown else 'this asks for names, such as ["LISTEN"]'
+        )
+    return frozenset(map(State, names))
+
+
+def an_exchange(answer: Any) -> Exchange:
+    """Read what `testbed.capture` returned."""
+    if not isinstance(answer, Exchange):
+        raise ValueError("this asks for an exchange: the name after `as` in `with testbed.capture(...)`")
+    return answer
+
+
+def _final_state(exchange: Exchange) -> State:
+    return replay(exchange.segments).ends[0].state
+
+
+def _sent(exchange: Exchange) -> bytes:
+    return b"".join(segment.payload for segment in exchange.segments)
+
+
+EXERCISES = (
+    Exercise(
+        number="03.1",
+        asks="a whole number of segments",
+        reads=whole_number,
+        right=lambda number: number == 7,
+        because="Three to open, two for the data and its ACK, two for the FIN and its ACK.",
+        hint="Count three parts: to open, to write once, to close. Every segment counts once.",
+        stronger="You captured all three parts in this lesson. How many rows had each table?",
+        mistakes=(
+            Mistake(lambda number: number == 14, "That counts every segment as it leaves and as it arrives."),
+            Mistake(
+                lambda number: number in (8, 9),
+                "An ordinary close has two FINs, because it has two ends. How many ends are there here?",
+            ),
+            Mistake(
+                lambda number: number in (5, 6),
+                "Something is missing. Data is acknowledged, and so is a FIN.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="03.2",
+        asks='the seven letters in order, such as `"abcdefg"`',
+        reads=order_of("abcdefg"),
+        right=lambda order: order == IN_ORDER,
+        because="The sequence numbers never go back, and each ACK follows the segment that it acknowledges.",
+        hint="Begin with the one segment that acknowledges nothing. Then sort by sequence number.",
+        stronger="Of two with the same sequence number, the one without data and without FIN was sent first.",
+        mistakes=(
+            Mistake(
+                lambda order: order[0] != "f",
+                "Look at the first one again: the segment that opens a connection acknowledges nothing.",
+            ),
+            Mistake(
+                lambda order: order.index("g") < order.index("d"),
+                "After 5 bytes of data the sender never uses the sequence number 7001 again: d was before g.",
+            ),
+            Mistake(
+                lambda order: order.index("e") < order.index("a"),
+                "A FIN uses up a sequence number, as a byte does. After e, could a still say 7006?",
+            ),
+            Mistake(
+                lambda order: order.index("c") < order.index("e"),
+                "7007 is one more than the FIN's number: c acknowledges the FIN, so the FIN was sent before.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="03.3",
+        asks="the four numbers",
+        reads=the_blanks,
+        right=lambda blanks: blanks == _BLANKS,
+        because="One socket has one sequence number to begin with. A SYN counts as 1, the four bytes as 4.",
+        hint="An ACK names the next number that is expected. A SYN uses up one number, each byte one too.",
+        stronger="The SYN-ACK repeats the SYN's number, 5000. Go on: 1 for the SYN, 4 for the data.",
+        mistakes=(
+            Mistake(
+                lambda blanks: blanks["Q"] != 5000,
+                "Look at Q again: the SYN-ACK comes from the very socket that sent the SYN.",
+            ),
+            Mistake(
+                lambda blanks: blanks["P"] == 5000,
+                "Look at P again: an ACK names the next number that is expected, not the last one received.",
+            ),
+            Mistake(
+                lambda blanks: blanks["S"] in (5004, 5006),
+                "Look at S again: the data begins at 5001 and has 4 bytes. Which number comes after them?",
+            ),
+            Mistake(
+                lambda blanks: blanks["R"] == 5002,
+                "Look at R again: the third segment is a bare ACK. It uses up no sequence number.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="03.4",
+        asks='letters, such as `"ab"`',
+        reads=letters_of("abcde"),
+        right=lambda letters: letters == set("be"),
+        because="In b and e the source and the destination are the same address and the same port.",
+        hint="A self-connection has one end. Compare the address and the port of source and destination.",
+        stronger="Equal ports are not enough, and two SYNs are not enough: the addresses must be equal too.",
+        mistakes=(
+            Mistake(
+                lambda letters: "a" in letters,
+                "Look at a again: 127.0.0.1 and 127.0.0.2 are two addresses, and the answer is a RST.",
+            ),
+            Mistake(
+                lambda letters: "c" in letters,
+                "Look at c again: two hosts may well use the same port number. It is an ordinary handshake.",
+            ),
+            Mistake(
+                lambda letters: "d" in letters,
+                "Look at d again: that is a simultaneous open, but of two different sockets.",
+            ),
+            Mistake(lambda letters: "b" not in letters, "One is missing: the loopback can be IPv6 too."),
+            Mistake(lambda letters: "e" not in letters, "One is missing: a connection need not be opening."),
+        ),
+    ),
+    Exercise(
+        number="03.5",
+        asks="a list of four names, such as `['LISTEN', ...]`",
+        reads=state_names,
+        right=lambda states: states == _NEVER,
+        because="Nobody listens. No FIN comes before it sent its own (so no CLOSE-WAIT, no LAST-ACK). "
+        "And no ACK of the FIN comes before the FIN itself (so no FIN-WAIT-2).",
+        hint="Mark the states that you saw on the diagram. Four of the eleven are left.",
+        stronger="CLOSE-WAIT is for a socket that gets a FIN before it sent one. Can this socket?",
+        mistakes=(
+            Mistake(lambda states: len(states) != 4, "There are four."),
+            Mistake(
+                lambda states: State.SYN_RECEIVED in states,
+                "SYN-RECEIVED is not only for servers: look at the path of your capture.",
+            ),
+            Mistake(
+                lambda states: State.CLOSING in states or State.TIME_WAIT in states,
+                "Look at the capture of the close again: it goes through CLOSING to TIME-WAIT.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="03.6",
+        asks="your exchange",
+        reads=an_exchange,
+        right=lambda exchange: _final_state(exchange) is State.TIME_WAIT and _sent(exchange) != b"",
+        because=lambda exchange: f"{len(exchange.segments)} segments and {len(_sent(exchange))} bytes, "
+        "from CLOSED to TIME-WAIT.",
+        hint="It must hold the opening, some data and the close, in one capture.",
+        stronger="Inside one `with` block: `run = testbed.connect_loop(40200)`, `run.echo(b'me')`, "
+        "`run.close(reset=False)`.",
+        mistakes=(
+            Mistake(
+                lambda exchange: not exchange.segments,
+                "It is empty: nothing happened on that port meanwhile. Was the loop on another port?",
+            ),
+            Mistake(
+                lambda exchange: exchange.segments[0].flags.startswith("R"),
+                "It begins with the reset of an earlier run on this port. Close it, or take a new port.",
+            ),
+            Mistake(
+                lambda exchange: exchange.segments[0].flags != "S",
+                "The opening is missing. Begin the capture before the loop.",
+            ),
+            Mistake(
+                lambda exchange: any("R" in segment.flags for segment in exchange.segments),
+                "It ends in a reset. `run.close(reset=False)` closes in order.",
+            ),
+            Mistake(
+                lambda exchange: _final_state(exchange) is not State.TIME_WAIT,
+                "The close is missing: `run.close(reset=False)` inside the `with` block.",
+            ),
+            Mistake(lambda exchange: _sent(exchange) == b"", "The data is missing: `run.echo(b'me')`."),
+        ),
+    ),
+)

@@ -1,0 +1,230 @@
+"""The exercises of lesson 04, probability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..model.allocators import make
+from ..model.ports import PortRange
+from ..model.theory import TriesDistribution, distribution
+from ..study.result import StudyResult
+from .answers import one_of, order_of, whole_number
+from .engine import Exercise, Mistake
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BOTTLEROCKET = PortRange(1025, 65000)
+KERNELS = {"P": "random-walk", "Q": "hashed-sequence", "R": "geometric", "S": "even-sequence"}
+_RANGE = PortRange(32768, 60999)
+_PORT = 40000
+_SEED = 4
+_SURE = 0.99
+_ENOUGH = 100  # hits, for an average that means something
+_ERRORS = 5  # standard errors: further away by chance in less than one of a million studies
+
+
+def mystery() -> pd.DataFrame:
+    """Return ten source ports in a row from each of four kernels, for exercise 04.3. They are simulated."""
+    import pandas as pd
+
+    allocators = {name: make(era, (40000, 40999), seed=_SEED) for name, era in KERNELS.items()}
+    columns = {name: [allocator.next_port() for _ in range(10)] for name, allocator in allocators.items()}
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, 11, name="try"))
+
+
+def four_eras(answer: Any) -> dict[str, str]:
+    """Read {"P": "random-walk", "Q": ...}."""
+    if not isinstance(answer, Mapping) or set(answer) != set(KERNELS):
+        raise ValueError('this asks for an era for each of P, Q, R and S, as in {"P": "random-walk", ...}')
+    eras = {letter: str(era).strip().lower() for letter, era in answer.items()}
+    unknown = [era for era in eras.values() if era not in KERNELS.values()]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(KERNELS.values()))}")
+    return eras
+
+
+def a_prediction(answer: Any) -> tuple[float, StudyResult]:
+    """Read (a number of tries, the result of a study of one cell)."""
+    try:
+        predicted, result = answer
+        predicted = float(predicted)
+    except (TypeError, ValueError):
+        raise ValueError("this asks for two things: answer = (predicted_mean, result)") from None
+    if not isinstance(result, StudyResult) or len(result.cells) != 1:
+        raise ValueError("the second thing is the result of a study of one port in one range")
+    return predicted, result
+
+
+def _tries_to_be_sure(era: str) -> int:
+    return distribution(era, _RANGE, _PORT).tries_needed(_SURE)
+
+
+def _law(result: StudyResult) -> TriesDistribution:
+    return result.cells[0].law
+
+
+def _predicts(predicted: float, result: StudyResult) -> bool:
+    return abs(predicted / _law(result).mean - 1) < 0.02
+
+
+def _agrees(result: StudyResult) -> bool:
+    """True if the measured mean is as near to theory as chance allows."""
+    cell = result.cells[0]
+    return abs(cell.mean - cell.law.mean) < _ERRORS * cell.standard_error
+
+
+def _comparison(answer: tuple[float, StudyResult]) -> str:
+    cell = answer[1].cells[0]
+    distance = abs(cell.mean - cell.law.mean) / cell.standard_error
+    return (
+        f"Predicted {answer[0]:,.0f} tries, measured {cell.mean:,.0f} ± {cell.standard_error:,.0f}: "
+        f"{distance:.1f} standard errors from theory."
+    )
+
+
+EXERCISES = (
+    Exercise(
+        number="04.1",
+        asks="a whole number of candidates",
+        reads=whole_number,
+        right=lambda number: number == BOTTLEROCKET.width // 2,
+        because="63,976 ports, half of them odd; and the odd ones go first, because 1025 is odd.",
+        hint="Count the ports of the range, both ends included. Then keep one parity.",
+        stronger="`lab.PortRange(1025, 65000).width` counts the ports.",
+        mistakes=(
+            Mistake(
+                lambda number: number in (BOTTLEROCKET.width, BOTTLEROCKET.width - 1),
+                "That counts both parities. Which ports does connect() try first?",
+            ),
+            Mistake(
+                lambda number: abs(number - BOTTLEROCKET.width // 2) == 1,
+                "Close. Both ends belong to the range: it has high - low + 1 ports.",
+            ),
+            Mistake(
+                lambda number: number == 14116,
+                "That is M of the default range. This range begins at 1025 and ends at 65000.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="04.2",
+        asks="a whole number of tries",
+        reads=whole_number,
+        right=lambda number: number == _tries_to_be_sure("random-walk"),
+        because="With the random walk, a port that can loop fails so long only once in a hundred times. "
+        "From there on silence says something.",
+        hint="Ask the law of the random walk how many tries it needs for a chance of 0.99.",
+        stronger="`distribution('random-walk', (32768, 60999), 40000).tries_needed(...)`: put in the chance.",
+        mistakes=(
+            Mistake(
+                lambda number: number == _tries_to_be_sure("geometric"),
+                "That is the lottery. Which era does the exercise ask for?",
+            ),
+            Mistake(
+                lambda number: number == _tries_to_be_sure("even-sequence"),
+                "That is the sequence of Linux 4.2. Which era does the exercise ask for?",
+            ),
+            Mistake(
+                lambda number: number < 5000,
+                "So few tries fail more often than not. Did you ask for the chance 0.99 or for 0.01?",
+            ),
+        ),
+    ),
+    Exercise(
+        number="04.3",
+        asks="an era for each of the four kernels",
+        reads=four_eras,
+        right=lambda eras: eras == KERNELS,
+        because="The steps tell them apart: 2 to 16, always 1, anything even, always 2.",
+        hint="Take the differences from one try to the next, column by column.",
+        stronger="`mystery().diff()` shows all the differences. Which column has only one value?",
+        mistakes=(
+            Mistake(
+                lambda eras: len(set(eras.values())) < len(eras),
+                "You named one era twice. Each of the four kernels is of another era.",
+            ),
+            Mistake(
+                lambda eras: eras["Q"] != "hashed-sequence",
+                "Look at Q again: which of the eras gives odd ports too, one after another?",
+            ),
+            Mistake(
+                lambda eras: eras["S"] != "even-sequence",
+                "Look at S again: its step never changes, and it is 2.",
+            ),
+            Mistake(
+                lambda eras: eras["P"] != "random-walk",
+                "Compare P and R: one of them only goes forward, by 16 at most. Which one jumps?",
+            ),
+        ),
+    ),
+    Exercise(
+        number="04.4",
+        asks='one letter, such as `"a"`',
+        reads=one_of("abc"),
+        right=lambda letter: letter == "a",
+        because="The long waits are exactly those that were cut off. Leave them out, and only the short ones "
+        "are left.",
+        hint="Which samples are censored: the short ones, the long ones, or any?",
+        stronger="In the lesson a study was stopped early. Compare its mean with the mean of theory.",
+        mistakes=(
+            Mistake(
+                lambda letter: letter == "b",
+                "A mean of hits can never be above the limit. Can it be too large, then?",
+            ),
+            Mistake(
+                lambda letter: letter == "c",
+                "It would be right if chance decided which samples are cut off. But the limit decides.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="04.5",
+        asks='the letters in order, such as `"abc"`',
+        reads=order_of("abc"),
+        right=lambda order: order == "bca",
+        because="The chance is the share of different ports among all M that were tried. Within M tries the "
+        "sequence tries none twice. The walk comes round and tries some again, the lottery even more.",
+        hint="Ask each law for its chance at M/2 = 7,058 tries, from a random start.",
+        stronger="`distribution(era, (32768, 60999), 40000).chance(7058)` for each of the three.",
+        mistakes=(
+            Mistake(
+                lambda order: order == "acb",
+                "That is the right order, but the smallest chance comes first. Turn it round.",
+            ),
+            Mistake(
+                lambda order: order[0] != "b",
+                "The sequence never passes over a port and never tries one twice. Can another do better?",
+            ),
+        ),
+    ),
+    Exercise(
+        number="04.6",
+        asks="your prediction and the result of your study",
+        reads=a_prediction,
+        right=lambda answer: answer[1].cells[0].hits >= _ENOUGH and _predicts(*answer) and _agrees(answer[1]),
+        because=_comparison,
+        hint="The prediction comes first. For the random walk it is 8/9 of M, the candidates of your range.",
+        stronger="For example: `ranges=[(50000, 50599)]`, so M = 300, and `ports=[50300]`, an even one.",
+        mistakes=(
+            Mistake(
+                lambda answer: answer[1].hits == 0,
+                "No sample hit. Is your port in the range, and has it the parity of its lower end?",
+            ),
+            Mistake(
+                lambda answer: answer[1].cells[0].hits < _ENOUGH,
+                f"Fewer than {_ENOUGH} hits: take more samples.",
+            ),
+            Mistake(
+                lambda answer: abs(answer[0] / _law(answer[1]).candidates - 1) < 0.02,
+                "You predicted M itself. That is the mean of returns; your study starts at random places.",
+            ),
+            Mistake(
+                lambda answer: _predicts(*answer),
+                "The prediction is right, but the measured mean is far from it. Leave `max_tries` out, so that "
+                "no sample is cut off early.",
+            ),
+        ),
+    ),
+)
