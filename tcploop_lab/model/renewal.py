@@ -103,7 +103,8 @@ class Renewal:
     def reach(self, tries: int) -> None:
         """Make the arrays hold index `tries`, or all there is to know (what is left is below 1e-13)."""
         while len(self.first_sf) <= tries and self._unknown():
-            self._compute(max(self._FIRST_HORIZON, self.size, tries + 1, len(self.first_sf) * 5 // 4))
+            far = min(tries + 1, 16 * self.size)  # P(T > 16 M) is about 1e-7: little is left to compute
+            self._compute(max(self._FIRST_HORIZON, self.size, far, len(self.first_sf) * 5 // 4))
 
     def _unknown(self) -> bool:
         return bool(self.first_sf[-1] > self._NOTHING_LEFT or self.return_sf[-1] > self._NOTHING_LEFT)
