@@ -92,6 +92,7 @@ class Renewal:
 
     _FIRST_HORIZON = 1024
     _NOTHING_LEFT = 1e-13  # rounding hides what lies below
+    _ENOUGH = 40  # P(T > 40 M) is below exp(-40), whatever the steps: less than rounding
 
     def __init__(self, size: int, steps: tuple[float, ...]) -> None:
         self.size = size
@@ -103,10 +104,12 @@ class Renewal:
     def reach(self, tries: int) -> None:
         """Make the arrays hold index `tries`, or all there is to know (what is left is below 1e-13)."""
         while len(self.first_sf) <= tries and self._unknown():
-            far = min(tries + 1, 16 * self.size)  # P(T > 16 M) is about 1e-7: little is left to compute
+            far = min(tries + 1, self._ENOUGH * self.size)
             self._compute(max(self._FIRST_HORIZON, self.size, far, len(self.first_sf) * 5 // 4))
 
     def _unknown(self) -> bool:
+        if len(self.first_sf) >= self._ENOUGH * self.size:
+            return False
         return bool(self.first_sf[-1] > self._NOTHING_LEFT or self.return_sf[-1] > self._NOTHING_LEFT)
 
     def _compute(self, horizon: int) -> None:
