@@ -1,0 +1,46 @@
+"""One way out for everything that goes wrong: one line on stderr, and the exit code that belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from ..testbed.errors import NotOnThisTestbed, WorkerDied
+from . import output
+from .laws import model, study
+from .loops import capture, connect, program
+from .machine import check, doctor, probe
+from .root import INTERRUPTED, NOT_ON_THIS_MACHINE, WRONG_ARGUMENTS, tcploop
+from .values import BadValue
+
+for _command in (doctor, check, connect, capture, probe, model, study):
+    tcploop.add_command(_command)
+tcploop.program = program
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        return tcploop.main(args, prog_name="tcploop", standalone_mode=False) or 0
+    except click.ClickException as error:
+        return _refuse(_explain(error), WRONG_ARGUMENTS)
+    except (NotOnThisTestbed, WorkerDied) as error:
+        return _refuse(f"{error} (tcploop doctor shows what this machine can do)", NOT_ON_THIS_MACHINE)
+    except click.Abort:
+        return _refuse("interrupted", INTERRUPTED)
+
+
+def _explain(error: click.ClickException) -> str:
+    """Return the message; what click itself found wrong gets a pointer to the help."""
+    context = getattr(error, "ctx", None)
+    if isinstance(error, BadValue) or context is None:
+        return error.format_message()
+    message = error.format_message().rstrip(".")
+    return f"{message} (see {context.command_path.strip()} --help)"
+
+
+def _refuse(message: str, code: int) -> int:
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+    output.note(f"tcploop: {line}")
+    return code

@@ -1,0 +1,94 @@
+"""How many tries it takes: model computes it, study measures it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import tcploop_lab as lab
+
+from ..testbed.errors import NotOnThisTestbed
+from . import options, output, records
+from .group import Command
+from .root import INTERRUPTED, YES, place
+from .values import FILE, PORT, RANGE, TRIES, WHOLE, checked
+
+if TYPE_CHECKING:
+    from ..model.clients import ClientKind
+    from ..model.ports import PortRange
+    from ..study.result import StudyResult
+
+_start = click.option(
+    "--start",
+    metavar="START",
+    default="random",
+    show_default=True,
+    help="random (the first hit) or return (to the port just left).",
+)
+
+
+@click.command(cls=Command)
+@click.option("--era", metavar="ERA", required=True, help="The kernel's rule, such as random-walk.")
+@click.option("--range", "port_range", type=RANGE, required=True, help="The ephemeral port range.")
+@click.option("--port", type=PORT, required=True, help="The port that is dialled.")
+@_start
+@options.client
+@options.as_json
+def model(era: str, port_range: PortRange, port: int, start: str, client: ClientKind, as_json: bool) -> int:
+    """Compute how many tries it takes.
+
+    ERA is rover, hashed-sequence, even-sequence, perturbed-even-sequence, random-walk, socket-range,
+    step-width, macos, freebsd, geometric, or rfc6056-1 to rfc6056-5. START random is the first hit, from any
+    place of the kernel's counter; return is the way back to the port it has just left.
+    """
+    from ..model.theory import distribution
+
+    with checked():
+        law = distribution(era, port_range, port, client, start)
+    record = records.of_law(law)
+    output.deliver(as_json, record, lambda tables, to: tables.law(to, law, record["quantiles"]))
+    return YES
+
+
+@click.command(cls=Command)
+@click.option("--ports", metavar="PORT,...", required=True, help="The ports to dial.")
+@click.option("--ranges", metavar="LOW-HIGH,...", required=True, help="The ephemeral port ranges.")
+@click.option("--samples", type=WHOLE, default=200, show_default=True, help="How many in each cell.")
+@click.option("--out", type=FILE, required=True, help="The file that gets every sample as it comes.")
+@click.option("--client", "clients", metavar="KIND,...", default="same-socket", help="As for connect.")
+@click.option("--workers", type=WHOLE, help="How many work at once (default: one per core).")
+@_start
+@click.option("--max-tries", type=TRIES, help="Stop a sample after N tries (default: by theory).")
+@click.option("--seed", type=WHOLE, default=0, show_default=True, help="Orders the work.")
+@click.option("--resume", is_flag=True, help="Go on with the study that FILE holds.")
+@options.the_place
+def study(out: Path, workers: int | None, resume: bool, kind: str | None, as_json: bool, **plan: Any) -> int:
+    """Measure the tries, many times over.
+
+    A cell is a port, a range and a client; every combination is one. Where a study is stopped, FILE keeps
+    what was measured, and --resume goes on with it.
+    """
+    from ..study.result import StudyStopped
+
+    with checked():
+        planned = lab.Study(**plan)
+    began = time.monotonic()
+    with place(kind, as_json) as testbed, checked():
+        try:
+            result = planned.run(testbed, out, resume, workers, progress=output.for_people(as_json))
+        except StudyStopped as error:
+            if error.result is not None:
+                _deliver(error.result, "error", began, as_json)
+            raise NotOnThisTestbed(str(error)) from error
+    stopped = "interrupted" if result.interrupted else "complete"
+    _deliver(result, stopped, began, as_json)
+    return INTERRUPTED if result.interrupted else YES
+
+
+def _deliver(result: StudyResult, stopped: str, began: float, as_json: bool) -> None:
+    """Show a study. `seconds` is this run's time on the clock, with all its workers at once."""
+    record = records.of_study(result) | {"seconds": time.monotonic() - began, "stopped": stopped}
+    output.deliver(as_json, record, lambda tables, to: tables.study(to, result))

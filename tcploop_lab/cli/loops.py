@@ -1,0 +1,146 @@
+"""The loop on the real kernel: connect, capture, and the article's program."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import looking, options, output, records
+from .group import Command
+from .root import INTERRUPTED, NO, YES, place
+from .values import checked
+
+if TYPE_CHECKING:
+    from ..model.ports import PortRange
+    from ..model.preconditions import Verdict
+    from ..testbed.results import Run
+    from ..testbed.testbed import Testbed
+
+TRIES_PER_DOT = 1000
+_CLOSING = 0.05  # seconds: on loopback the segments of a close are there at once, but sent by another context
+
+
+@click.command(cls=Command)
+@options.the_loop
+@click.option("--hold", is_flag=True, help="Keep the socket open until Enter.")
+@options.the_place
+def connect(
+    port: int, port_range: PortRange | None, hold: bool, kind: str | None, as_json: bool, **loop: Any
+) -> int:
+    """Dial PORT until a connect succeeds.
+
+    Exit code 0 means that the socket is connected to itself; if somebody else answers, it is 1.
+    """
+    with place(kind, as_json, port_range) as testbed:
+        run = _dial(testbed, port, as_json, loop)
+        if hold and run.connected:
+            looking.hold(testbed, port)
+        return _exit_code(run)
+
+
+def _dial(testbed: Testbed, port: int, as_json: bool, loop: dict[str, Any]) -> Run:
+    run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
+    record = records.of_run(run) | records.of_testbed(testbed)
+    output.deliver(as_json, record, lambda tables, to: tables.run(to, run))
+    return run
+
+
+@click.command(cls=Command)
+@options.the_loop
+@options.pcap
+@click.option("--talk", is_flag=True, help='Also say "hi" on the socket and close it in order.')
+@options.the_place
+def capture(
+    port: int,
+    port_range: PortRange | None,
+    pcap: Path | None,
+    talk: bool,
+    kind: str | None,
+    as_json: bool,
+    **loop: Any,
+) -> int:
+    """Dial PORT, and show the segments.
+
+    Only those from the port to itself are kept, each once: the refused tries stay in the kernel.
+    """
+    from ..model.replay import replay
+
+    with place(kind, as_json, port_range) as testbed:
+        with testbed.capture(port) as exchange:
+            run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
+            if talk and run.self_connected:
+                _talk(run)
+        steps = replay(exchange.segments, received=exchange.received).steps
+        record = records.of_run(run) | records.of_testbed(testbed)
+    if pcap is not None:
+        with checked():
+            exchange.pcap(pcap)
+    record |= {"segments": records.of_steps(steps), "dropped": exchange.dropped}
+    output.deliver(as_json, record, lambda tables, to: tables.capture(to, run, steps, exchange.dropped))
+    return _exit_code(run)
+
+
+@click.command(cls=Command)
+@options.the_loop
+@options.the_place
+def program(port: int, port_range: PortRange | None, kind: str | None, as_json: bool, **loop: Any) -> int:
+    """Dial PORT until the socket connects to itself, then wait for Enter: the article's program.
+
+    A dot stands for a thousand tries. Where the port can never loop it says why, and does not try. With
+    --json it prints what tcploop connect does, and does not wait.
+    """
+    with place(kind, as_json, port_range) as testbed:
+        if as_json:
+            return _exit_code(_dial(testbed, port, as_json, loop))
+        verdict = testbed.check(port, loop["host"], loop["client"])
+        if not verdict.can_loop:
+            output.write(f"{verdict.summary}\n{_neighbour(testbed, verdict)}")
+            return NO
+        run = _dial_with_dots(testbed, port, loop)
+        if run.connected:
+            looking.hold(testbed, port, looking.UNATTENDED)
+        return _exit_code(run)
+
+
+def _dial_with_dots(testbed: Testbed, port: int, loop: dict[str, Any]) -> Run:
+    output.write("Trying to connect")
+    dots = _Dots()
+    run = testbed.connect_loop(port, progress=dots, **loop)
+    dots(run.tries)
+    output.write(f"\nConnected after {run.tries} tries\n" if run.self_connected else f"\n{run.summary}\n")
+    return run
+
+
+class _Dots:
+    """Prints a dot per thousand tries, whenever it is told how many there were."""
+
+    def __init__(self) -> None:
+        self._printed = 0
+
+    def __call__(self, tries: int) -> None:
+        due = tries // TRIES_PER_DOT
+        output.write("." * (due - self._printed))
+        self._printed = due
+
+
+def _neighbour(testbed: Testbed, verdict: Verdict) -> str:
+    """Return a line that names the port beside it, where that one can loop."""
+    for port in (verdict.port + 1, verdict.port - 1):
+        if port in verdict.port_range and testbed.check(port, verdict.host, verdict.client).can_loop:
+            return f"The port beside it can: tcploop {port}\n"
+    return ""
+
+
+def _talk(run: Run) -> None:
+    run.echo(b"hi")
+    run.close(reset=False)
+    time.sleep(_CLOSING)
+
+
+def _exit_code(run: Run) -> int:
+    if run.stopped == "interrupted":
+        return INTERRUPTED
+    return YES if run.self_connected else NO

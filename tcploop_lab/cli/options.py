@@ -1,0 +1,57 @@
+"""The options that several commands share, each in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ..model.clients import ClientKind
+from .values import CLIENT, FILE, HOST, PORT, RANGE, SECONDS, TESTBED, TRIES
+
+Decorator = Callable[[Any], Any]
+
+
+def together(*decorators: Decorator) -> Decorator:
+    """Return one decorator that does what these do, in the order of the help."""
+
+    def decorate(function: Any) -> Any:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+port = click.argument("port", type=PORT)
+host = click.option("--host", type=HOST, default="127.0.0.1", help="An address of this machine to dial.")
+port_range = click.option(
+    "--range", "port_range", type=RANGE, help="The ephemeral port range to use (default: the kernel's)."
+)
+client = click.option(
+    "--client",
+    type=CLIENT,
+    default="same-socket",
+    help=f"How the sockets are made: {', '.join(ClientKind)}.",
+)
+testbed = click.option(
+    "--testbed",
+    "kind",
+    type=TESTBED,
+    help="Where tries happen: namespace or host (default: the best there is).",
+)
+max_tries = click.option(
+    "--max-tries",
+    type=TRIES,
+    help="Give up after N tries (default: what a port that can loop exceeds once in a million runs).",
+)
+timeout = click.option(
+    "--timeout", type=SECONDS, default=60.0, show_default=True, help="Give up after S seconds."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+pcap = click.option("--pcap", type=FILE, help="Write the segments to FILE too, each once.")
+
+the_target = together(port, host, port_range, client)
+the_loop = together(the_target, max_tries, timeout)
+the_place = together(testbed, as_json)

@@ -1,0 +1,78 @@
+"""What goes to stdout: one JSON object, or text for people. Everything else goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from .values import BadValue
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_UNBROKEN = 10_000  # columns where nobody looks: a pipe gets whole lines, for grep and awk
+
+
+def deliver(as_json: bool, record: Mapping[str, Any], draw: Callable[[ModuleType, Console], None]) -> None:
+    """Print `record` as one JSON object on one line, or let `draw` print with the module `tables`."""
+    if as_json:
+        write(json.dumps(record, allow_nan=False) + "\n")
+    else:
+        write(_drawn(draw))
+
+
+def _drawn(draw: Callable[[ModuleType, Console], None]) -> str:
+    """Return text as wide as the terminal. rich obeys NO_COLOR and leaves pipes without colour."""
+    from rich.console import Console
+
+    from . import tables
+
+    width = None if "COLUMNS" in os.environ or _is_terminal(sys.stdout) else _UNBROKEN
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        draw(tables, console)
+    return re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)  # rich fills every row with spaces
+
+
+def note(text: str) -> None:
+    """Print one line beside the result, on stderr."""
+    _print(text + "\n", sys.stderr)
+
+
+def write(text: str) -> None:
+    """Print on stdout at once. Raises BadValue if stdout cannot be written, as on a full disk."""
+    _print(text, sys.stdout)
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    if stream is None:  # it was closed before the program began
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `tcploop doctor | head -1`
+        _drop_the_rest(stream)
+    except OSError as error:
+        _drop_the_rest(stream)
+        raise BadValue(f"standard output: {error.strerror}; give it a file or a pipe that takes it") from None
+
+
+def _drop_the_rest(stream: TextIO) -> None:
+    """Send what is left in the buffer nowhere: it would raise again at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def for_people(as_json: bool) -> bool:
+    """True if a person watches stderr, so that a progress bar helps."""
+    return not as_json and _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and stream.isatty()

@@ -1,0 +1,155 @@
+"""Results as plain values for --json. One name per idea: the keys are the words of the course."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..model.preconditions import Verdict
+    from ..model.probe import ProbeResult
+    from ..model.replay import Step
+    from ..model.theory import TriesDistribution
+    from ..study.result import StudyResult
+    from ..testbed.doctor import Doctor
+    from ..testbed.results import Run
+    from ..testbed.testbed import Testbed
+
+Record = dict[str, Any]
+QUANTILES = (5, 25, 50, 75, 95, 99)  # percent
+
+
+def of_testbed(testbed: Testbed) -> Record:
+    """Where it was found out: the kind of testbed, and the kernel."""
+    return {"testbed": testbed.kind, "kernel": testbed.kernel}
+
+
+def of_doctor(doctor: Doctor) -> Record:
+    """What this machine can do."""
+    capabilities = [
+        {"name": item.name, "ok": item.ok, "detail": item.detail, "fix": item.fix, "needed": item.needed}
+        for item in doctor.capabilities
+    ]
+    return {
+        "ok": doctor.ok,
+        "kernel": doctor.kernel,
+        "testbed": doctor.testbed,
+        "why": doctor.why,
+        "capabilities": capabilities,
+    }
+
+
+def of_verdict(verdict: Verdict) -> Record:
+    """Whether a port can loop, each precondition with its evidence."""
+    return {
+        "port": verdict.port,
+        "host": verdict.host,
+        "range": _ends(verdict.port_range),
+        "client": verdict.client,
+        "can_loop": verdict.can_loop,
+        "rules": [{"name": rule.name, "ok": rule.ok, "evidence": rule.evidence} for rule in verdict.rules],
+        "candidates": verdict.candidates,
+    }
+
+
+def of_run(run: Run) -> Record:
+    """How a loop went. `seconds` is the loop's own time, `rate` is in tries per second."""
+    return {
+        "port": run.port,
+        "host": run.host,
+        "range": _ends(run.port_range),
+        "client": run.client,
+        "connected": run.connected,
+        "self_connected": run.self_connected,
+        "tries": run.tries,
+        "max_tries": run.max_tries,
+        "seconds": run.seconds,
+        "rate": run.rate,
+        "local": run.local,
+        "peer": run.peer,
+        "errors": dict(run.errors),
+        "stopped": run.stopped,
+    }
+
+
+def of_steps(steps: Sequence[Step]) -> list[Record]:
+    """The segments, each with the state that it brings its receiver to."""
+    return [
+        {
+            "time": step.segment.time,
+            "src": step.segment.src,
+            "sport": step.segment.sport,
+            "dst": step.segment.dst,
+            "dport": step.segment.dport,
+            "flags": step.segment.flags,
+            "seq": step.segment.seq,
+            "ack": step.segment.ack,
+            "length": step.segment.length,
+            "state": step.receiver_after,
+            "transition": step.transition,
+        }
+        for step in steps
+    ]
+
+
+def of_probe(result: ProbeResult) -> Record:
+    """Which allocator the kernel uses; `increments` counts the steps between successive source ports."""
+    return {
+        "era": result.era,
+        "alike": result.alike,
+        "increments": {str(step): count for step, count in result.increments.items()},
+        "parity": result.parity,
+        "confidence": result.confidence,
+        "tries": result.tries,
+        "range": _ends(result.port_range),
+    }
+
+
+def of_law(law: TriesDistribution) -> Record:
+    """The distribution of the tries; null for what is not finite."""
+    return {
+        "era": law.era,
+        "range": _ends(law.port_range),
+        "port": law.port,
+        "client": law.client,
+        "start": law.start,
+        "can_loop": law.can_loop,
+        "reason": law.reason,
+        "candidates": law.candidates,
+        "mean": _finite(law.mean),
+        "quantiles": {str(percent): _quantile(law, percent) for percent in QUANTILES},
+    }
+
+
+def of_study(result: StudyResult) -> Record:
+    """The cells of a study, and where its samples come from. `loop_seconds` adds up the time of all loops."""
+    return {
+        "samples": result.samples,
+        "tries": result.tries,
+        "loop_seconds": result.seconds,
+        "cells": [
+            {
+                "port": cell.port,
+                "range": _ends(cell.port_range),
+                "client": cell.client,
+                "samples": cell.samples,
+                "hits": cell.hits,
+                "mean": cell.mean,
+            }
+            for cell in result.cells
+        ],
+        "provenance": dict(result.provenance),
+    }
+
+
+def _ends(port_range: Any) -> list[int]:
+    return [port_range.low, port_range.high]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _quantile(law: TriesDistribution, percent: int) -> int | None:
+    return law.quantile(percent / 100) if law.ever >= percent / 100 else None

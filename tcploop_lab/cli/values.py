@@ -1,0 +1,89 @@
+"""Values of the command line, checked by the lab's own parsers before anything runs."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..model.clients import parse_client
+from ..model.ports import PortRange, parse_port
+from ..testbed.hosts import resolve_own
+from ..testbed.limits import parse_timeout, parse_tries
+
+
+class BadValue(click.UsageError):
+    """A value that the lab refuses. The text names it and says what is allowed."""
+
+
+@contextlib.contextmanager
+def checked() -> Iterator[None]:
+    """Turn the lab's complaint about a value (ValueError) into a usage error of the command line."""
+    try:
+        yield
+    except ValueError as error:
+        raise BadValue(str(error)) from None
+
+
+class Value(click.ParamType):
+    """A kind of value; `name` stands for it in the help, `parse` returns it or raises ValueError."""
+
+    def __init__(self, name: str, parse: Callable[[Any], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the parsed value; raises BadValue with the parser's own words."""
+        with checked():
+            return self._parse(value)
+
+
+def number(value: object) -> object:
+    """Return text in plain decimal as an int; anything else unchanged, for the parser to refuse."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) else value
+
+
+def _timeout(value: object) -> float:
+    with contextlib.suppress(ValueError):
+        value = float(value)  # type: ignore[arg-type]
+    return parse_timeout(value)
+
+
+def _testbed(value: str) -> str:
+    if value not in ("namespace", "host"):
+        raise ValueError(f"testbed {value!r}: a testbed is namespace or host")
+    return value
+
+
+def _own_host(value: object) -> str:
+    return resolve_own(value).name
+
+
+def _writable(value: str) -> Path:
+    """Return a path that can be written, found out by opening it. A file that was not there is not left."""
+    path = Path(value)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return path  # a pipe or a device: opening it could wait for a reader
+    existed = path.exists()
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise ValueError(f"file {value!r}: {error.strerror}; give a path that can be written") from None
+    if not existed:
+        path.unlink()
+    return path
+
+
+PORT = Value("port", parse_port)
+HOST = Value("host", _own_host)
+RANGE = Value("low-high", PortRange.parse)
+CLIENT = Value("kind", parse_client)
+TRIES = Value("n", lambda value: parse_tries(number(value)))
+SECONDS = Value("s", _timeout)
+TESTBED = Value("kind", _testbed)
+WHOLE = Value("n", number)  # the lab says which numbers it takes
+FILE = Value("file", _writable)
