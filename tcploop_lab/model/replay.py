@@ -81,7 +81,7 @@ class End:
 class Replay:
     """What `replay` found out: a step for each segment, and the ends (one end for a self-connection).
 
-    `moments` is the order of events: (position of the segment, True where it arrives, False where it departs).
+    `moments` is the order of events: (position of a segment, True as it arrives, False as it departs).
     """
 
     steps: tuple[Step, ...]

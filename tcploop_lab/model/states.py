@@ -129,7 +129,10 @@ class _Row:
 _on = _Row
 _drawn = partial(_Row, figure5=True)  # figure 5 draws it
 
-_FIGURE_7 = "as figure 7 shows; 3.10.7.4's check of sequence numbers would drop it; Linux 23e89e8ee7be"
+_FIGURE_7 = (
+    "figure 7 accepts it, and Linux since commit 23e89e8ee7be; "
+    "the check of sequence numbers in 3.10.7.4 alone would drop it and send an ACK"
+)
 _MAY_REOPEN = "MAY-2, if the new sequence number lies beyond the old ones"
 
 # fmt: off
