@@ -62,22 +62,22 @@ EXERCISES = (
         number="01.2",
         asks="a whole number of ports",
         reads=whole_number,
-        right=lambda number: number == 14116,
-        because="28232 ports, and every second one is tried first.",
+        right=lambda number: number == 31988,
+        because="63,976 ports, and every second one, the odd ones, is tried first.",
         hint="Count the ports of the range, both ends included. Then ask how many of them are tried first.",
-        stronger="`range(32768, 60999 + 1, 2)` holds just these ports, and `len` counts them.",
+        stronger="`range(1025, 65000 + 1, 2)` holds just these ports, and `len` counts them.",
         mistakes=(
             Mistake(
-                lambda number: number in (28232, 28231),
+                lambda number: number in (63975, 63976),
                 "That is the whole range. Connect() tries one parity first.",
             ),
             Mistake(
-                lambda number: number in (14115, 14117),
+                lambda number: number in (31987, 31989),
                 "Close. Both ends of the range belong to it: it has high - low + 1 ports.",
             ),
             Mistake(
-                lambda number: number == 64,
-                "That is the number of tries that the check made to find the parity.",
+                lambda number: number == 14116,
+                "That is M for the default range. This machine has another range.",
             ),
         ),
     ),
@@ -138,7 +138,7 @@ EXERCISES = (
         because="The port was picked, so the kernel was free to choose it. The SYN arrived at an "
         "address where no "
         "such socket was: the addresses differed.",
-        hint="In which section did the column `picked` show more than 0 without a self-connection?",
+        hint="In which section did `picked` show more than 0 without a self-connection?",
         stronger="Run the scene again: `narrow.connect_loop(40100, host='127.0.0.2', "
         "max_tries=5_000, trace=True)`, "
         "and count the tries that used source port 40100.",
