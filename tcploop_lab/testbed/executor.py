@@ -115,6 +115,9 @@ class NamespaceExecutor(Executor):
         """Run `function(*args, **kwargs)` in a worker; its reports arrive in `future.reports`, newest last."""
         if self._closed:
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
+        if getattr(function, "__module__", None) == "__main__":
+            name = getattr(function, "__name__", function)
+            raise ValueError(f"function {name}: a worker runs what it can import; put it in a module, not a notebook")
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         self._tasks.put((future, function, args, kwargs))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from collections.abc import Callable
 
 import psutil
@@ -46,6 +47,13 @@ def test_a_result_that_cannot_be_sent_is_an_error(testbed: Testbed) -> None:
     """A result that cannot be pickled is a TypeError, not a hang."""
     with pytest.raises(TypeError, match="cannot be sent"):
         testbed.submit(inside.unsendable).result(5)
+
+
+def test_a_function_of_a_notebook_is_refused_in_words(testbed: Testbed) -> None:
+    """A worker cannot import from `__main__`; submit() says so at once."""
+    local = types.FunctionType(test_a_result_that_cannot_be_sent_is_an_error.__code__, {"__name__": "__main__"})
+    with pytest.raises(ValueError, match="a worker runs what it can import"):
+        testbed.submit(local)
 
 
 def test_a_dead_worker_is_reported_and_replaced(testbed: Testbed) -> None:
