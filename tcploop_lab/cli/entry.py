@@ -33,11 +33,11 @@ def run(args: Sequence[str] | None = None) -> int:
 
 def _explain(error: click.ClickException) -> str:
     """Return the message; what click itself found wrong gets a pointer to the help."""
-    context = getattr(error, "ctx", None)
-    if isinstance(error, BadValue) or context is None:
+    if isinstance(error, BadValue):
         return error.format_message()
-    message = error.format_message().rstrip(".")
-    return f"{message} (see {context.command_path.strip()} --help)"
+    context = getattr(error, "ctx", None)
+    command = context.command_path.strip() if context else "tcploop"
+    return f"{error.format_message().rstrip('.')} (see {command} --help)"
 
 
 def _refuse(message: str, code: int) -> int:

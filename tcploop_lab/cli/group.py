@@ -6,6 +6,8 @@ import re
 
 import click
 
+from .values import BadValue
+
 _NEGATIVE = re.compile(r"-[0-9]")
 
 
@@ -51,7 +53,7 @@ class Commands(click.Group):
             return "", self.program, args
         if args[0] not in self.commands:
             names = ", ".join(self.commands)
-            raise click.UsageError(f"command {args[0]!r}: give a port, or one of {names}")
+            raise BadValue(f"command {args[0]!r}: give a port, or one of {names}")
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -32,11 +33,16 @@ def _drawn(draw: Callable[[ModuleType, Console], None]) -> str:
 
     from . import tables
 
-    width = None if "COLUMNS" in os.environ or _is_terminal(sys.stdout) else _UNBROKEN
-    console = Console(width=width, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        draw(tables, console)
-    return re.sub(r" +$", "", captured.get(), flags=re.MULTILINE)  # rich fills every row with spaces
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    page = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    terminal = _is_terminal(sys.stdout)
+    width = None if "COLUMNS" in os.environ or terminal else _UNBROKEN
+    draw(
+        tables,
+        Console(file=page, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False),
+    )
+    page.seek(0)
+    return re.sub(r" +$", "", page.read(), flags=re.MULTILINE)  # rich fills every row with spaces
 
 
 def note(text: str) -> None:
