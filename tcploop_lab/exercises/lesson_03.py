@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model.replay import replay
@@ -39,7 +39,7 @@ def whole_life(x: int, payload: bytes) -> tuple[Segment, ...]:
 
 IN_ORDER = "fbdgaec"  # the letters of the shuffled table, in the order in which the segments were sent
 _SHUFFLED = dict(zip(IN_ORDER, whole_life(7000, b"hello"), strict=True))
-_BLANKS = {"P": 5001, "Q": 5000, "R": 5001, "S": 5005}  # a life that begins at 5000 and writes 4 bytes
+_BLANKS = {"P": 5001, "Q": 5000, "R": 5001, "T": 5005}  # a life that begins at 5000 and writes 4 bytes
 
 
 def _table(segments: Mapping[str, Segment]) -> pd.DataFrame:
@@ -61,28 +61,28 @@ def blanked() -> pd.DataFrame:
     """Return the first five segments of exercise 03.3, constructed, with letters in place of four numbers."""
     segments = whole_life(5000, b"ping")[:5]
     table = _table({str(i): segment for i, segment in enumerate(segments, start=1)})
-    for row, column, letter in (("2", "ack", "P"), ("2", "seq", "Q"), ("4", "seq", "R"), ("5", "ack", "S")):
+    for row, column, letter in (("2", "ack", "P"), ("2", "seq", "Q"), ("4", "seq", "R"), ("5", "ack", "T")):
         table.loc[row, column] = letter
     return table
 
 
 def the_blanks(answer: Any) -> dict[str, int]:
-    """Read {"P": 1, "Q": 2, "R": 3, "S": 4}."""
+    """Read {"P": 1, "Q": 2, "R": 3, "T": 4}."""
     if not isinstance(answer, Mapping) or set(answer) != set(_BLANKS):
-        raise ValueError('this asks for all four, as in {"P": 1, "Q": 2, "R": 3, "S": 4}')
+        raise ValueError('this asks for all four, as in {"P": 1, "Q": 2, "R": 3, "T": 4}')
     return {letter: whole_number(value) for letter, value in answer.items()}
 
 
 def state_names(answer: Any) -> frozenset[State]:
     """Read names of states: ["LISTEN", "CLOSED"], in any case, with hyphens or underscores."""
     parts = answer.split(",") if isinstance(answer, str) else answer
-    parts = parts if isinstance(parts, Iterable) else ()
-    names = [str(part).strip().upper().replace("_", "-") for part in parts]
+    given = parts if isinstance(parts, (list, tuple, set, frozenset)) else ()
+    names = [str(part).strip().upper().replace("_", "-") for part in given]
+    if not names:
+        raise ValueError('this asks for names, such as ["LISTEN"]')
     unknown = [name for name in names if name not in list(State)]
-    if unknown or not names:
-        raise ValueError(
-            f"{unknown[0]} is no state of RFC 9293" if unknown else 'this asks for names, such as ["LISTEN"]'
-        )
+    if unknown:
+        raise ValueError(f"{unknown[0][:20]} is no state of RFC 9293")
     return frozenset(map(State, names))
 
 
@@ -95,6 +95,11 @@ def an_exchange(answer: Any) -> Exchange:
 
 def _final_state(exchange: Exchange) -> State:
     return replay(exchange.segments).ends[0].state
+
+
+def _is_whole(exchange: Exchange) -> bool:
+    opens = exchange.segments[0].flags == "S"
+    return opens and _final_state(exchange) is State.TIME_WAIT and _sent(exchange) != b""
 
 
 def _sent(exchange: Exchange) -> bytes:
@@ -167,8 +172,8 @@ EXERCISES = (
                 "Look at P again: an ACK names the next number that is expected, not the last one received.",
             ),
             Mistake(
-                lambda blanks: blanks["S"] in (5004, 5006),
-                "Look at S again: the data begins at 5001 and has 4 bytes. Which number comes after them?",
+                lambda blanks: blanks["T"] in (5004, 5006),
+                "Look at T again: the data begins at 5001 and has 4 bytes. Which number comes after them?",
             ),
             Mistake(
                 lambda blanks: blanks["R"] == 5002,
@@ -226,7 +231,7 @@ EXERCISES = (
         number="03.6",
         asks="your exchange",
         reads=an_exchange,
-        right=lambda exchange: _final_state(exchange) is State.TIME_WAIT and _sent(exchange) != b"",
+        right=_is_whole,
         because=lambda exchange: f"{len(exchange.segments)} segments and {len(_sent(exchange))} bytes, "
         "from CLOSED to TIME-WAIT.",
         hint="It must hold the opening, some data and the close, in one capture.",

@@ -183,14 +183,14 @@ EXERCISES = (
         number="04.5",
         asks='the letters in order, such as `"abc"`',
         reads=order_of("abc"),
-        right=lambda order: order == "bca",
+        right=lambda order: order == "bac",
         because="The chance is the share of different ports among all M that were tried. Within M tries the "
         "sequence tries none twice. The walk comes round and tries some again, the lottery even more.",
         hint="Ask each law for its chance at M/2 = 7,058 tries, from a random start.",
         stronger="`distribution(era, (32768, 60999), 40000).chance(7058)` for each of the three.",
         mistakes=(
             Mistake(
-                lambda order: order == "acb",
+                lambda order: order == "cab",
                 "That is the right order, but the smallest chance comes first. Turn it round.",
             ),
             Mistake(
@@ -222,7 +222,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda answer: _predicts(*answer),
-                "The prediction is right, but the measured mean is far from it. Leave `max_tries` out, so that "
+                "Your prediction is right, but the measured mean is far off. Leave `max_tries` out, so that "
                 "no sample is cut off early.",
             ),
         ),

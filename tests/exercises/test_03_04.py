@@ -1,0 +1,219 @@
+"""The exercises of lessons 03 and 04: right answers, typical mistakes, and puzzles with one solution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise, permutations
+
+import numpy as np
+import pytest
+
+from tcploop_lab.exercises import lesson_03, lesson_04
+from tcploop_lab.exercises.engine import Checker, State
+from tcploop_lab.model import simulate
+from tcploop_lab.model.ports import PortRange
+from tcploop_lab.model.replay import replay
+from tcploop_lab.model.segments import Segment
+from tcploop_lab.study.plan import Study
+from tcploop_lab.study.result import Cell, StudyResult
+from tcploop_lab.testbed.capture import Exchange
+
+RIGHT = [
+    ("03.1", 7),
+    ("03.2", "fbdgaec"),
+    ("03.2", list("FBDGAEC")),
+    ("03.3", {"P": 5001, "Q": 5000, "R": "5001", "T": np.int64(5005)}),
+    ("03.4", "be"),
+    ("03.5", ["LISTEN", "fin_wait_2", "close-wait", "LAST-ACK"]),
+    ("03.5", "listen, fin-wait-2, close-wait, last-ack"),
+    ("04.1", 31988),
+    ("04.2", 57568),
+    ("04.3", {"P": "random-walk", "Q": "hashed-sequence", "R": "geometric", "S": "even-sequence"}),
+    ("04.4", "a"),
+    ("04.5", "bac"),
+]
+MISTAKEN = [
+    ("03.1", 14, "as it leaves and as it arrives"),
+    ("03.1", 8, "two FINs"),
+    ("03.1", 5, "Something is missing"),
+    ("03.2", "abcdefg", "acknowledges nothing"),
+    ("03.2", "fbgdaec", "d was before g"),
+    ("03.2", "fbdgeac", "could a still say 7006"),
+    ("03.2", "fbdgace", "c acknowledges the FIN"),
+    ("03.3", {"P": 5001, "Q": 9000, "R": 5001, "T": 5005}, "Look at Q"),
+    ("03.3", {"P": 5000, "Q": 5000, "R": 5001, "T": 5005}, "Look at P"),
+    ("03.3", {"P": 5001, "Q": 5000, "R": 5001, "T": 5004}, "Look at T"),
+    ("03.3", {"P": 5001, "Q": 5000, "R": 5002, "T": 5005}, "Look at R"),
+    ("03.3", 5, "all four"),
+    ("03.4", "abe", "Look at a"),
+    ("03.4", "bce", "Look at c"),
+    ("03.4", "bde", "Look at d"),
+    ("03.4", "e", "can be IPv6"),
+    ("03.4", "b", "need not be opening"),
+    ("03.5", ["LISTEN"], "There are four"),
+    ("03.5", ["LISTEN", "SYN-RECEIVED", "CLOSE-WAIT", "LAST-ACK"], "not only for servers"),
+    ("03.5", ["LISTEN", "CLOSING", "CLOSE-WAIT", "LAST-ACK"], "through CLOSING"),
+    ("03.5", ["OPEN"], "OPEN is no state"),
+    ("03.6", 3, "asks for an exchange"),
+    ("04.1", 63976, "both parities"),
+    ("04.1", 31987, "Both ends"),
+    ("04.1", 14116, "default range"),
+    ("04.2", 65005, "the lottery"),
+    ("04.2", 13975, "Linux 4.2"),
+    ("04.2", 127, "0.99 or for 0.01"),
+    ("04.3", dict.fromkeys("PQRS", "geometric"), "one era twice"),
+    ("04.3", {"P": "walk", "Q": "geometric", "R": "a", "S": "b"}, "is none of"),
+    ("04.4", "b", "above the limit"),
+    ("04.4", "c", "the limit decides"),
+    ("04.5", "cab", "Turn it round"),
+    ("04.5", "abc", "Can another do better"),
+    ("04.6", 444, "two things"),
+]
+
+
+class Stored(Exchange):
+    """An exchange that holds given segments, without a capture."""
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._segments = tuple(segments)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """The segments it was made with."""
+        return self._segments
+
+
+def result_of(port: int, port_range: PortRange, samples: int, max_tries: int | None = None) -> StudyResult:
+    """A study of one cell with simulated samples."""
+    study = Study([port], [port_range], samples=samples)
+    plan, limit = study.cells[0], max_tries or 50 * port_range.width
+    drawn = simulate.tries("random-walk", port_range, port, samples=samples, seed=7, max_tries=limit)
+    rest = (np.zeros(samples), np.arange(samples), np.zeros(samples, np.int16))
+    cell = Cell(plan, limit, plan.law("random-walk"), drawn.tries, drawn.observed, *rest)
+    return StudyResult(study, (cell,), {"kernel": "simulated"})
+
+
+@pytest.fixture
+def checker() -> Checker:
+    """A checker with no memory of earlier answers."""
+    return Checker()
+
+
+@pytest.mark.parametrize(("number", "answer"), RIGHT)
+def test_right_answers_are_right(checker, number, answer):
+    """The solution is accepted, in each way in which one may write it."""
+    feedback = checker.check(number, answer)
+    assert feedback.state is State.RIGHT, feedback
+
+
+@pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN)
+def test_a_typical_mistake_gets_its_own_hint(checker, number, answer, hint):
+    """Who makes a typical mistake is told about this very mistake."""
+    feedback = checker.check(number, answer)
+    assert feedback.state is State.WRONG
+    assert hint in feedback.message
+
+
+def follows_the_rules(order: Sequence[Segment]) -> bool:
+    """SYN, SYN-ACK, and then every segment has the number that comes after all that was sent before."""
+    expected = [order[0].seq, order[0].seq]
+    for segment in order[1:-1]:
+        expected.append(max(expected[-1], segment.seq + segment.length))
+    numbers_fit = [segment.seq for segment in order] == expected
+    acknowledged = all(after.ack <= before for after, before in zip(order[2:], expected[2:], strict=True))
+    return [order[0].flags, order[1].flags] == ["S", "SA"] and numbers_fit and acknowledged
+
+
+def test_the_shuffled_segments_have_one_order():
+    """Of all 5040 orders only the solution follows the rules, and it replays from CLOSED to TIME-WAIT."""
+    segments = {name: lesson_03._SHUFFLED[name] for name in "abcdefg"}
+    orders = ("".join(order) for order in permutations(segments))
+    assert [o for o in orders if follows_the_rules([segments[name] for name in o])] == [lesson_03.IN_ORDER]
+    replayed = replay([segments[name] for name in lesson_03.IN_ORDER])
+    assert replayed.impossible == ()
+    assert replayed.states[-1] == "TIME-WAIT"
+
+
+def test_the_shuffled_table_shows_all_in_the_order_of_the_letters():
+    """The learner sees seven segments, a to g, with their numbers as text."""
+    table = lesson_03.shuffled()
+    assert "".join(table.index) == "abcdefg"
+    assert table.loc["g"].to_dict() == {"flags": "PA", "seq": "7001", "ack": "7001", "payload": "hello"}
+
+
+def test_the_blanks_hide_what_the_solution_says():
+    """Put back into the table, the solution gives the segments of a real life."""
+    table = lesson_03.blanked()
+    assert sorted(v for v in table.to_numpy().flat if v in ("P", "Q", "R", "T")) == list("PQRT")
+    full = table.replace({letter: str(value) for letter, value in lesson_03._BLANKS.items()})
+    real = lesson_03.whole_life(5000, b"ping")[:5]
+    assert list(full.seq) == [str(segment.seq) for segment in real]
+    assert list(full.ack) == [str(segment.ack or "") for segment in real]
+
+
+def test_a_whole_life_is_recognized(checker):
+    """Exercise 03.6 takes an exchange that opens, carries data and closes in order."""
+    feedback = checker.check("03.6", Stored(lesson_03.whole_life(1, b"Ada")))
+    assert feedback.state is State.RIGHT
+    assert "7 segments and 3 bytes" in feedback.message
+
+
+LIFE = lesson_03.whole_life(1, b"Ada")
+RESET = Segment(9.0, *("127.0.0.1", 40000) * 2, "RA", LIFE[4].seq, LIFE[4].seq)
+
+
+@pytest.mark.parametrize(
+    ("segments", "hint"),
+    [
+        ((), "It is empty"),
+        ((RESET, *LIFE), "reset of an earlier run"),
+        (LIFE[3:], "opening is missing"),
+        ((*LIFE[:5], RESET), "ends in a reset"),
+        (LIFE[:5], "close is missing"),
+        (tuple(s for s in lesson_03.whole_life(1, b"") if s.flags != "PA"), "data is missing"),
+    ],
+)
+def test_a_life_that_lacks_something_is_told_what(checker, segments, hint):
+    """Exercise 03.6 says what is missing in the capture."""
+    feedback = checker.check("03.6", Stored(segments))
+    assert feedback.state is State.WRONG
+    assert hint in feedback.message
+
+
+def test_the_mystery_is_what_the_eras_do():
+    """Each column shows the steps by which its era is known."""
+    ports = lesson_04.mystery()
+    steps = {name: {after - before for before, after in pairwise(ports[name])} for name in ports}
+    assert steps["Q"] == {1}
+    assert steps["S"] == {2}
+    assert len(steps["P"]) > 2
+    assert steps["P"] <= set(range(2, 17, 2))
+    assert max(map(abs, steps["R"])) > 16
+
+
+RANGE = PortRange(50000, 50599)
+
+
+@pytest.mark.parametrize("predicted", [8 / 9 * 300, "267"])
+def test_a_prediction_that_the_study_confirms_is_right(checker, predicted):
+    """Exercise 04.6 takes the mean of theory with samples that agree."""
+    feedback = checker.check("04.6", (predicted, result_of(50300, RANGE, 300)))
+    assert feedback.state is State.RIGHT, feedback
+    assert "standard errors from theory" in feedback.message
+
+
+@pytest.mark.parametrize(
+    ("predicted", "port", "samples", "max_tries", "hint"),
+    [
+        (267, 50301, 300, 300, "No sample hit"),
+        (267, 50300, 50, None, "Fewer than 100 hits"),
+        (300, 50300, 300, None, "You predicted M itself"),
+        (267, 50300, 300, 200, "far off"),
+        (600, 50300, 300, None, "8/9 of M"),
+    ],
+)
+def test_a_prediction_that_fails_is_told_why(checker, predicted, port, samples, max_tries, hint):
+    """Exercise 04.6 finds what is wrong: the port, the samples, the prediction, or the bound."""
+    feedback = checker.check("04.6", (predicted, result_of(port, RANGE, samples, max_tries)))
+    assert feedback.state is State.WRONG
+    assert hint in feedback.message
