@@ -27,7 +27,7 @@ for item in result.missing:
 
 
 def missing_where(setup: str) -> tuple[str, dict[str, str]]:
-    """Run the doctor after `setup`, as root of a new user and mount namespace: its testbed, what is missing."""
+    """Run the doctor after `setup`, in new user and mount namespaces: its testbed, what is missing."""
     script = f'{setup} && exec "$0" -c "$1"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, sys.executable, SHOW]
     lines = subprocess.check_output(command, text=True, timeout=60).splitlines()
@@ -122,7 +122,7 @@ def test_what_is_needed_decides() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "advice"),
     [
-        ("sys/kernel/apparmor_restrict_unprivileged_userns", "1\n", "apparmor_restrict_unprivileged_userns=0"),
+        ("sys/kernel/apparmor_restrict_unprivileged_userns", "1\n", "restrict_unprivileged_userns=0"),
         ("sys/user/max_user_namespaces", "0\n", "sysctl -w user.max_user_namespaces=15000"),
         ("sys/kernel/unprivileged_userns_clone", "0\n", "sysctl -w kernel.unprivileged_userns_clone=1"),
         ("self/status", "Name:\tsh\nSeccomp:\t2\n", "docker run --security-opt seccomp=unconfined"),
