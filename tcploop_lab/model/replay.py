@@ -8,7 +8,8 @@ in the order in which they were sent; when each arrived is worked out from what 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .arriving import arrive
@@ -168,15 +169,21 @@ def _option(segment: Segment, name: str) -> bool:
 
 
 def _looks_challenged(segments: Sequence[Segment]) -> bool:
-    """True if SACK is agreed and yet the first plain ACK of a simultaneous open carries no D-SACK."""
+    """True if SACK is agreed and yet the ACK that ends a simultaneous open carries no D-SACK."""
+    syns = {_sender(segment): segment for segment in segments if "S" in segment.flags}
     openers = {_sender(segment) for segment in segments if _opens(segment)}
-    syns = [segment for segment in segments if "S" in segment.flags]
-    if not syns or not all(_receiver(syn) in openers and _option(syn, "SAckOK") for syn in syns):
+    crossed = [syn for key, syn in syns.items() if {key, _receiver(syn)} <= openers]
+    if not crossed or not all(_option(syn, "SAckOK") for syn in crossed):
         return False
-    if not any("A" in syn.flags for syn in syns):
-        return False
-    after = [s for s in segments if s.flags.strip("EC") == "A" and not s.payload]
-    return bool(after) and not _option(after[0], "SAck")
+    answers = [s for syn in crossed for s in segments if _is_bare_ack(s, syn, syns[_receiver(syn)])]
+    return bool(answers) and not _option(answers[0], "SAck")
+
+
+def _is_bare_ack(segment: Segment, own: Segment, other: Segment) -> bool:
+    """True for the ACK right after the two SYNs, `own` by the same sender."""
+    bare = "A" in segment.flags and not set("SFR") & set(segment.flags) and not segment.payload
+    after = distance(segment.seq, own.seq) == own.length and distance(segment.ack, other.seq) == other.length
+    return bare and after and _sender(segment) == _sender(own)
 
 
 def _knows(answer: Segment, segment: Segment) -> bool:
@@ -198,6 +205,7 @@ class _Run:
     challenge: bool
     unbelievable: frozenset[int] = frozenset()  # segments that tell nothing about what their sender knew
     tcbs: dict[_Key, Tcb] = field(default_factory=dict, init=False)
+    positions: dict[_Key, list[int]] = field(default_factory=dict, init=False)  # of what each end sends
     departures: dict[int, Move] = field(default_factory=dict, init=False)
     arrivals: dict[int, Move] = field(default_factory=dict, init=False)
     moments: list[tuple[int, bool]] = field(default_factory=list, init=False)
@@ -225,7 +233,8 @@ class _Run:
         self.arrivals[index] = Move(state, state)  # until it arrives, if it does
 
     def _name_ends(self) -> None:
-        for segment in self.segments:
+        for index, segment in enumerate(self.segments):
+            self.positions.setdefault(_sender(segment), []).append(index)
             named = segment.sender or _socket(segment.src, segment.sport)
             for key, name in ((_sender(segment), named), (_receiver(segment), "")):
                 self.tcbs.setdefault(key, Tcb(name, self.challenge))
@@ -233,14 +242,19 @@ class _Run:
         for key, tcb in self.tcbs.items():
             tcb.name = tcb.name or _socket(*key[:2])
 
+    def _answers(self, index: int) -> Iterator[int]:
+        """The positions of all that the receiver of segment `index` sends later."""
+        sent = self.positions.get(_receiver(self.segments[index]), [])
+        return (sent[place] for place in range(bisect_right(sent, index), len(sent)))
+
     def _slots(self) -> list[int]:
         """For each segment, after which departure it arrives: as soon as what its receiver sends allows."""
         slots: list[int] = []
         latest: dict[_Key, int] = {}
         for index, segment in enumerate(self.segments):
             slot = max(index, latest.get(_sender(segment), 0))
-            for later in range(index + 1, len(self.segments)):
-                if later in self.unbelievable or _sender(self.segments[later]) != _receiver(segment):
+            for later in self._answers(index):
+                if later in self.unbelievable:
                     continue
                 if _knows(self.segments[later], segment):
                     break
@@ -264,13 +278,14 @@ class _Run:
         self.arrivals[index] = arrive(tcb, segment)
 
     def _will_accept(self, index: int) -> bool:
-        """True if the receiver of this SYN next answers it with a SYN-ACK: it was listening."""
+        """True if the receiver of this SYN answers it with a SYN-ACK: then it was listening."""
         syn = self.segments[index]
-        answers = [s for s in self.segments[index + 1 :] if _sender(s) == _receiver(syn)]
-        if not _opens(syn) or not answers:
-            return False
-        syn_ack = "S" in answers[0].flags and "A" in answers[0].flags
-        return syn_ack and 0 < distance(answers[0].ack, syn.seq) <= syn.length
+        for answer in map(self.segments.__getitem__, self._answers(index) if _opens(syn) else ()):
+            if _opens(answer) or "R" in answer.flags:
+                return False
+            if "S" in answer.flags and 0 < distance(answer.ack, syn.seq) <= syn.length:
+                return True
+        return False
 
     def _step(self, index: int) -> Step:
         segment = self.segments[index]

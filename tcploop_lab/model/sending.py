@@ -27,6 +27,7 @@ def send(tcb: Tcb, segment: Segment) -> Move:
         _kind(tcb, segment)(tcb, segment)
     except _ImpossibleError as reason:
         return Move(before, before, impossible=f"{tcb.name} cannot send this in {before}: {reason}")
+    tcb.last = segment
     return Move(before, tcb.state, tuple(tcb.path[seen:]), note=tcb.note)
 
 
@@ -74,10 +75,16 @@ def _pay(tcb: Tcb) -> None:
 def _rst(tcb: Tcb, segment: Segment) -> None:
     if tcb.owes(Reply.RST, Reply.RST_ACK):
         _pay(tcb)
+    elif tcb.last is not None and _same(tcb.last, segment):
+        tcb.note = "the same RST again"
     elif tcb.state in _UNOPENED:
         raise _ImpossibleError("here a RST only answers a segment, and none waits (section 3.5.2)")
     else:
         _call(tcb, Event.ABORT)
+
+
+def _same(one: Segment, other: Segment) -> bool:
+    return (one.flags, one.seq, one.ack) == (other.flags, other.seq, other.ack)
 
 
 def _repeats(tcb: Tcb, segment: Segment) -> bool:
@@ -86,8 +93,8 @@ def _repeats(tcb: Tcb, segment: Segment) -> bool:
     if tcb.iss is None or not segment.length or distance(end, tcb.snd_nxt) > 0:
         return False
     if "S" in segment.flags:
-        due = tcb.owes(Reply.SYN_ACK) if "A" in segment.flags else tcb.opened is Opened.PASSIVE
-        return segment.seq == tcb.iss and not due
+        sent = tcb.syn_acked if "A" in segment.flags else tcb.opened is Opened.ACTIVE
+        return segment.seq == tcb.iss and sent
     if "F" in segment.flags:
         return tcb.fin_end is not None and distance(end, tcb.fin_end) == 0
     return distance(segment.seq, tcb.iss) > 0
@@ -120,6 +127,7 @@ def _syn_ack(tcb: Tcb, segment: Segment) -> None:
         tcb.number(segment)
     elif segment.seq != tcb.iss:
         raise _ImpossibleError("it must repeat the sequence number of its own SYN (section 3.10.7.3)")
+    tcb.syn_acked = True
     _pay(tcb)
 
 

@@ -47,6 +47,8 @@ class Tcb:
     irs: int | None = None
     rcv_nxt: int = 0
     fin_end: int | None = None  # the sequence number after the FIN that it sent
+    last: Segment | None = None  # the segment that it sent last
+    syn_acked: bool = False  # it has sent a SYN-ACK
     owed: Transition | None = None  # the transition whose reply has not gone out yet
     path: list[Transition] = field(default_factory=list)  # everything that happened, in order
     held: list[Segment] = field(default_factory=list)  # arrived ahead of what was due
@@ -68,7 +70,7 @@ class Tcb:
         """Start counting at its own SYN in `segment`."""
         self.iss = self.snd_una = segment.seq
         self.snd_nxt = segment.seq + segment.length
-        self.fin_end = None
+        self.fin_end, self.syn_acked = None, False
         self.held.clear()
 
     def synchronize(self, segment: Segment) -> None:
