@@ -1,10 +1,11 @@
-"""What every stored notebook holds to, so that it can be read where nothing runs and checked where it does."""
+"""What every stored notebook holds to: readable where nothing runs, comparable where something does."""
 
 from __future__ import annotations
 
 import json
 import re
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -171,7 +172,7 @@ def test_lesson_ends_with_what_to_remember(path):
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-@pytest.mark.parametrize(("path", "following"), list(zip(COURSE, COURSE[1:], strict=False)), ids=str)
+@pytest.mark.parametrize(("path", "following"), list(pairwise(COURSE)), ids=str)
 def test_next_link_leads_to_the_next_lesson(path, following):
     """The next link of a lesson is the lesson that follows it."""
     text = ending(read(path))

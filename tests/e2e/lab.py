@@ -1,0 +1,72 @@
+"""JupyterLab as `make lab` starts it, on a copy of the notebooks, and its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import psutil
+
+ROOT = Path(__file__).parents[2]
+STAMP = ".made-from-pyproject-and-constraints"
+URL = re.compile(r"http://127\.0\.0\.1:\d+/\S*\?token=\w+")
+
+
+def copy_of_the_course(folder: Path) -> Path:
+    """A folder with the Makefile and the notebooks, so that saving one leaves the project as it is."""
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    return folder
+
+
+def start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """`make lab` with the environment of this very test, and without a browser of its own."""
+    command = ["make", "lab", f"VENV={sys.prefix}", f"--old-file={sys.prefix}/{STAMP}", "PORT=0"]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    settings = {"LAB_ARGS": "--no-browser", "JUPYTER_CONFIG_DIR": str(folder / "settings")}
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            command, cwd=folder, env=inherited | settings, stdout=out, stderr=out, start_new_session=True
+        )
+
+
+def address(server: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> str:
+    """The address with its token, once the server has printed it; fails with the log if it ends."""
+    end = monotonic() + seconds
+    while not (found := URL.search(log.read_text())):
+        assert server.poll() is None and monotonic() < end, f"no address from make lab:\n{log.read_text()}"
+        sleep(0.1)
+    return found[0]
+
+
+def stop(server: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """End make, the server, its kernels and their workers; returns those that did not go by themselves."""
+    family = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
+    if family:
+        family[0].terminate()  # the server itself, which ends its kernels before it goes
+    _, left = psutil.wait_procs(family, timeout=20)
+    for process in left:
+        process.kill()
+    server.wait(timeout=20)
+    return left
+
+
+@contextmanager
+def running_lab(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab that `make lab` started in this folder; nothing of it is left after."""
+    log = folder / "lab.log"
+    server = start(folder, log)
+    left: list[psutil.Process] = []
+    try:
+        yield address(server, log)
+    finally:
+        left = stop(server)
+    assert left == [], "processes that outlived the server"
