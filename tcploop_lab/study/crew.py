@@ -16,6 +16,7 @@ from ..testbed.executor import NamespaceExecutor
 from ..testbed.namespace import network_id
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import open_testbed
+from .plan import DEFAULT_ERA
 from .tasks import Task, probe_place, probe_place_nested, run_task, run_task_nested
 
 _TASKS_PER_WORKER = 2  # at least one waits while one is worked on
@@ -36,7 +37,9 @@ class Crew:
 
     @property
     def era(self) -> str:
-        """The era of the kernel, found by probing."""
+        """The era of the kernel, found by probing; today's Linux where there were too few tries to tell."""
+        if len(self.place.source_ports) < 2:
+            return DEFAULT_ERA
         return classify(self.place.source_ports, self.place.port_range).era
 
     def socket_ranges(self, port_range: PortRange) -> bool:
@@ -95,7 +98,8 @@ def hire(place: Any, workers: int | None) -> Iterator[Crew]:
 
 
 def _own_crew(executor: NamespaceExecutor, kind: str) -> Crew:
-    return Crew(executor, kind, executor.submit(probe_place).result(), _TASKS_PER_WORKER * executor.workers)
+    place = executor.submit(probe_place, kind).result()
+    return Crew(executor, kind, place, _TASKS_PER_WORKER * executor.workers)
 
 
 def _kind_of(executor: NamespaceExecutor) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import metadata
 from itertools import islice
 from math import ceil
 from types import TracebackType
@@ -74,8 +75,6 @@ def _sample(study: Study, crew: Crew, store: Store, progress: bool) -> bool:
 
 def _note_where(study: Study, crew: Crew, store: Store) -> None:
     """Store where the study runs, or check that it is where it began: samples of two kinds do not mix."""
-    from .. import __version__
-
     earlier = store.facts
     here = {"testbed": crew.kind, "era": crew.era}
     if store.settings:
@@ -92,7 +91,14 @@ def _note_where(study: Study, crew: Crew, store: Store) -> None:
     ]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     facts = {"kernel": crew.place.kernel, **here, "date": now, "seed": study.seed, "start": study.start}
-    store.set_facts({**facts, "lab_version": __version__}, list(zip(eras, bounds, strict=True)))
+    store.set_facts({**facts, "lab_version": _lab_version()}, list(zip(eras, bounds, strict=True)))
+
+
+def _lab_version() -> str:
+    try:
+        return metadata.version("tcploop-lab")
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _tasks(study: Study, crew: Crew, store: Store) -> list[Task]:

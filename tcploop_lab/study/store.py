@@ -191,7 +191,7 @@ def _clear_errors(path: str | os.PathLike[str] | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise ValueError(f"file {path}: {error}; give the path of a study file that can be written") from None
+        raise ValueError(f"file {path}: {error}; give another path") from None
 
 
 @contextlib.contextmanager

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..model.clients import ClientKind
-from ..model.ports import PortRange
+from ..model.ports import LINUX_DEFAULT_RANGE, PortRange
 from ..testbed.loop import LoopSpec
 from ..testbed.sampling import Place, Samples, describe_place, draw_first_hits, draw_returns
 
@@ -75,9 +76,13 @@ def run_task(task: Task) -> Samples:
     return draw_first_hits(task.spec, (address(first + i) for i in range(count)), namespace_range)
 
 
-def probe_place() -> Place:
-    """Return where a worker of a testbed is."""
-    return describe_place(PROBE_TRIES)
+def probe_place(kind: str) -> Place:
+    """Return where a worker of a testbed of this kind is, with the source ports of some refused tries.
+
+    In a namespace they are taken from Linux's default range, whatever the namespace's is: one port tells
+    nothing.
+    """
+    return describe_place(PROBE_TRIES, LINUX_DEFAULT_RANGE if kind == "namespace" else None)
 
 
 class _Nested:
@@ -88,14 +93,16 @@ class _Nested:
 
         self.process = os.getpid()
         self.testbed: Testbed = open_testbed(kind=kind)
-
-    def __del__(self) -> None:
-        if hasattr(self, "testbed") and self.process == os.getpid():
-            self.testbed.close()
+        weakref.finalize(self, _close, self.testbed, self.process)
 
     def serves(self, kind: str | None) -> bool:
         """True for this very process (a fork has its parent's) and this kind."""
         return self.process == os.getpid() and kind in (None, self.testbed.kind)
+
+
+def _close(testbed: Testbed, process: int) -> None:
+    if process == os.getpid():  # a fork must leave its parent's worker alone
+        testbed.close()
 
 
 _local = threading.local()
@@ -111,7 +118,7 @@ def _nested(kind: str | None = None) -> Testbed:
 def probe_place_nested() -> tuple[str, Place]:
     """Return which kind of testbed a process of another executor can open, and where it is."""
     testbed = _nested()
-    return testbed.kind, testbed.submit(probe_place).result()
+    return testbed.kind, testbed.submit(probe_place, testbed.kind).result()
 
 
 def run_task_nested(task: Task) -> Samples:

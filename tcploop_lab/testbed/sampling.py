@@ -52,20 +52,22 @@ class Place:
     source_ports: tuple[int, ...]
 
 
-def describe_place(tries: int) -> Place:
+def describe_place(tries: int, port_range: PortRange | None) -> Place:
     """Return where this process is, with the source ports of `tries` refused tries of one socket.
 
-    Raises NotOnThisTestbed where the system has no ephemeral range to read (it is not Linux).
+    `port_range` is the range of the private namespace meanwhile; None leaves it as it is. Raises
+    NotOnThisTestbed where the system has no ephemeral range to read (it is not Linux).
     """
     try:
-        port_range = read_port_range()
+        in_force = port_range or read_port_range()
     except FileNotFoundError:
         raise NotOnThisTestbed(
             "a study needs Linux, where every address of 127.0.0.0/8 is one's own; "
             "elsewhere look at a stored study with StudyResult.load(path)"
         ) from None
     spec = LoopSpec("127.0.0.1", 1, ClientKind.SAME_SOCKET, tries, timeout=30.0)
-    return Place(*_here(), port_range, tuple(sample_source_ports(spec, tries)))
+    with _port_range(port_range):
+        return Place(*_here(), in_force, tuple(sample_source_ports(spec, tries)))
 
 
 def draw_first_hits(spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None) -> Samples:

@@ -1,0 +1,276 @@
+"""Studies on the real kernel: every executor, every way to be interrupted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import psutil
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.study import crew
+from tcploop_lab.study.result import StudyStopped
+from tcploop_lab.study.store import Store, StoreFull
+from tcploop_lab.testbed.executor import NamespaceExecutor
+from tcploop_lab.testbed.namespace import read_port_range
+
+from . import inside
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+ENDLESS = lab.Study(40501, (40000, 40999), samples=10_000, max_tries=20_000)
+
+
+def numbers(result: lab.StudyResult) -> list[list[int]]:
+    """The numbers of the samples of each cell."""
+    return [cell.numbers.tolist() for cell in result.cells]
+
+
+def test_a_study_draws_every_sample_of_every_cell() -> None:
+    """Hits where the port can loop, censored samples where it cannot, with their place."""
+    study = lab.Study("40500,40501", (40000, 40999), samples=30)
+    result = study.run(progress=False)
+    even, odd = result.cells
+    assert numbers(result) == [list(range(30))] * 2
+    assert (even.hits, odd.hits) == (30, 0)
+    assert set(odd.tries.tolist()) == {odd.max_tries} == {1000}
+    assert result.provenance["testbed"] == "namespace"
+    assert result.machines == ((os.uname().nodename, f"Linux {os.uname().release}"),)
+
+
+@pytest.mark.parametrize("start", ["random", "return"])
+@pytest.mark.parametrize("client", list(lab.ClientKind))
+def test_every_kind_of_client_can_be_studied(client: lab.ClientKind, start: str) -> None:
+    """With one port as range every client hits on every first try, first hits and returns alike."""
+    result = lab.Study(40501, (40501, 40501), client, 5, start).run(progress=False, workers=1)
+    assert result.cells[0].tries.tolist() == [1] * 5
+    assert result.cells[0].hits == 5
+
+
+def test_a_return_never_comes_before_an_eighth_of_the_candidates() -> None:
+    """The walk advances by at most 8 candidates, so a return takes at least M/8 tries."""
+    study = lab.Study(40500, (40000, 40999), samples=60, start="return")
+    tries = study.run(progress=False).cells[0].tries
+    assert len(tries) == 60
+    assert tries.min() >= 500 / 8
+
+
+def test_a_chain_leads_back_after_a_censored_sample() -> None:
+    """Returns bounded by few tries are real returns also after a miss: none comes before M/8."""
+    study = lab.Study(40500, (40000, 40999), samples=60, start="return", max_tries=400)
+    cell = study.run(progress=False).cells[0]
+    assert cell.samples == 60
+    assert 0 < cell.hits < 60
+    assert cell.tries.min() >= 500 / 8
+    assert set(cell.tries[~cell.observed].tolist()) == {400}
+
+
+def test_the_testbed_given_keeps_its_range() -> None:
+    """A study opens a testbed of the same kind, and leaves the one it was given alone."""
+    with lab.open_testbed((41000, 41999), kind="namespace") as testbed:
+        result = lab.Study(40500, (40500, 40500), samples=3).run(testbed, progress=False)
+        assert result.hits == 3
+        assert testbed.port_range == lab.PortRange(41000, 41999)
+
+
+def test_an_executor_given_keeps_its_range(certain: lab.Study) -> None:
+    """The workers of a NamespaceExecutor get their own range back after each task."""
+    with NamespaceExecutor(1, lab.PortRange(41000, 41999)) as executor:
+        assert certain.run(executor, progress=False).hits == 60
+        assert executor.submit(read_port_range).result() == lab.PortRange(41000, 41999)
+
+
+def test_on_the_host_ranges_go_to_the_sockets() -> None:
+    """Without a namespace nothing is set: each socket has its range, in which odd ports loop too."""
+    path = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    before = path.read_text()
+    with lab.open_testbed(kind="host") as testbed:
+        low = testbed.port_range.low
+        result = lab.Study([low + 100, low + 101], (low, low + 199), samples=10).run(testbed, progress=False)
+    assert [cell.hits for cell in result.cells] == [10, 10]
+    assert [cell.law.era for cell in result.cells] == ["socket-range"] * 2
+    assert (result.provenance["testbed"], path.read_text()) == ("host", before)
+
+
+def test_on_the_host_a_range_stays_within_the_hosts() -> None:
+    """The kernel ignores bounds outside its own range, so they are refused with the way out."""
+    with lab.open_testbed(kind="host") as testbed:
+        low = testbed.port_range.low
+        with pytest.raises(lab.NotOnThisTestbed, match="take a range within it"):
+            lab.Study(low, (low - 1, low + 10), samples=1).run(testbed, progress=False)
+
+
+def test_a_listener_is_no_self_connection() -> None:
+    """Where somebody else answers, the study says so and stores no such sample."""
+    study = lab.Study(40500, (40000, 40999), samples=3)
+    with NamespaceExecutor(1, lab.PortRange(40500, 40500)) as executor:
+        listener = executor.submit(inside.listen_anywhere).result()
+        with listener, pytest.raises(lab.NotOnThisTestbed, match="port 40500: a program listens on it"):
+            study.run(executor, progress=False)
+
+
+EXECUTORS = {
+    "threads": lambda: ThreadPoolExecutor(2),
+    "forked": lambda: ProcessPoolExecutor(2, mp_context=get_context("fork")),
+    "spawned": lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn")),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_any_executor_will_do(kind: str, certain: lab.Study) -> None:
+    """A pool of threads or processes makes namespaces of its own, and nothing of them outlives it."""
+    executor: Executor = EXECUTORS[kind]()
+    with executor:
+        result = certain.run(executor, progress=False)
+    assert (numbers(result), result.hits) == ([list(range(60))], 60)
+    assert left_after(5.0, "tcploop_lab.testbed.worker") == []
+
+
+def left_after(seconds: float, words: str) -> list[str]:
+    """Command lines of descendants of this process that hold the words and do not end within the time."""
+    end = time.monotonic() + seconds
+    while True:
+        family = psutil.Process().children(recursive=True)
+        lines = [line for child in family if words in (line := command_line(child))]
+        if not lines or time.monotonic() > end:
+            return lines
+        time.sleep(0.1)
+
+
+def command_line(process: psutil.Process) -> str:
+    """The command of a process, empty once it has ended."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def test_resuming_draws_only_what_is_missing(tmp_path: Path) -> None:
+    """A finished study is read, not run again; an unfinished one gets its gaps filled."""
+    path = tmp_path / "study.sqlite"
+    study = lab.Study(40500, (40000, 40999), samples=40)
+    first = study.run(out=path, progress=False)
+    again = study.run(out=path, resume=True, progress=False)
+    assert again.frame().equals(first.frame())
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM samples WHERE sample BETWEEN 10 AND 14 OR sample = 39")
+    filled = study.run(out=path, resume=True, progress=False)
+    same = filled.cells[0].seconds == first.cells[0].seconds
+    assert numbers(filled) == [list(range(40))]
+    assert [i for i in range(40) if not same[i]] == [10, 11, 12, 13, 14, 39]
+
+
+def test_samples_of_two_kinds_of_testbed_do_not_mix(tmp_path: Path) -> None:
+    """A study begun in a namespace is not continued on the host."""
+    path = tmp_path / "study.sqlite"
+    study = lab.Study(40500, (40500, 40500), samples=2)
+    study.run(out=path, progress=False)
+    with (
+        lab.open_testbed(kind="host") as host,
+        pytest.raises(ValueError, match="its testbed is namespace, here"),
+    ):
+        study.run(host, out=path, resume=True, progress=False)
+
+
+def test_a_worker_that_dies_once_costs_nothing() -> None:
+    """Its task is run again by a new worker; no sample is missing or twice."""
+    study = lab.Study(40501, (40000, 40999), samples=40, max_tries=8_000)
+    with NamespaceExecutor(1) as executor:
+        threading.Timer(0.3, os.kill, (executor.info["pid"], signal.SIGKILL)).start()
+        began = executor.info["pid"]
+        result = study.run(executor, progress=False)
+        assert executor.info["pid"] != began
+    assert numbers(result) == [list(range(40))]
+
+
+def test_workers_that_always_die_end_the_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """After three attempts the study stops with what is stored, and the way to go on."""
+    path = tmp_path / "study.sqlite"
+    study = lab.Study(40500, (40500, 40500), samples=3)
+    monkeypatch.setattr(crew, "run_task", inside.die)
+    with pytest.raises(
+        StudyStopped, match=r"0 of 3 samples are there; run it again with resume=True"
+    ) as caught:
+        study.run(out=path, progress=False, workers=1)
+    assert caught.value.result is not None
+    monkeypatch.undo()
+    assert study.run(out=path, resume=True, progress=False).complete
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_pool_that_breaks_ends_the_study(monkeypatch: pytest.MonkeyPatch, certain: lab.Study) -> None:
+    """A broken process pool is reported in one line."""
+    monkeypatch.setattr(crew, "run_task_nested", inside.die)
+    stopped = pytest.raises(StudyStopped, match=r"the study stopped: .*terminated.*; 0 of 60 samples")
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool, stopped as caught:
+        certain.run(pool, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_ends_the_study(monkeypatch: pytest.MonkeyPatch, certain: lab.Study) -> None:
+    """A task that cannot be stored stops the study with one line."""
+
+    def full(*_: object) -> None:
+        raise StoreFull("file x: database or disk is full; what was stored before is safe")
+
+    monkeypatch.setattr(Store, "add", full)
+    with pytest.raises(StudyStopped, match=r"disk is full.*0 of 60 samples are there; give out=FILE"):
+        certain.run(progress=False)
+
+
+def test_an_interrupt_returns_what_there_is() -> None:
+    """SIGINT in the middle of a study gives the samples so far, at once."""
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    result = ENDLESS.run(progress=False)
+    assert time.monotonic() - began < 5.0
+    assert result.interrupted and not result.complete
+    assert 0 < result.samples < 10_000
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+SCRIPT = """
+import tcploop_lab as lab
+print("ready", flush=True)
+result = lab.Study(40501, (40000, 40999), samples=10_000, max_tries=20_000).run(out={path!r}, progress=False)
+print(result.interrupted, result.samples)
+"""
+
+
+def test_an_interrupted_program_has_stored_what_it_returns(tmp_path: Path) -> None:
+    """SIGINT to a program: the study returns, the program goes on, and the file holds the same samples."""
+    path = tmp_path / "study.sqlite"
+    program = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT.format(path=str(path))], stdout=subprocess.PIPE, text=True
+    )
+    assert program.stdout is not None
+    assert program.stdout.readline() == "ready\n"
+    time.sleep(2.0)
+    program.send_signal(signal.SIGINT)
+    out, _ = program.communicate(timeout=20)
+    interrupted, count = out.split()
+    assert (interrupted, program.returncode) == ("True", 0)
+    assert 0 < lab.StudyResult.load(path).samples == int(count)
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+def test_workers_are_a_whole_number(certain: lab.Study, workers: object) -> None:
+    """A number of workers that makes no sense is one clear line."""
+    with pytest.raises(ValueError, match=rf"workers {workers}: give a whole number of at least 1"):
+        certain.run(workers=workers)  # type: ignore[arg-type]
+
+
+def test_what_is_no_testbed_is_refused(certain: lab.Study) -> None:
+    """Neither testbed nor executor: one clear line."""
+    with pytest.raises(ValueError, match="testbed 3: give a testbed, a concurrent"):
+        certain.run(3)  # type: ignore[arg-type]

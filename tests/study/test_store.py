@@ -1,0 +1,150 @@
+"""The file of a study: nothing twice, nothing lost, and a clear line for every file that is no such file."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from pathlib import Path
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.study.store import Store, StoreFull
+from tcploop_lab.testbed.sampling import Samples
+
+STUDY = lab.Study([40500, 40502], (40000, 40999), samples=10)
+
+
+def samples(*tries: int) -> Samples:
+    """Samples that all hit."""
+    return Samples(
+        "here", "Linux 6", array("Q", tries), array("B", [1] * len(tries)), array("d", [0.5] * len(tries))
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A study file that holds samples 2, 3 and 7 of its second cell."""
+    path = tmp_path / "study.sqlite"
+    with Store.create(path, STUDY) as store:
+        store.set_facts({"kernel": "Linux 6"}, [("random-walk", 99)] * 2)
+        store.add(1, range(2, 4), samples(11, 12))
+        store.add(1, [7], samples(13))
+    return path
+
+
+def test_the_gaps_are_what_is_missing(path: Path) -> None:
+    """The runs of missing numbers, in order, of each cell for itself."""
+    with Store.resume(path, STUDY) as store:
+        assert list(store.gaps(1, 10)) == [range(0, 2), range(4, 7), range(8, 10)]
+        assert list(store.gaps(0, 10)) == [range(0, 10)]
+        assert store.count() == 3
+
+
+def test_a_task_is_stored_whole_or_not_at_all(path: Path) -> None:
+    """A sample that is there already refuses the whole task, also those of it that were new."""
+    with Store.resume(path, STUDY) as store:
+        with pytest.raises(ValueError, match="another run stores into it"):
+            store.add(1, [0, 1, 2], samples(1, 2, 3))
+        assert next(iter(store.gaps(1, 10))) == range(0, 2)
+
+
+def test_an_interrupted_task_stores_what_it_has(path: Path) -> None:
+    """Fewer samples than numbers: the first numbers are used."""
+    with Store.resume(path, STUDY) as store:
+        store.add(0, range(5), samples(21, 22))
+        assert [row[:2] for row in store.rows(0)] == [(0, 21), (1, 22)]
+
+
+def test_a_person_can_read_the_file(path: Path) -> None:
+    """Plain SQL gives one row per sample, with its cell."""
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute(
+            "SELECT port, low, client, sample, tries, hit FROM samples JOIN cells USING (cell)"
+        )
+        assert rows.fetchall() == [
+            (40502, 40000, "same-socket", n, t, 1) for n, t in ((2, 11), (3, 12), (7, 13))
+        ]
+
+
+def test_a_full_disk_loses_nothing_that_was_stored(path: Path) -> None:
+    """SQLite's limit of pages acts as a full disk does: a clear error, and the file stays sound."""
+    with Store.resume(path, STUDY) as store:
+        store._connection.execute("PRAGMA max_page_count = 5")
+        with pytest.raises(StoreFull, match="full; what was stored before is safe"):
+            store.add(0, range(2000), samples(*range(2000)))
+    with Store.resume(path, STUDY) as store:
+        assert store.count() == 3
+
+
+def test_an_existing_file_is_not_overwritten(path: Path) -> None:
+    """Without resume an existing file is refused, and stays as it was."""
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="it exists; give another path, or resume=True"):
+        Store.create(path, STUDY)
+    assert path.read_bytes() == before
+
+
+def test_another_study_is_refused_with_the_difference(path: Path) -> None:
+    """Resuming needs the very same plan."""
+    with pytest.raises(
+        ValueError, match=r"another study \(ports 40500,40502 there, 40504 here, samples 10 there"
+    ):
+        Store.resume(path, lab.Study(40504, (40000, 40999), samples=20))
+
+
+def damaged(path: Path) -> bytes:
+    """The file with its last page overwritten."""
+    whole = path.read_bytes()
+    return whole[:-4096] + b"\xff" * 4096
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda path: b"hello, this is text\n" * 50, "file is not a database"),
+        (lambda path: path.read_bytes()[:-4096], "malformed"),
+        (lambda path: path.read_bytes()[:5000], "malformed"),
+        (damaged, "damaged"),
+    ],
+    ids=["text", "a page short", "cut off", "overwritten"],
+)
+def test_a_file_that_is_none_is_refused(path: Path, content: object, message: str) -> None:
+    """What is no sound study file is refused in one line, for resuming and for loading, and not touched."""
+    path.write_bytes(content(path))  # type: ignore[operator]
+    before = path.read_bytes()
+    for use in (lambda: Store.resume(path, STUDY), lambda: lab.StudyResult.load(path)):
+        with pytest.raises(ValueError, match=message) as caught:
+            use()
+        assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+
+
+def test_another_database_is_refused(tmp_path: Path) -> None:
+    """A database of some other program is not written to."""
+    path = tmp_path / "other.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE samples (x)")
+    with pytest.raises(ValueError, match="it is not the file of a study"):
+        Store.resume(path, STUDY)
+
+
+@pytest.mark.parametrize("where", ["no/such/folder.sqlite", "."])
+def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path, where: str) -> None:
+    """A folder that is not there, or a path that is a folder, is one clear line."""
+    with pytest.raises(ValueError, match=r"^file .*: (unable to open|it exists)"):
+        Store.create(tmp_path / where, STUDY)
+
+
+def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
+    """A file of no bytes, as a kill at the first moment leaves it, is begun."""
+    path = tmp_path / "study.sqlite"
+    path.touch()
+    with Store.resume(path, STUDY) as store:
+        assert store.study == STUDY
+
+
+def test_resuming_needs_a_file() -> None:
+    """Resume without a path says what is missing."""
+    with pytest.raises(ValueError, match="give out, the path"):
+        Store.resume(None, STUDY)
