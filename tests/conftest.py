@@ -9,6 +9,9 @@ import pytest
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
+# All that touches a kernel must work for an ordinary user; .ci/run tries these folders as one.
+FOR_ANY_USER = {"testbed", "e2e"}
+
 
 def why_skipped(report: pytest.TestReport | pytest.CollectReport) -> str:
     """The reason that a skipped report carries."""
@@ -23,8 +26,10 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a may_skip mark that gives no reason."""
+    """Mark what must work for any user, and refuse a may_skip mark that gives no reason."""
     for item in items:
+        if FOR_ANY_USER & set(item.path.parent.parts):
+            item.add_marker(pytest.mark.anyuser)
         mark = item.get_closest_marker("may_skip")
         if mark is not None and not (mark.args and str(mark.args[0]).strip()):
             raise pytest.UsageError(f"{item.nodeid}: may_skip needs a reason: may_skip('only where ...')")
