@@ -49,11 +49,11 @@ class _HashTable(Allocator):
         super().__init__(port_range, seed)
         self._step = 2 if self.candidates.order is Order.LOW_PARITY else 1
         self._remaining = (port_range.width & ~1 if self._step == 2 else port_range.width) or 1
-        self._table = array("L", self._first_table())
+        self._table = self._first_table()
 
-    def _first_table(self) -> list[int]:
+    def _first_table(self) -> array[int]:
         """The kernel fills the table with random numbers before its first use (net_get_random_once)."""
-        return [self.random.getrandbits(32) for _ in range(self.table_size)]
+        return array("I", self.random.randbytes(4 * self.table_size))
 
     def next_port(
         self,
@@ -86,8 +86,8 @@ class HashedSequence(_HashTable):
 
     era = "hashed-sequence"
 
-    def _first_table(self) -> list[int]:
-        return [0]  # static u32 hint
+    def _first_table(self) -> array[int]:
+        return array("I", [0])  # static u32 hint
 
 
 class EvenSequence(_HashTable):
@@ -99,8 +99,8 @@ class EvenSequence(_HashTable):
 
     era = "even-sequence"
 
-    def _first_table(self) -> list[int]:
-        return [0]  # static u32 hint
+    def _first_table(self) -> array[int]:
+        return array("I", [0])  # static u32 hint
 
 
 class PerturbedEvenSequence(_HashTable):

@@ -13,50 +13,74 @@ from .renewal import Floats
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-_LONGEST = 4096
-
 
 class Jumps:
-    """Sums of 1, 2, 3, 4, 6, 8, 12, ... steps: `lengths`, and a table of their distribution functions.
+    """Sums of 1, 2, 3, 4, 6, 8, 12, ... steps (`lengths`), each drawn with one random number.
 
-    The functions lie end to end in one rising table (that of level l in l .. l + 1), so that one binary
-    search serves loops at different levels.
+    `room` says how far ahead the next position that matters must be for each. Values less likely than 2^-53
+    are left out, since no random number picks them.
+
+    The laws of the sums lie end to end as alias tables (Walker 1977): slot i of a law of n values stands
+    for value i with chance `keep`, else for its alias, and all slots are equally likely.
     """
 
     def __init__(self, steps: tuple[float, ...], farthest: int) -> None:
-        self.lengths = _lengths(1 + (farthest - 1) // len(steps), len(steps) == 1)
-        laws = [_sum_law(steps, int(length)) for length in self.lengths]
-        starts = np.cumsum([0, *(len(law) for law in laws[:-1])])
-        self._least = self.lengths - starts
-        self._table = np.concatenate([_rising(law) + level for level, law in enumerate(laws)])
+        sums = _sums(steps, farthest)
+        self.lengths = np.array(list(sums))
+        self.room = np.array([_room(length, len(steps), *sums[length]) for length in sums])
+        self._least = np.array([least for least, _ in sums.values()])
+        self._count = np.array([len(law) for _, law in sums.values()])
+        self._first = np.cumsum(self._count) - self._count
+        tables = [_alias_table(law) for _, law in sums.values()]
+        self._keep = np.concatenate([keep for keep, _ in tables])
+        self._alias = np.concatenate([alias for _, alias in tables])
 
     def draw(self, level: Ints, rng: np.random.Generator) -> Ints:
         """Return one sum of lengths[level] steps for each level."""
-        found = np.searchsorted(self._table, rng.random(len(level)) + level, side="right")
-        return np.asarray(found + self._least[level])
+        point = rng.random(len(level)) * self._count[level]
+        slot = point.astype(np.int64)
+        entry = self._first[level] + slot
+        kept = point - slot < self._keep[entry]
+        return np.asarray(np.where(kept, slot, self._alias[entry]) + self._least[level])
 
 
-def _lengths(most: int, certain: bool) -> Ints:
-    """Return the numbers of steps that can be drawn at once, up to `most`."""
-    doubling = [2**k for k in range(17)]
-    wanted = sorted({*doubling, *(3 * length // 2 for length in doubling[1:])})
-    limit = most if certain else min(most, _LONGEST)
-    return np.array([length for length in wanted if length <= max(1, limit)])
+def _sums(steps: tuple[float, ...], farthest: int) -> dict[int, tuple[int, Floats]]:
+    """Return, for each number of steps that fits into `farthest`, the least value of the sum and its law."""
+    whole = {1: (1, np.asarray(steps))}
+    for length in sorted({2**k for k in range(1, 17)} | {3 * 2**k for k in range(16)}):
+        half = 1 << (length - 1).bit_length() - 1
+        (least, law), (other_least, other_law) = whole[half], whole[length - half]
+        whole[length] = _cut(least + other_least, np.convolve(law, other_law), 1e-30)
+        if _room(length, len(steps), *whole[length]) > farthest:
+            break
+    likely = {length: _cut(*whole[length], 2.0**-53) for length in whole}
+    return {n: law for n, law in likely.items() if n == 1 or _room(n, len(steps), *law) <= farthest}
 
 
-def _sum_law(steps: tuple[float, ...], length: int) -> Floats:
-    """Return the law of the sum of `length` steps, from its least value (`length`) on."""
-    if len(steps) == 1:
-        return np.ones(1)
-    size = length * (len(steps) - 1) + 1
-    law = np.fft.irfft(np.fft.rfft(steps, 2 * size) ** length, 2 * size)[:size]
-    return np.asarray(np.maximum(law, 0.0))
+def _cut(least: int, law: Floats, unlikely: float) -> tuple[int, Floats]:
+    """Cut off the tails: the values of a law that are less likely than that, at both ends."""
+    likely = np.flatnonzero(law > unlikely)
+    kept = law[likely[0] : likely[-1] + 1]
+    return least + int(likely[0]), kept / kept.sum()
 
 
-def _rising(law: Floats) -> Floats:
-    rising = np.cumsum(law)
-    rising /= rising[-1]
-    return np.asarray(rising)
+def _room(length: int, longest: int, least: int, law: Floats) -> int:
+    """How far ahead a position must be so that none but the last of `length` steps can stop on it."""
+    return min((length - 1) * longest + 1, least + len(law) - 1)
+
+
+def _alias_table(law: Floats) -> tuple[Floats, Ints]:
+    """Return the chance to keep each slot, and its alias (Vose's method: fill the small from the large)."""
+    keep, alias = law * len(law), np.arange(len(law))
+    small, large = list(np.flatnonzero(keep < 1)), list(np.flatnonzero(keep >= 1))
+    while small and large:
+        low, high = small.pop(), large[-1]
+        alias[low] = high
+        keep[high] -= 1 - keep[low]
+        if keep[high] < 1:
+            small.append(large.pop())
+    keep[small + large] = 1
+    return keep, alias
 
 
 @lru_cache(maxsize=8)
@@ -98,7 +122,7 @@ class Scans:
         self._port = port
 
     def look(self, places: Ints, rng: np.random.Generator) -> tuple[Bools, Ints]:
-        """Return for each place whether the try hits, and how many taken ports it passes (-1: no free one)."""
+        """Return for each place whether the try hits, and how many taken ports it passes (-1: all)."""
         hit, passed = self.hit[places], self.passed[places]
         if self.drawn:
             met = np.flatnonzero(passed)

@@ -197,8 +197,8 @@ def quantile(law: Law, q: float) -> int:
         raise ValueError(f"chance {q}: a chance here is more than 0 and at most 1")
     if q > law.total:
         raise ValueError(f"chance {q}: it stays at {law.total:.6g}, however many tries; ask for less")
-    if law.last is None and 1 - q < 0.99e-12:
-        raise ValueError(f"chance {q}: no number of tries makes it certain; ask for at most 1 - 1e-12")
+    if law.last is None and 1 - q < 0.99e-9:
+        raise ValueError(f"chance {q}: no number of tries makes it certain; ask for at most 1 - 1e-9")
     allowed = (1 - q) * (1 + 1e-12)
     high = _guess(law, allowed)
     while _tail(law, high) > allowed:
@@ -211,7 +211,7 @@ def quantile(law: Law, q: float) -> int:
 
 
 def _guess(law: Law, allowed: float) -> int:
-    """Where an exponential law of the same mean has this tail: near the answer, so that little is computed twice."""
+    """Where an exponential law of the same mean has this tail: near the answer, to compute little twice."""
     if allowed == 0 or math.isnan(law.mean):
         return 1
     return max(1, math.ceil(-law.mean * math.log(allowed)))

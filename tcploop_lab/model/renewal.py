@@ -1,4 +1,4 @@
-"""Exact first-hit and return times of a walk on a circle: renewal theory with two Fourier transforms.
+"""Exact first-hit and return times of a walk on a circle: renewal theory and Fourier transforms.
 
 A walk on the circle of M positions advances by independent steps with probabilities p. Let S_m be the sum
 of m steps, r_m = P(S_m = 0 mod M), r_0 = 1, and R(z) = sum of r_m z^m. Being back at 0 is a renewal, so the
@@ -91,8 +91,8 @@ class Renewal:
     """
 
     _FIRST_HORIZON = 1024
-    _NOTHING_LEFT = 1e-13  # rounding hides what lies below
-    _ENOUGH = 40  # P(T > 40 M) is below exp(-40), whatever the steps: less than rounding
+    _NOTHING_LEFT = 1e-13
+    _ENOUGH = 40  # P(T > 40 M) is about exp(-40) or less for the steps of every era: far below rounding
 
     def __init__(self, size: int, steps: tuple[float, ...]) -> None:
         self.size = size
@@ -102,7 +102,7 @@ class Renewal:
         self.first_sf = np.ones(1)
 
     def reach(self, tries: int) -> None:
-        """Make the arrays hold index `tries`, or all there is to know (what is left is below 1e-13)."""
+        """Make the arrays hold index `tries`, or all there is to know: rounding hides what is below 1e-10."""
         while len(self.first_sf) <= tries and self._unknown():
             far = min(tries + 1, self._ENOUGH * self.size)
             self._compute(max(self._FIRST_HORIZON, self.size, far, len(self.first_sf) * 5 // 4))

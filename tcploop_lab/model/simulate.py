@@ -129,7 +129,7 @@ class _Loop:
         positions = np.arange(self.size)
         ahead = marks[np.searchsorted(marks, positions, side="right")] - positions
         self.jumps = jumps(self.steps, self.size)
-        self.level = np.searchsorted((self.jumps.lengths - 1) * len(self.steps), ahead) - 1
+        self.level = np.searchsorted(self.jumps.room, ahead, side="right") - 1
         self.level[self.scans.past] = 0
 
     def run(self, samples: int, start: str, limit: int, rng: np.random.Generator) -> Ints:

@@ -61,7 +61,7 @@ class TriesDistribution(Shown):
         return self._ask(self.law.cdf, n)
 
     def sf(self, n: ArrayLike) -> Any:
-        """Return P(T > n), to about 1e-13."""
+        """Return P(T > n), to about 1e-10."""
         return self._ask(self.law.sf, n)
 
     def chance(self, n: int) -> float:
