@@ -91,7 +91,7 @@ class Replay:
 
     @property
     def kind(self) -> str:
-        """"self-connection", "simultaneous open", "handshake", "refused try", or "" for anything else."""
+        """One of "self-connection", "simultaneous open", "handshake", "refused try", "" (anything else)."""
         if not self.steps:
             return ""
         if any(step.segment.to_itself for step in self.steps):

@@ -143,7 +143,7 @@ class _Layout:
         note = "" if step.note.startswith("answers") else step.note
         bad = f"impossible: {step.impossible}" if step.impossible else "lost on the way" if step.lost else ""
         sack = sack_words(self.segments[index], self.numbers)
-        texts = ((sack, style.BLUE), (note, style.BLUE), (bad, style.VERMILLION))
+        texts = ((sack, style.BLUE), (note, style.BLUE), (bad, style.ALERT))
         columns = 38 if self.crosses(index) else 70
         return [(line, colour) for text, colour in texts for line in wrap(text, columns)]
 

@@ -33,6 +33,7 @@ PURPLE = "#CC79A7"
 
 INK = "#1A1A1A"
 GREY = "#5C5C5C"  # small print: contrast 6.7 to 1 on PAPER
+ALERT = "#A84200"  # vermillion, dark enough for text
 PALE = "#DDDDDD"
 PAPER = "#FFFFFF"
 
