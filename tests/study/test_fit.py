@@ -98,5 +98,5 @@ def test_the_transform_is_uniform_step_by_step() -> None:
 )
 def test_a_sample_that_is_none_is_one_line(tries: list[object], observed: list[object]) -> None:
     """An empty sample, wrong shapes and tries below 1 are ValueErrors."""
-    with pytest.raises(ValueError, match="^sample"):
+    with pytest.raises(ValueError, match=r"^sample"):
         fit(tries, observed, distribution("even-sequence", PORTS, PORT))

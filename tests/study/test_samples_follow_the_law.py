@@ -1,6 +1,6 @@
 """The samples of this kernel against the exact theory, and against the theory it is not.
 
-False alarms: a standardised mean beyond 5.5 comes by chance less than once in 2 million runs of the test (in 26
+False alarms: a standardised mean beyond 5.5 comes by chance less than once in 2 million runs of the test (26
 million by the normal law; more, because tries are skewed); a p-value below 1e-7 once in 10 million.
 """
 
