@@ -13,9 +13,13 @@ from typing import Any, Protocol
 class Presenter(Protocol):
     """What a presenter must offer: `html(result)` and `plot(result, ax)`."""
 
-    def html(self, result: Any) -> str: ...
+    def html(self, result: Any) -> str:
+        """Return the result as HTML."""
+        ...
 
-    def plot(self, result: Any, ax: Any = None) -> Any: ...
+    def plot(self, result: Any, ax: Any = None) -> Any:
+        """Draw the result on a matplotlib Axes and return it."""
+        ...
 
 
 _load: Callable[[], Presenter] | None = None

@@ -2,8 +2,8 @@
 
 Tries are whole numbers and some are censored (stopped at `max_tries` without a hit), so the usual tests do not apply as
 they are. Both difficulties go away exactly with the randomised probability integral transform (Rosenblatt 1952;
-Brockwell 2007, Statistics and Probability Letters 77): a hit at n becomes a uniform draw from the step of the distribution
-function at n, a sample censored after c a uniform draw from everything above F(c). If the law is right, and only then,
+Brockwell 2007, Statistics and Probability Letters 77): a hit at n becomes a uniform draw from the step of the
+distribution function at n, a sample censored after c a uniform draw from everything above F(c). If the law is right,
 the results are independent and uniform on (0, 1), which the Kolmogorov-Smirnov test decides with an exact p-value.
 """
 

@@ -14,7 +14,7 @@ from ..model.clients import ClientKind
 from ..model.ports import PortRange, parse_reserved
 from ..model.preconditions import Facts
 from .hosts import source_for
-from .loop import LoopSpec, make_socket, run_loop, set_socket_range
+from .loop import LoopSpec, run_loop, set_socket_range
 from .namespace import RESERVED_FILE, read_port_range
 
 SAMPLED_TRIES = 64  # all of one parity by chance, if the kernel had no preference: 2 ** -63

@@ -16,10 +16,12 @@ class Target:
 
     @property
     def family(self) -> socket.AddressFamily:
+        """IPv4 or IPv6, as socket knows them."""
         return socket.AF_INET6 if ":" in self.address else socket.AF_INET
 
     @property
     def is_loopback(self) -> bool:
+        """True for 127.0.0.0/8 and ::1."""
         return ipaddress.ip_address(self.address).is_loopback
 
 

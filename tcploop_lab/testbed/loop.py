@@ -41,6 +41,7 @@ class LoopSpec:
 
     @property
     def family(self) -> socket.AddressFamily:
+        """IPv4 or IPv6, by the address to dial."""
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
 
@@ -178,7 +179,8 @@ def _burst(dialler: _OneSocket | _NewSockets, spec: LoopSpec, size: int, outcome
     """Dial up to `size` times; True if the last try connected."""
     refused, error, count = errno.ECONNREFUSED, errno.ECONNREFUSED, 0
     try:
-        for count, error in enumerate(map(dialler.dial, itertools.repeat((spec.host, spec.port), size)), 1):
+        for error in map(dialler.dial, itertools.repeat((spec.host, spec.port), size)):
+            count += 1
             if error != refused:
                 break
     finally:
