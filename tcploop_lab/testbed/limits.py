@@ -10,6 +10,7 @@ from ..model.ports import PortRange
 
 FAILURE_CHANCE = 1e-6  # a port that can loop stays unconnected so rarely under the default bound
 MIN_TRIES = 100  # a certain first try may still meet a port that is busy for a moment
+MAX_DELAY = 30.0  # seconds that a segment may spend on the cable of a crossing
 MAX_TIMEOUT = 24 * 3600.0
 
 
@@ -25,6 +26,14 @@ def parse_timeout(value: object) -> float:
     seconds = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
     if not 0 < seconds <= MAX_TIMEOUT:
         raise ValueError(f"timeout {value!r}: give seconds above 0 and at most {MAX_TIMEOUT:.0f}")
+    return seconds
+
+
+def parse_delay(value: object) -> float:
+    """Return a delay in seconds, 0 to 30; ValueError names the value otherwise."""
+    seconds = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    if not 0 <= seconds <= MAX_DELAY:
+        raise ValueError(f"delay {value!r}: give seconds from 0 to {MAX_DELAY:.0f}")
     return seconds
 
 

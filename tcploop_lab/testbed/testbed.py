@@ -18,10 +18,11 @@ from ..model.preconditions import Verdict, judge
 from . import namespace, staging
 from .capture import Exchange, open_packet_socket
 from .check import collect
+from .crossing import Crossing, open_crossing
 from .errors import NotOnThisTestbed
 from .executor import NamespaceExecutor
 from .hosts import Target, resolve_own
-from .limits import default_max_tries, parse_timeout, parse_tries
+from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket, run_loop
 from .results import Run
 from .waiting import wait_for
@@ -165,6 +166,20 @@ class Testbed:
 
         spec = self._spec(1, "127.0.0.1", client, parse_tries(tries), 30.0)
         return probe_source_ports(self.submit, spec, spec.socket_range or self.port_range)
+
+    def crossing(self) -> Crossing:
+        """Return two new hosts and the cable between them, to use in a `with` block.
+
+        Raises NotOnThisTestbed without a namespace or a TUN device.
+        """
+        return open_crossing(self.submit)
+
+    def cross(self, delay: float = 0.05) -> Crossing:
+        """Let two hosts connect to each other at once over a cable that takes `delay` seconds, and return it.
+
+        Raises ValueError for a delay that is negative or over 30 s, NotOnThisTestbed as `crossing` does.
+        """
+        return self.crossing().open().run(parse_delay(delay))
 
     def tcp_socket(self, host: str = "127.0.0.1") -> socket.socket:
         """Return a new TCP socket of this testbed, neither bound nor connected, to use by hand.

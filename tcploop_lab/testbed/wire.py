@@ -16,16 +16,25 @@ _HEADER = struct.Struct("!QI")  # payload length in bytes, number of descriptors
 _MAX_DESCRIPTORS = 64
 
 
+class Device(io.FileIO):
+    """An open device file, such as a TUN device, that may travel in a message as a socket may."""
+
+
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, sockets: list[socket.socket]) -> None:
+    def __init__(self, file: io.BytesIO, open_files: list[socket.socket | Device]) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
-        self._sockets = sockets
+        self._open_files = open_files
 
     def persistent_id(self, value: Any) -> Any:
+        if isinstance(value, Device):
+            return self._index(value), value.mode
         if isinstance(value, socket.socket):
-            self._sockets.append(value)
-            return len(self._sockets) - 1, value.family, value.type, value.proto
+            return self._index(value), value.family, value.type, value.proto
         return None
+
+    def _index(self, value: socket.socket | Device) -> int:
+        self._open_files.append(value)
+        return len(self._open_files) - 1
 
 
 class _Unpickler(pickle.Unpickler):
@@ -33,22 +42,23 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(file)
         self._descriptors = descriptors
 
-    def persistent_load(self, pid: Any) -> socket.socket:
-        index, family, kind, protocol = pid
-        return socket.socket(family, kind, protocol, fileno=self._descriptors[index])
+    def persistent_load(self, pid: Any) -> socket.socket | Device:
+        index, *kind = pid
+        descriptor = self._descriptors[index]
+        return Device(descriptor, *kind) if len(kind) == 1 else socket.socket(*kind, fileno=descriptor)
 
 
 def send(channel: socket.socket, message: Any) -> None:
-    """Send one message. Sockets in it are duplicated for the receiver; the sender's copies stay open.
+    """Send one message. Open files in it are duplicated for the receiver; the sender's copies stay open.
 
     Raises OSError if the other end is gone, and pickle errors for what cannot be sent.
     """
-    sockets: list[socket.socket] = []
+    open_files: list[socket.socket | Device] = []
     buffer = io.BytesIO()
-    _Pickler(buffer, sockets).dump(message)
+    _Pickler(buffer, open_files).dump(message)
     body = buffer.getvalue()
-    header = _HEADER.pack(len(body), len(sockets))
-    socket.send_fds(channel, [header], [sock.fileno() for sock in sockets])
+    header = _HEADER.pack(len(body), len(open_files))
+    socket.send_fds(channel, [header], [item.fileno() for item in open_files])
     channel.sendall(body)
 
 

@@ -127,11 +127,11 @@ def _send_answer(task: Task, answer: tuple[str, Any]) -> None:
             os._exit(0)
         except Exception as error:
             wire.send(task.channel, ("error", task.number, TypeError(f"the result cannot be sent: {error}")))
-        _close_sockets(value)
+        _close_sent(value)
 
 
-def _close_sockets(value: Any) -> None:
-    """Close our copies of the sockets that were sent, so that the lab holds the only ones."""
+def _close_sent(value: Any) -> None:
+    """Close our copies of the open files that were sent, so that the lab holds the only ones."""
     for item in value if isinstance(value, tuple) else (value,):
-        if isinstance(item, socket.socket):
+        if isinstance(item, socket.socket | wire.Device):
             item.close()

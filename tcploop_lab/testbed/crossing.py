@@ -1,0 +1,288 @@
+"""A network between two hosts that holds every segment until it is told to deliver it.
+
+With it two SYNs can cross, which loopback never lets happen, because there delivery is part of sending. What each host
+believes is read from its kernel (TCP_INFO, tcp(7)), not worked out here.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..model.present import Shown
+from ..model.segments import Segment
+from ..model.states import State
+from .capture import to_segment
+from .errors import NotOnThisTestbed
+from .two_hosts import ADDRESSES, PORTS, make_two_hosts
+from .wire import Device
+
+HOSTS = ("A", "B")
+_LARGEST = 65535  # bytes of a datagram
+_SETTLE = 0.02  # seconds in which a kernel has answered what was delivered
+_QUIET = 0.15  # seconds without a segment after which an exchange is over: longer than a delayed ACK (40 ms)
+
+# The kernel's numbers (include/net/tcp_states.h) by the names of RFC 9293 section 3.3.2.
+_KERNEL_STATES = {
+    1: State.ESTABLISHED,
+    2: State.SYN_SENT,
+    3: State.SYN_RECEIVED,
+    4: State.FIN_WAIT_1,
+    5: State.FIN_WAIT_2,
+    6: State.TIME_WAIT,
+    7: State.CLOSED,
+    8: State.CLOSE_WAIT,
+    9: State.LAST_ACK,
+    10: State.LISTEN,
+    11: State.CLOSING,
+}
+
+
+@dataclass(frozen=True)
+class Held:
+    """A segment on the cable: sent, not yet delivered. `copies` counts it with its retransmissions."""
+
+    segment: Segment
+    datagram: bytes = field(repr=False)
+    copies: int = 1
+
+    def __str__(self) -> str:
+        again = f" (sent {self.copies} times)" if self.copies > 1 else ""
+        return f"{self.segment.sender} sent {self.segment.flags} seq {self.segment.seq}{again}"
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A segment that left the cable: delivered at `received` (seconds since the epoch), or lost (None).
+
+    `states` is what both kernels said right after.
+    """
+
+    segment: Segment
+    received: float | None
+    states: dict[str, State]
+
+
+class Crossing(Shown):
+    """Two hosts, A and B, and the cable between them in your hands.
+
+    `held` lists what is on the cable; `deliver(i)` and `lose(i)` take one segment off it; `states` asks both kernels.
+    Use it in a `with` block.
+    """
+
+    def __init__(self, ends: tuple[Device, socket.socket, Device, socket.socket]) -> None:
+        _load_scapy()  # takes long enough for a first SYN to be sent again
+        self._cables = {"A": ends[0], "B": ends[2]}
+        self.sockets = {"A": ends[1], "B": ends[3]}
+        self.held: list[Held] = []
+        self.passed: list[Passed] = []
+        self.paths: dict[str, list[State]] = {host: [State.CLOSED] for host in HOSTS}
+        self._listeners: list[socket.socket] = []
+        for sock in self.sockets.values():
+            sock.setblocking(False)
+
+    def __enter__(self) -> Crossing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cut the cable: both hosts and their namespaces are gone."""
+        for end in (*self.sockets.values(), *self._cables.values(), *self._listeners):
+            end.close()
+
+    def connect(self, host: str) -> None:
+        """Let `host` call connect() to the other one; its SYN is then on the cable. ValueError for no host."""
+        other = _other(host)
+        self.sockets[host].connect_ex((ADDRESSES[other], PORTS[other]))
+        self._look()
+
+    def listen(self, host: str) -> None:
+        """Let `host` listen on its port, as a server does. ValueError for no host."""
+        _other(host)
+        self.sockets[host].listen()
+        self._look()
+
+    def open(self) -> Crossing:
+        """Let both hosts connect to each other at once: two SYNs are then on the cable."""
+        for host in HOSTS:
+            self.connect(host)
+        return self
+
+    def deliver(self, index: int = 0) -> Passed:
+        """Deliver one held segment, wait for the answer of its receiver, and return what both ends say."""
+        held = self._take(index)
+        return self._pass(held, time.time())
+
+    def lose(self, index: int = 0) -> Passed:
+        """Lose one held segment."""
+        return self._pass(self._take(index), None)
+
+    @property
+    def states(self) -> dict[str, State]:
+        """The state of both sockets, as their kernels tell it (TCP_INFO)."""
+        return {host: _kernel_state(sock) for host, sock in self.sockets.items()}
+
+    def run(self, delay: float, timeout: float = 10.0) -> Crossing:
+        """Deliver every segment `delay` seconds after it was sent, until nobody sends any more.
+
+        Ends after `timeout` seconds beside the delays at the latest.
+        """
+        deadline = time.monotonic() + timeout + 8 * delay
+        quiet_since = time.monotonic()
+        while time.monotonic() < min(deadline, quiet_since + _QUIET + delay):
+            due = [held for held in self.held if time.time() >= held.segment.time + delay]
+            arrived = time.time()
+            for held in due:
+                self.held.remove(held)
+                self._write(held)
+                self.passed.append(Passed(held.segment, arrived, {}))
+            if due or self.held:
+                quiet_since = time.monotonic()
+            self._look(0.001)
+        if self.passed:
+            self.passed[-1] = replace(self.passed[-1], states=self.states)
+        return self
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Every segment that left the cable, in the order in which they were sent."""
+        return tuple(passed.segment for passed in self._in_order())
+
+    @property
+    def received(self) -> dict[int, float]:
+        """When each of `segments` was delivered: index to seconds since the epoch. Lost ones are missing."""
+        times = {index: passed.received for index, passed in enumerate(self._in_order())}
+        return {index: moment for index, moment in times.items() if moment is not None}
+
+    @property
+    def lost(self) -> tuple[int, ...]:
+        """The indices in `segments` of those that were lost."""
+        return tuple(index for index, passed in enumerate(self._in_order()) if passed.received is None)
+
+    @property
+    def established(self) -> bool:
+        """True if both hosts are in ESTABLISHED, by their kernels."""
+        return set(self.states.values()) == {State.ESTABLISHED}
+
+    @property
+    def summary(self) -> str:
+        """One sentence: what passed, what is held, what both ends say."""
+        flags = ", ".join(f"{one.sender} {one.flags}" for one in self.segments) or "nothing yet"
+        states = ", ".join(f"{host} {state}" for host, state in self.states.items())
+        return f"{len(self.segments)} segments passed ({flags}), {len(self.held)} held; {states}"
+
+    def __repr__(self) -> str:
+        open_ = self.sockets["A"].fileno() >= 0
+        return f"<Crossing: {self.summary if open_ else 'closed'}>"
+
+    def _in_order(self) -> list[Passed]:
+        return sorted(self.passed, key=lambda passed: passed.segment.time)
+
+    def _take(self, index: int) -> Held:
+        if not 0 <= index < len(self.held):
+            there = f"0 to {len(self.held) - 1}" if self.held else "none: the cable is empty"
+            raise ValueError(f"segment {index}: the cable holds {there}")
+        return self.held.pop(index)
+
+    def _pass(self, held: Held, received: float | None) -> Passed:
+        if received is not None:
+            self._write(held)
+        self._look()
+        passed = Passed(held.segment, received, self.states)
+        self.passed.append(passed)
+        return passed
+
+    def _write(self, held: Held) -> None:
+        self._cables[_other(held.segment.sender)].write(held.datagram)
+        self._note_states()
+
+    def _look(self, seconds: float = _SETTLE) -> None:
+        """Take from both cables what was sent since, and note the states."""
+        end = time.monotonic() + seconds
+        while True:
+            ready, _, _ = select.select(list(self._cables.values()), [], [], max(0.0, end - time.monotonic()))
+            if not ready:
+                break
+            for host, cable in self._cables.items():
+                if cable in ready:
+                    self._read(host, cable)
+        self._note_states()
+
+    def _read(self, host: str, cable: Device) -> None:
+        while datagram := cable.read(_LARGEST):
+            segment = _dissect(datagram, host)
+            if segment is not None:
+                self._hold(Held(segment, datagram))
+
+    def _hold(self, new: Held) -> None:
+        """Put a segment on the cable; a retransmission of one that is still held only raises its count."""
+        for index, old in enumerate(self.held):
+            if _what(old.segment) == _what(new.segment):
+                self.held[index] = replace(old, copies=old.copies + 1)
+                return
+        self.held.append(new)
+
+    def _accept(self) -> None:
+        """Where a listener has a connection, go on with the socket of that connection."""
+        for host, sock in self.sockets.items():
+            if _kernel_state(sock) is State.LISTEN and select.select([sock], [], [], 0)[0]:
+                self._listeners.append(sock)
+                self.sockets[host] = sock.accept()[0]
+                self.sockets[host].setblocking(False)
+
+    def _note_states(self) -> None:
+        self._accept()
+        for host, state in self.states.items():
+            if self.paths[host][-1] is not state:
+                self.paths[host].append(state)
+
+
+def _what(segment: Segment) -> tuple[object, ...]:
+    return segment.sender, segment.flags, segment.seq, segment.ack, segment.payload
+
+
+def _other(host: str) -> str:
+    if host not in HOSTS:
+        raise ValueError(f"host {host!r}: the hosts of a crossing are A and B")
+    return "B" if host == "A" else "A"
+
+
+def _load_scapy() -> tuple[Any, Any]:
+    from scapy.layers.inet import IP, TCP
+
+    return IP, TCP
+
+
+def _dissect(datagram: bytes, host: str) -> Segment | None:
+    """Return the TCP segment in an IPv4 datagram; None for anything else, such as IPv6 neighbour discovery."""
+    IP, TCP = _load_scapy()
+    if datagram[0] >> 4 != 4:
+        return None
+    packet = IP(datagram)
+    packet.time = time.time()
+    return replace(to_segment(packet), sender=host) if TCP in packet else None
+
+
+def _kernel_state(sock: socket.socket) -> State:
+    return _KERNEL_STATES[sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]]
+
+
+def open_crossing(submit: Callable[..., Future[Any]]) -> Crossing:
+    """Return a new Crossing made by a testbed's worker. Raises NotOnThisTestbed with the reason and the way out."""
+    try:
+        return Crossing(submit(make_two_hosts).result())
+    except OSError as error:
+        reason = error.strerror
+        if error.errno in (errno.ENOENT, errno.ENODEV):
+            reason = "this system has no TUN device (/dev/net/tun); load it with: modprobe tun"
+        elif error.errno in (errno.EPERM, errno.EACCES):
+            reason = f"{reason}: it needs the namespace testbed, and read and write access to /dev/net/tun"
+        raise NotOnThisTestbed(f"two hosts cannot be made here: {reason}") from None

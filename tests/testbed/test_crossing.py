@@ -1,0 +1,150 @@
+"""Two hosts and a cable in the test's hands: every ending of two SYNs, as the kernels tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.model.replay import replay
+from tcploop_lab.model.states import State
+from tcploop_lab.testbed.crossing import Crossing
+from tcploop_lab.testbed.testbed import Testbed
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+
+@pytest.fixture
+def crossing(testbed: Testbed) -> Iterator[Crossing]:
+    """Two new hosts."""
+    with testbed.crossing() as two_hosts:
+        yield two_hosts
+
+
+def sent(crossing: Crossing) -> list[tuple[str, str]]:
+    """Who sent what, in the order of sending."""
+    return [(segment.sender, segment.flags) for segment in crossing.segments]
+
+
+def test_crossing_syns_are_six_segments_and_a_simultaneous_open(testbed: Testbed) -> None:
+    """Both SYNs on the cable at once: SYN, SYN, SYN-ACK, SYN-ACK, ACK, ACK, and both ends ESTABLISHED."""
+    with testbed.cross(0.03) as crossing:
+        flags = [flag for _, flag in sent(crossing)]
+        assert flags == ["S", "S", "SA", "SA", "A", "A"]
+        assert crossing.established
+        path = [State.CLOSED, State.SYN_SENT, State.SYN_RECEIVED, State.ESTABLISHED]
+        assert crossing.paths == {"A": path, "B": path}
+        assert all(0.03 <= crossing.received[i] - one.time < 1.0 for i, one in enumerate(crossing.segments))
+
+
+def test_the_state_table_agrees_with_both_kernels(testbed: Testbed) -> None:
+    """RFC 9293's table, fed with the captured segments, goes through the states that the kernels report."""
+    with testbed.cross(0.03) as crossing:
+        replayed = replay(crossing.segments, received=crossing.received)
+        assert replayed.kind == "simultaneous open"
+        assert not replayed.impossible
+        assert {end.name: list(end.path) for end in replayed.ends} == crossing.paths
+
+
+def test_the_connection_carries_data(testbed: Testbed) -> None:
+    """What A writes after a simultaneous open arrives at B."""
+    with testbed.cross(0.01) as crossing:
+        crossing.sockets["A"].send(b"we called at the same time")
+        crossing.run(0.01)
+        assert crossing.sockets["B"].recv(100) == b"we called at the same time"
+
+
+def test_by_hand_each_delivery_moves_one_state(crossing: Crossing) -> None:
+    """Delivered by hand, one at a time, each SYN moves its receiver to SYN-RECEIVED."""
+    crossing.open()
+    assert [held.segment.flags for held in crossing.held] == ["S", "S"]
+    assert crossing.states == {"A": State.SYN_SENT, "B": State.SYN_SENT}
+    assert crossing.deliver(0).states == {"A": State.SYN_SENT, "B": State.SYN_RECEIVED}
+    assert crossing.deliver(0).states == {"A": State.SYN_RECEIVED, "B": State.SYN_RECEIVED}
+    while crossing.held:
+        crossing.deliver(0)
+    assert crossing.established
+
+
+def test_syns_that_do_not_cross_meet_nobody(crossing: Crossing) -> None:
+    """A's SYN arrives before B calls: B refuses it, and after the reset A is closed."""
+    crossing.connect("A")
+    crossing.deliver(0)
+    assert [(held.segment.sender, held.segment.flags) for held in crossing.held] == [("B", "RA")]
+    assert crossing.deliver(0).states == {"A": State.CLOSED, "B": State.CLOSED}
+
+
+def test_a_delayed_reset_comes_too_late(crossing: Crossing) -> None:
+    """The reset for A's first SYN arrives after B's own SYN: it no longer matters, and both ends open."""
+    crossing.connect("A")
+    crossing.deliver(0)
+    crossing.connect("B")
+    crossing.deliver(1)  # B's SYN overtakes the reset
+    assert crossing.states == {"A": State.SYN_RECEIVED, "B": State.SYN_SENT}
+    assert crossing.deliver(0).states["A"] is State.SYN_RECEIVED
+    crossing.run(0.0)
+    assert crossing.established
+
+
+def test_a_lost_syn_still_ends_well(crossing: Crossing) -> None:
+    """A's SYN is lost: B's SYN alone is enough, for A answers it with SYN-ACK."""
+    crossing.open()
+    crossing.lose(0)
+    crossing.run(0.0)
+    assert crossing.established
+    assert crossing.lost == (0,)
+    assert [flag for _, flag in sent(crossing)][:3] == ["S", "S", "SA"]
+
+
+def test_with_a_listener_it_is_the_ordinary_handshake(crossing: Crossing) -> None:
+    """B listens: three segments, and B never passes through SYN-SENT."""
+    crossing.listen("B")
+    crossing.connect("A")
+    crossing.run(0.01)
+    assert sent(crossing) == [("A", "S"), ("B", "SA"), ("A", "A")]
+    assert crossing.established
+    assert State.SYN_SENT not in crossing.paths["B"]
+
+
+def test_a_segment_that_waits_is_sent_again_and_shown_once(crossing: Crossing) -> None:
+    """A SYN held for longer than a second is retransmitted; the cable shows one segment with its copies."""
+    crossing.connect("A")
+    crossing._look(1.3)
+    (held,) = crossing.held
+    assert held.copies == 2
+    assert str(held).endswith("(sent 2 times)")
+
+
+@pytest.mark.parametrize("delay", [-1, 31, float("nan"), "soon", None])
+def test_a_bad_delay_is_one_line(testbed: Testbed, delay: object) -> None:
+    """A delay outside 0 to 30 s is named."""
+    with pytest.raises(ValueError, match="^delay .*: give seconds from 0 to 30"):
+        testbed.cross(delay)  # type: ignore[arg-type]
+
+
+def test_bad_indices_and_hosts_are_one_line(crossing: Crossing) -> None:
+    """A segment that is not there and a host that is none are named."""
+    with pytest.raises(ValueError, match="the cable is empty"):
+        crossing.deliver(0)
+    with pytest.raises(ValueError, match="host 'C': the hosts of a crossing are A and B"):
+        crossing.connect("C")
+
+
+def test_the_testbed_is_as_before(testbed: Testbed) -> None:
+    """Making two hosts leaves the testbed's own worker in its own network."""
+    before = testbed.connect_loop(40500).self_connected
+    with testbed.cross(0.0):
+        pass
+    assert before
+    assert testbed.connect_loop(40500).self_connected
+
+
+def test_without_rights_it_is_a_clear_error() -> None:
+    """A worker without capabilities cannot make hosts, and the error says what is needed."""
+    from . import inside
+
+    with lab.open_testbed(kind="host") as testbed:
+        testbed.submit(inside.drop_capabilities).result()
+        with pytest.raises(lab.NotOnThisTestbed, match="it needs the namespace testbed"):
+            testbed.crossing()
