@@ -11,6 +11,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..model.ports import PortRange, parse_port
 from . import namespace
@@ -93,6 +94,13 @@ def _name(address: tuple[str, int] | tuple[()]) -> str:
 
 def _state(name: str) -> str:
     return _STATES.get(name, name.replace("_", "-"))
+
+
+def tcp_counters() -> dict[str, int]:
+    """Return the TCP counters of this network namespace by their names in /proc/net/snmp (RFC 4022)."""
+    lines = Path("/proc/thread-self/net/snmp").read_text().splitlines()
+    names, values = (line.split()[1:] for line in lines if line.startswith("Tcp:"))
+    return {name: int(value) for name, value in zip(names, values, strict=True)}
 
 
 def command_of(tool: object, port: int) -> tuple[str, ...]:

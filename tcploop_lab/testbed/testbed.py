@@ -230,6 +230,16 @@ class Testbed:
         number = parse_port(port)
         return staging.SocketTable(number, self.submit(staging.socket_rows, number).result())
 
+    def counters(self) -> dict[str, int]:
+        """Return the TCP counters of the testbed's network, such as ActiveOpens, AttemptFails, OutRsts.
+
+        In a namespace nobody else counts there. Raises NotOnThisTestbed where there is no /proc.
+        """
+        try:
+            return self.submit(staging.tcp_counters).result()
+        except FileNotFoundError:
+            raise NotOnThisTestbed("the counters are read from /proc/net/snmp, which only Linux has") from None
+
     def look(self, port: object, tool: str = "ss") -> staging.Look:
         """Return what ss or lsof prints about `port` inside the testbed, with the command that made it.
 

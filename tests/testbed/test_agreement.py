@@ -1,0 +1,66 @@
+"""Four views of one run that must agree: the loop's count, the capture, the kernel's counters, the socket table."""
+
+from __future__ import annotations
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.testbed.testbed import Testbed
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+
+def difference(after: dict[str, int], before: dict[str, int]) -> dict[str, int]:
+    """The counters that moved, and by how much."""
+    return {name: after[name] - before[name] for name in after if after[name] != before[name]}
+
+
+@pytest.mark.parametrize("client", ["same-socket", "new-socket", "bind-no-port"])
+def test_the_kernel_counts_what_the_loop_counts(testbed: Testbed, client: str) -> None:
+    """n tries: n active opens, n - 1 failed attempts and resets, no passive open, one connection established."""
+    before = testbed.counters()
+    run = testbed.connect_loop(40500, client=client)
+    moved = difference(testbed.counters(), before)
+    assert run.self_connected
+    assert moved["ActiveOpens"] == run.tries
+    assert moved.get("AttemptFails", 0) == moved.get("OutRsts", 0) == run.tries - 1
+    assert "PassiveOpens" not in moved
+    assert moved["CurrEstab"] == 1
+
+
+def test_capture_and_counters_see_the_same_segments(testbed: Testbed) -> None:
+    """Every segment that the kernel says it sent, the capture saw: two for each refused try, three at the end."""
+    with testbed.capture(40500, both_ends=False) as exchange:
+        before = testbed.counters()
+        run = testbed.connect_loop(40500, client="bind-self")
+        moved = difference(testbed.counters(), before)
+    assert run.tries == 1
+    assert len(exchange.segments) == moved["OutSegs"] == moved["InSegs"] == 3
+
+
+def test_the_socket_table_shows_one_socket_with_two_equal_names(testbed: Testbed) -> None:
+    """The table has one line for the self-connection: local and peer are the same, as the run says."""
+    run = testbed.connect_loop(40500)
+    (row,) = testbed.sockets(40500).rows
+    assert row.local == row.peer == "127.0.0.1:40500"
+    assert row.state == "ESTABLISHED"
+    assert run.local == run.peer == ("127.0.0.1", 40500)
+
+
+@pytest.mark.may_skip("ss and lsof are programs of the system; .ci/run installs them")
+@pytest.mark.parametrize("tool", ["ss", "lsof"])
+def test_ss_and_lsof_say_the_same(testbed: Testbed, tool: str) -> None:
+    """Where they are installed, ss and lsof show the same two names."""
+    run = testbed.connect_loop(40500)
+    seen = testbed.look(40500, tool).output
+    if "is not installed here" in seen:
+        pytest.skip(seen)
+    assert run.self_connected
+    assert seen.count("127.0.0.1:40500") == 2
+    assert "ESTAB" in seen
+
+
+def test_a_new_namespace_begins_at_zero() -> None:
+    """The counters of a testbed are its own: a new one has opened nothing."""
+    with lab.open_testbed((40000, 40999)) as testbed:
+        assert testbed.counters()["ActiveOpens"] == 0
