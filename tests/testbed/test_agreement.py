@@ -29,13 +29,17 @@ def test_the_kernel_counts_what_the_loop_counts(testbed: Testbed, client: str) -
 
 
 def test_capture_and_counters_see_the_same_segments(testbed: Testbed) -> None:
-    """Every segment that the kernel says it sent, the capture saw: two for each refused try, three at the end."""
+    """The capture saw as many segments as the kernel says it received.
+
+    OutSegs is no witness: Linux counts a segment there only if its sequence numbers are new, and the SYN-ACK repeats
+    that of the SYN (__tcp_transmit_skb).
+    """
     with testbed.capture(40500, both_ends=False) as exchange:
         before = testbed.counters()
         run = testbed.connect_loop(40500, client="bind-self")
         moved = difference(testbed.counters(), before)
     assert run.tries == 1
-    assert len(exchange.segments) == moved["OutSegs"] == moved["InSegs"] == 3
+    assert len(exchange.segments) == moved["InSegs"] == 3
 
 
 def test_the_socket_table_shows_one_socket_with_two_equal_names(testbed: Testbed) -> None:
