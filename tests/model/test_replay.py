@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcploop_lab.model.arriving import arrive
 from tcploop_lab.model.replay import replay
 from tcploop_lab.model.segments import Segment
+from tcploop_lab.model.states import State
+from tcploop_lab.model.tcb import Tcb
 
 from . import exchanges
 from .exchanges import ONE, TWO, X, Y, segment
@@ -195,6 +198,29 @@ def test_impossible_before_the_handshake_is_done(bad: Segment, reason: str) -> N
     first, *rest = exchanges.handshake()[:3]
     step = replay([first, bad, *rest]).steps[1]
     assert reason in step.impossible
+
+
+def test_the_syn_ack_of_a_simultaneous_open_repeats_the_syn() -> None:
+    """A SYN-ACK with another sequence number than the SYN before it is impossible (section 3.10.7.3)."""
+    segments, received = exchanges.crossing()
+    segments[2] = replace(segments[2], seq=X + 7)
+    (step,) = [step for step in replay(segments, received=received).impossible if "S" in step.segment.flags]
+    assert "it must repeat the sequence number of its own SYN" in step.impossible
+
+
+def test_data_waits_for_established() -> None:
+    """While the challenge ACK has not established the connection, no data goes out."""
+    segments = exchanges.challenged()[:2] + exchanges.self_connection()[3:4]
+    (step,) = replay(segments, challenge=True).impossible
+    assert step.impossible.endswith("cannot send this in SYN-RECEIVED: data waits for ESTABLISHED (section 3.10.2)")
+
+
+@pytest.mark.parametrize(("ack", "after"), [(101, "ESTABLISHED"), (100, "SYN-RECEIVED"), (102, "SYN-RECEIVED")])
+def test_only_the_ack_of_its_own_syn_counts(ack: int, after: str) -> None:
+    """SYN-RECEIVED accepts the SYN-ACK of figure 7 only if that acknowledges its SYN."""
+    tcb = Tcb("A", state=State.SYN_SENT, iss=100, snd_una=100, snd_nxt=101)
+    assert arrive(tcb, segment(0, TWO, ONE, "S", 300)).after == "SYN-RECEIVED"
+    assert arrive(tcb, segment(0, TWO, ONE, "SA", 300, ack)).after == after
 
 
 def test_data_that_arrives_out_of_order() -> None:

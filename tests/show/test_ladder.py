@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from tcploop_lab.model.replay import replay
 from tcploop_lab.show.ladder import ladder
@@ -133,15 +134,26 @@ def test_crossing_syns_cross(timed: bool) -> None:
     assert ("50,000 µs" in texts(ax)) is timed
 
 
-def test_labels_do_not_overlap() -> None:
-    """No two texts of a ladder overlap, in the widest of the exchanges."""
+def crossed(box: Bbox, mark: Annotation) -> bool:
+    """Whether an arrow runs through a box on the screen."""
+    path = mark.arrow_patch.get_path()
+    points = mark.arrow_patch.get_transform().transform_path(path).interpolated(200).vertices
+    return bool(((points > box.p0) & (points < box.p1)).all(axis=1).any())
+
+
+@pytest.mark.parametrize("name", ["self-connection", "handshake", "crossing"])
+def test_texts_stand_free(name: str) -> None:
+    """No two texts of a ladder overlap, and no arrow runs through one."""
     segments, received = exchanges.crossing()
-    for ax in (ladder(segments, received=received), ladder(exchanges.handshake())):
-        ax.figure.canvas.draw()
-        boxes = [(t.get_text(), t.get_window_extent()) for t in ax.texts if t.get_text()]
-        assert len(boxes) > 30
-        pairs = [(a, b) for i, (a, one) in enumerate(boxes) for b, two in boxes[:i] if one.overlaps(two)]
-        assert pairs == []
+    other = {"self-connection": exchanges.self_connection, "handshake": exchanges.handshake}
+    ax = ladder(segments, received=received) if name == "crossing" else ladder(other[name]())
+    ax.figure.canvas.draw()
+    marks = [mark for mark in ax.texts if isinstance(mark, Annotation)]
+    boxes = [(text.get_text(), Bbox(text.get_window_extent())) for text in ax.texts if text.get_text()]
+    assert len(boxes) > 30
+    for place, (words, box) in enumerate(boxes):
+        assert [other for other, second in boxes[:place] if box.overlaps(second)] == [], words
+        assert not any(crossed(box, mark) for mark in marks), words
 
 
 def test_impossible_segments_stand_out() -> None:

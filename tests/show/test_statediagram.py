@@ -99,6 +99,11 @@ def test_a_way_is_highlighted_and_numbered() -> None:
     assert bold == set(SELF_CONNECTION)
 
 
+def test_states_mean_the_line_of_figure_5() -> None:
+    """Where several events join two states, a path of states means the one that figure 5 draws."""
+    assert "LISTEN, SEND -> SYN-SENT" in alt_of(state_diagram([State.LISTEN, State.SYN_SENT]))
+
+
 def test_the_way_of_a_replay() -> None:
     """A replay shows the events that happened: the SYN-ACK of figure 7, with its remark."""
     ax = state_diagram(replay(exchanges.self_connection()))

@@ -97,10 +97,11 @@ def test_the_caller_s_style_is_left_alone() -> None:
         assert mpl.rcParams["axes.titleweight"] == "bold"
         raise KeyError
 
-    before = dict(mpl.rcParams)
-    with pytest.raises(KeyError):
-        fail()
-    assert dict(mpl.rcParams) == before
+    with mpl.rc_context({"axes.titleweight": "light"}):
+        before = dict(mpl.rcParams)
+        with pytest.raises(KeyError):
+            fail()
+        assert dict(mpl.rcParams) == before
 
 
 @pytest.mark.parametrize("colour", [*style.CYCLE, *STATE_COLOURS.values()])
