@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tcploop_lab.cli import looking, main
+from tcploop_lab.cli.loops import Dots
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 
@@ -204,6 +205,15 @@ def test_the_articles_program_prints_a_dot_per_thousand_tries() -> None:
     assert done.returncode == 0
     assert second == f"Connected after {tries} tries"
     assert first == "Trying to connect" + "." * (tries // 1000)
+
+
+def test_dots_are_printed_as_the_tries_come(capsys) -> None:
+    """However the tries are told, there is one dot for each thousand, and none twice."""
+    dots, seen = Dots(), []
+    for tries in (0, 999, 1000, 1000, 3999, 10_000):
+        dots(tries)
+        seen.append(len(capsys.readouterr().out))
+    assert seen == [0, 0, 1, 0, 2, 7]
 
 
 def test_the_articles_program_says_at_once_that_a_port_never_loops() -> None:

@@ -19,6 +19,7 @@ ALLOWED = {
     "show": {"model", "show", "testbed.results", "study.result"},
     "exercises": {"", "model", "testbed", "study", "show", "exercises"},
     "cli": {"", "model", "testbed", "study", "show", "exercises", "cli"},
+    "__main__": {"cli"},
 }
 # The model is pure: no sockets, no files, no plots. Only the testbed touches a kernel.
 KERNEL = {"ctypes", "fcntl", "pyroute2", "scapy", "socket"}

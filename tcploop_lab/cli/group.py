@@ -67,4 +67,4 @@ class Commands(click.Group):
 
     def _is_for_program(self, ctx: click.Context, first: str) -> bool:
         own = {name for item in self.get_params(ctx) for name in item.opts}
-        return bool(re.match(r"-?[0-9]", first)) or (first.startswith("-") and first not in own)
+        return first[:1].isdecimal() or (first.startswith("-") and first not in own)

@@ -27,9 +27,7 @@ _CLOSING = 0.05  # seconds: on loopback the segments of a close are there at onc
 @options.the_loop
 @click.option("--hold", is_flag=True, help="Keep the socket open until Enter.")
 @options.the_place
-def connect(
-    port: int, port_range: PortRange | None, hold: bool, kind: str | None, as_json: bool, **loop: Any
-) -> int:
+def connect(port: int, port_range: PortRange | None, hold: bool, kind: str | None, as_json: bool, **loop: Any) -> int:
     """Dial PORT until a connect succeeds.
 
     Exit code 0 means that the socket is connected to itself; if somebody else answers, it is 1.
@@ -107,14 +105,14 @@ def program(port: int, port_range: PortRange | None, kind: str | None, as_json: 
 
 def _dial_with_dots(testbed: Testbed, port: int, loop: dict[str, Any]) -> Run:
     output.write("Trying to connect")
-    dots = _Dots()
+    dots = Dots()
     run = testbed.connect_loop(port, progress=dots, **loop)
     dots(run.tries)
     output.write(f"\nConnected after {run.tries} tries\n" if run.self_connected else f"\n{run.summary}\n")
     return run
 
 
-class _Dots:
+class Dots:
     """Prints a dot per thousand tries, whenever it is told how many there were."""
 
     def __init__(self) -> None:

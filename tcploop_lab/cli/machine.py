@@ -36,22 +36,16 @@ def check(
     """Check each precondition of a self-connection."""
     with place(kind, as_json, port_range) as testbed:
         verdict, where = testbed.check(port, host, client), records.of_testbed(testbed)
-    output.deliver(
-        as_json, records.of_verdict(verdict) | where, lambda tables, to: tables.verdict(to, verdict)
-    )
+    output.deliver(as_json, records.of_verdict(verdict) | where, lambda tables, to: tables.verdict(to, verdict))
     return YES if verdict.can_loop else NO
 
 
 @click.command(cls=Command)
-@click.option(
-    "--tries", type=TRIES, default=400, show_default=True, help="How many refused tries to look at."
-)
+@click.option("--tries", type=TRIES, default=400, show_default=True, help="How many refused tries to look at.")
 @options.port_range
 @options.client
 @options.the_place
-def probe(
-    tries: int, port_range: PortRange | None, client: ClientKind, kind: str | None, as_json: bool
-) -> int:
+def probe(tries: int, port_range: PortRange | None, client: ClientKind, kind: str | None, as_json: bool) -> int:
     """Find out how this kernel picks source ports."""
     with place(kind, as_json, port_range) as testbed, checked():
         result, where = testbed.probe(tries, client), records.of_testbed(testbed)

@@ -46,9 +46,7 @@ max_tries = click.option(
     type=TRIES,
     help="Give up after N tries (default: what a port that can loop exceeds once in a million runs).",
 )
-timeout = click.option(
-    "--timeout", type=SECONDS, default=60.0, show_default=True, help="Give up after S seconds."
-)
+timeout = click.option("--timeout", type=SECONDS, default=60.0, show_default=True, help="Give up after S seconds.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 pcap = click.option("--pcap", type=FILE, help="Write the segments to FILE too, each once.")
 

@@ -85,8 +85,7 @@ def probe(console: Console, result: ProbeResult) -> None:
     alike = f" (or {', '.join(result.alike)}: they look the same from here)" if result.alike else ""
     answer(console, True, f"era: {result.era}{alike}")
     console.print(
-        f"parity: {result.parity}; confidence {result.confidence:.3f}, "
-        f"from {result.tries} tries in {result.port_range}"
+        f"parity: {result.parity}; confidence {result.confidence:.3f}, from {result.tries} tries in {result.port_range}"
     )
     table, most = _table("step", "count", "", right=(0, 1)), max(result.increments.values(), default=1)
     shown = sorted(result.increments.items(), key=lambda item: -item[1])[:16]

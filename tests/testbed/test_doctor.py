@@ -44,7 +44,7 @@ def test_a_machine_that_allows_everything() -> None:
         "self-connection",
         "capture",
     }
-    assert all(item.detail for item in result.capabilities)
+    assert all(item.detail and item.ok is not bool(item.fix) for item in result.capabilities)
 
 
 def test_nothing_of_the_host_is_changed() -> None:
@@ -112,9 +112,7 @@ def test_what_is_needed_decides() -> None:
     good = Capability("self-connection", True, "seen", needed=True)
     bad = Capability("capture", False, "not seen", "a way out")
     assert Doctor("Linux", "host", "asked for", (good, bad)).ok
-    broken = Doctor(
-        "Linux", "host", "asked for", (Capability("python", False, "3.9", "newer", needed=True), bad)
-    )
+    broken = Doctor("Linux", "host", "asked for", (Capability("python", False, "3.9", "newer", needed=True), bad))
     assert not broken.ok
     assert broken.summary.endswith("missing: python, capture")
 
