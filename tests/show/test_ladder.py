@@ -131,6 +131,8 @@ def test_crossing_syns_cross(timed: bool) -> None:
     assert left[0] == left_too[0] < right[0] == right_too[0]
     assert left[1] < left_too[1]
     assert right_too[1] < right[1]
+    fall, rise = right[1] - left[1], left_too[1] - right_too[1]
+    assert 0.35 < (left_too[1] - left[1]) / (fall + rise) < 0.65  # they meet near the middle
     assert ("50,000 µs" in texts(ax)) is timed
 
 
