@@ -119,6 +119,7 @@ class Dots:
         self._printed = 0
 
     def __call__(self, tries: int) -> None:
+        """Print the dots that are due after so many tries."""
         due = tries // TRIES_PER_DOT
         output.write("." * (due - self._printed))
         self._printed = due
