@@ -69,9 +69,7 @@ def test_the_increments_of_the_walk() -> None:
     assert (result.parity, result.confidence) == ("even", pytest.approx(1))
 
 
-@pytest.mark.parametrize(
-    ("era", "parity"), [("random-walk", "odd"), ("bind-zero", "even"), ("rover", "both")]
-)
+@pytest.mark.parametrize(("era", "parity"), [("random-walk", "odd"), ("bind-zero", "even"), ("rover", "both")])
 def test_the_parity_is_that_of_the_source_ports(era: str, parity: str) -> None:
     """From an odd low, connect() uses odd ports, bind(0) even ones, the oldest kernels both."""
     assert classify(ports_of(era, 1, (1025, 65000)), (1025, 65000)).parity == parity
@@ -80,11 +78,17 @@ def test_the_parity_is_that_of_the_source_ports(era: str, parity: str) -> None:
 def test_some_foreign_steps_do_not_mislead() -> None:
     """A new start after 10 seconds and ports that somebody holds leave the answer as it is."""
     allocator = make("random-walk", DEFAULT, 5)
-    ports = [allocator.next_port(busy=range(40000, 40040)) for _ in range(200)]
-    ports += [allocator.next_port(("another", "salt")) for _ in range(200)]
+    ports = [allocator.next_port(("salt", n // 40), busy=range(40000, 40040)) for n in range(400)]
     result = classify(ports, DEFAULT)
+    assert len(result.increments) > 8
     assert result.era == "random-walk"
     assert result.confidence > 0.999
+
+
+def test_the_steps_of_an_odd_width_are_counted_as_the_kernel_counts() -> None:
+    """The kernel makes the width even before it wraps, so that no odd step shows up."""
+    result = classify(ports_of("random-walk", 3, (40000, 40100)), (40000, 40100))
+    assert set(result.increments) == {2, 4, 6, 8, 10, 12, 14, 16}
 
 
 def test_few_tries_give_little_confidence() -> None:

@@ -17,7 +17,7 @@ from .chains import allowed_distance, distance
 
 DEFAULT = (32768, 60999)
 RANGE = (40000, 40099)
-TAKEN = (40002, 40004, 40006, 40007, 40008, 40050)
+TAKEN = (40002, 40004, 40006, 40007, 40008, 40009, *range(40050, 40090))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -53,19 +53,19 @@ def machine_tries(era: str, seed: int, **options: int) -> int:
 )
 def test_the_simulation_follows_the_machines(era: str, options: dict[str, int]) -> None:
     """Where no law is known, the loops are those of the allocator asked port by port."""
-    machine = np.sort([machine_tries(era, seed, **options) for seed in range(400)])
+    machine = np.sort([machine_tries(era, seed, **options) for seed in range(800)])
     samples = tries(era, RANGE, 40010, "new-socket", samples=40_000, seed=9, busy=TAKEN, **options)
     known = np.sort(samples.tries)
     far = distance(machine, lambda n: np.searchsorted(known, n, side="right") / len(known))
-    assert far < allowed_distance(400) + allowed_distance(40_000)
+    assert far < allowed_distance(800) + allowed_distance(40_000)
 
 
 @pytest.mark.slow
 def test_a_million_walks_take_seconds_and_follow_the_law() -> None:
-    """10^6 first hits of the default range: under 20 s, and 0.27 % from the law at most."""
-    begin = time.perf_counter()
+    """10^6 first hits of the default range: under 20 s of computing, and 0.27 % from the law at most."""
+    begin = time.process_time()  # a busy machine does not count
     samples = tries("random-walk", DEFAULT, 33334, samples=1_000_000, seed=1)
-    assert time.perf_counter() - begin < 20
+    assert time.process_time() - begin < 20
     assert samples.observed.all()
     law = distribution("random-walk", DEFAULT, 33334)
     assert distance(samples.tries, law.cdf) < allowed_distance(1_000_000)

@@ -86,9 +86,9 @@ def test_the_tail_of_the_walk_loses_two_ninths_per_sweep() -> None:
 
 def test_the_default_range_is_quick() -> None:
     """A walk never asked for before, to its 99.9 % quantile, is there in well under a second."""
-    begin = time.perf_counter()
+    begin = time.process_time()  # a busy machine does not count
     tries = distribution("random-walk", (32766, 60997), 33334).quantile(0.999)
-    assert time.perf_counter() - begin < 2  # 0.1 to 0.4 s measured; 2 bears a busy machine
+    assert time.process_time() - begin < 2  # 0.1 s measured
     assert tries == distribution("random-walk", DEFAULT, 33334).quantile(0.999)
 
 
@@ -188,7 +188,7 @@ def test_a_counter_can_be_caught_by_a_taken_port() -> None:
     """40000-40004 with 40002 held: from there the even sequence gives 40004 for ever, and never 40000."""
     law = distribution("even-sequence", (40000, 40004), 40000, busy=[40002])
     assert law.can_loop
-    assert (law.ever, law.chance(10**6)) == (0.5, 0.5)
+    assert (law.ever, law.chance(1), law.chance(10), law.chance(10**6)) == (0.5, 0.5, 0.5, 0.5)
     assert np.isnan(law.mean)
     with pytest.raises(ValueError, match=r"stays at 0\.5"):
         law.quantile(0.6)
@@ -217,9 +217,7 @@ def test_the_first_port_past_a_block_of_taken_ones_loops_soonest() -> None:
 
 def test_taken_ports_among_too_many_candidates_name_the_way_out() -> None:
     """Where the exact law costs too much, the error says to simulate."""
-    with pytest.raises(
-        ValueError, match=r"1 port of 32768-60999 taken: .*14116; count with .*simulate\.tries"
-    ):
+    with pytest.raises(ValueError, match=r"1 port of 32768-60999 taken: .*14116; count with .*simulate\.tries"):
         distribution("random-walk", DEFAULT, 33334, busy=[40000])
     with pytest.raises(ValueError, match=r"step-width passes them at random.*simulate\.tries"):
         distribution("step-width", (40000, 40099), 40010, busy=[40000])
