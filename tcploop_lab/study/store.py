@@ -56,7 +56,7 @@ class Store:
         """Begin a file with this plan. Raises ValueError if the path holds anything, or cannot be written."""
         if path is not None and _size(path):
             raise ValueError(
-                f"file {path}: it exists; give another path, or resume=True to continue the study in it"
+                f"file {path}: it exists; give another path, or resume it (resume=True, --resume)"
             )
         with _clear_errors(path):
             connection = _connect(path, "rwc")

@@ -23,6 +23,7 @@ from . import wire
 from .errors import WorkerDied
 from .namespace import NamespaceRefused
 
+MAX_WORKERS = 64
 _START_TIMEOUT = 20.0  # seconds; a worker is up in well under one
 _END_TIMEOUT = 1.0  # seconds a worker gets to end by itself
 _BOOT = (
@@ -80,8 +81,8 @@ class NamespaceExecutor(Executor):
     """
 
     def __init__(self, workers: int = 1, port_range: PortRange | None = None, private: bool = True) -> None:
-        if workers < 1:
-            raise ValueError(f"workers {workers}: at least 1 is needed")
+        if not 1 <= workers <= MAX_WORKERS:
+            raise ValueError(f"workers {workers!r}: give 1 to {MAX_WORKERS}")
         self._settings = (private, port_range)
         self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._numbers = itertools.count()

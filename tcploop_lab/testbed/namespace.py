@@ -23,6 +23,7 @@ _IFF_UP = 0x1
 _NETMASK_HOST_IPV6 = 128
 
 PORT_RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_UNPRIVILEGED_FILE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 RESERVED_FILE = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
 
 
@@ -95,7 +96,12 @@ def read_port_range() -> PortRange:
 
 
 def write_port_range(port_range: PortRange) -> None:
-    """Set the ephemeral port range of the private namespace that the calling process is in."""
+    """Set the ephemeral port range of the private namespace that the calling process is in.
+
+    Raises OSError where the settings are read-only, as /proc/sys is in many containers.
+    """
+    if port_range.low < int(_UNPRIVILEGED_FILE.read_text()):  # the kernel wants the range above it
+        _UNPRIVILEGED_FILE.write_text(str(port_range.low))
     PORT_RANGE_FILE.write_text(f"{port_range.low} {port_range.high}")
 
 

@@ -46,8 +46,8 @@ class Testbed:
         self.why = why
         self.executor = executor
         self.kernel = f"{platform.system()} {platform.release()}"
-        # On the host the sysctl is not ours to write: a range is given to each socket instead.
-        self._socket_range = port_range if kind == "host" else None
+        # Where the sysctl is not ours to write, a range is given to each socket instead.
+        self._socket_range = None if executor.info["range_set"] else port_range
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
 
     @property
@@ -314,7 +314,7 @@ def open_testbed(port_range: Any = None, workers: int = 1, kind: str | None = No
     except namespace.NamespaceRefused as refusal:
         if kind == "namespace":
             raise NotOnThisTestbed(
-                f"a private network namespace is refused here: {refusal.strerror}; use kind='host'"
+                f"a private network namespace is refused here: {refusal.strerror}; use the host testbed"
             ) from None
         return _open_host(wanted, workers, f"no private namespace: {refusal.strerror}")
     who = "root" if os.geteuid() == 0 else "an ordinary user"

@@ -69,10 +69,19 @@ def main(descriptor: int, private: bool, port_range: tuple[int, int] | None) -> 
 def _enter(private: bool, port_range: tuple[int, int] | None) -> dict[str, Any]:
     if private:
         namespace.enter_private_network()
-        if port_range is not None:
-            namespace.write_port_range(PortRange(*port_range))
     network = namespace.network_id() if os.path.exists("/proc/self/ns/net") else "the host's"
-    return {"pid": os.getpid(), "network": network}
+    return {"pid": os.getpid(), "network": network, "range_set": private and _set_range(port_range)}
+
+
+def _set_range(port_range: tuple[int, int] | None) -> bool:
+    """Set the namespace's own range; False if /proc/sys is read-only, so that each socket must get it."""
+    if port_range is None:
+        return True
+    try:
+        namespace.write_port_range(PortRange(*port_range))
+    except OSError:
+        return False
+    return True
 
 
 def _serve(channel: socket.socket) -> None:
