@@ -60,9 +60,7 @@ def _linux(name: str, kernels: str, source: str, steps: tuple[float, ...], socke
 
 def _plain(name: str, source: str, steps: tuple[float, ...], redraws: bool = False) -> Era:
     """An algorithm of the literature: every port alike, bind(0) as connect(), any range."""
-    return Era(
-        name, "a model", source, Order.ALL, steps, Order.ALL, steps, socket_range=True, redraws=redraws
-    )
+    return Era(name, "a model", source, Order.ALL, steps, Order.ALL, steps, socket_range=True, redraws=redraws)
 
 
 _ALL = (
@@ -137,14 +135,10 @@ _ALL = (
         socket_range=True,
     ),
     _plain("rfc6056-1", "RFC 6056 section 3.3.1, simple port randomization", FRESH_START),
-    _plain(
-        "rfc6056-2", "RFC 6056 section 3.3.2, another simple port randomization", FRESH_START, redraws=True
-    ),
+    _plain("rfc6056-2", "RFC 6056 section 3.3.2, another simple port randomization", FRESH_START, redraws=True),
     _plain("rfc6056-3", "RFC 6056 section 3.3.3, simple hash-based port selection", ONE_STEP),
     _plain("rfc6056-4", "RFC 6056 section 3.3.4, double-hash port selection", ONE_STEP),
-    _plain(
-        "rfc6056-5", "RFC 6056 section 3.3.5, random increments, N = 500", RANDOM_INCREMENTS, redraws=True
-    ),
+    _plain("rfc6056-5", "RFC 6056 section 3.3.5, random increments, N = 500", RANDOM_INCREMENTS, redraws=True),
 )
 
 BY_NAME = {era.name: era for era in _ALL}

@@ -96,9 +96,7 @@ class Scans:
     by random strides (`step_width`), what is given there is drawn at each look.
     """
 
-    def __init__(
-        self, circle: Candidates, port: int, taken: frozenset[int], redraws: bool, step_width: int
-    ) -> None:
+    def __init__(self, circle: Candidates, port: int, taken: frozenset[int], redraws: bool, step_width: int) -> None:
         choices = circle.choices(taken)
         self.hit = np.array([choice is not None and choice[0] == port for choice in choices])
         self.passed = np.array([-1 if choice is None else choice[1] for choice in choices], dtype=np.int64)
@@ -115,8 +113,7 @@ class Scans:
         strides = [stride_for(drawn, bound, circle.size) for drawn in range(1, bound + 1)]
         self._row = np.cumsum(self.past) - 1
         rows = [
-            [circle.choose(int(x), taken, stride) or (0, -1) for stride in strides]
-            for x in np.flatnonzero(self.past)
+            [circle.choose(int(x), taken, stride) or (0, -1) for stride in strides] for x in np.flatnonzero(self.past)
         ]
         self._ports, self._displacements = np.moveaxis(np.array(rows, dtype=np.int64), 2, 0)
         self._port = port

@@ -109,9 +109,7 @@ class TakenLaw(Law):
     def _read(self, values: str, n: Ints, before: float, beyond: float) -> Floats:
         self._reach(int(n.max(initial=0)))
         array: Floats = getattr(self, values)
-        return np.where(
-            n < 0, before, np.where(n >= len(array), beyond, array[np.clip(n, 0, len(array) - 1)])
-        )
+        return np.where(n < 0, before, np.where(n >= len(array), beyond, array[np.clip(n, 0, len(array) - 1)]))
 
     def pmf(self, n: Ints) -> Floats:
         """Return P(T = n)."""

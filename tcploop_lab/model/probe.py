@@ -74,9 +74,7 @@ def classify(source_ports: Iterable[int], port_range: Any) -> ProbeResult:
     confidence = 1 / sum(math.exp(value - evidence[best]) for value in evidence.values())
     counts = _increments(ports, _modulus(BY_NAME[best], whole))
     name, alike = _name(best, whole)
-    return ProbeResult(
-        name, dict(sorted(counts.items())), _parity(ports), confidence, len(ports), whole, alike, ports
-    )
+    return ProbeResult(name, dict(sorted(counts.items())), _parity(ports), confidence, len(ports), whole, alike, ports)
 
 
 def _check(ports: tuple[int, ...], whole: PortRange) -> None:
@@ -84,9 +82,7 @@ def _check(ports: tuple[int, ...], whole: PortRange) -> None:
         raise ValueError(f"{len(ports)} source ports: a probe needs at least 2, and some hundred to be sure")
     for port in ports:
         if port not in whole:
-            raise ValueError(
-                f"source port {port}: outside the range {whole}; give the range that was in force"
-            )
+            raise ValueError(f"source port {port}: outside the range {whole}; give the range that was in force")
 
 
 def _modulus(era: Era, whole: PortRange) -> int:

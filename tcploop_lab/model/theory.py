@@ -189,7 +189,5 @@ def why_never_first(circle: Candidates, port: int) -> str:
         return f"port {port} is the lowest of the range, which is tried only past taken ports"
     preferred = "even" if (low % 2 == 0) == (circle.order is Order.LOW_PARITY) else "odd"
     if port % 2 == (0 if preferred == "even" else 1):
-        return (
-            f"port {port} is the highest of a range of odd width ({low}-{high}), tried only past taken ports"
-        )
+        return f"port {port} is the highest of a range of odd width ({low}-{high}), tried only past taken ports"
     return f"port {port} has the wrong parity: every {preferred} port of the range is tried before it"

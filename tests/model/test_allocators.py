@@ -39,9 +39,7 @@ def test_every_era_has_an_allocator() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(era=st.sampled_from(sorted(ALLOCATORS)), port_range=ranges, seed=st.integers(0, 99), data=st.data())
-def test_no_taken_port_is_ever_given(
-    era: str, port_range: tuple[int, int], seed: int, data: st.DataObject
-) -> None:
+def test_no_taken_port_is_ever_given(era: str, port_range: tuple[int, int], seed: int, data: st.DataObject) -> None:
     """Busy and reserved ports, and ports outside the range, are never given."""
     some = st.sets(st.integers(*port_range))
     busy, reserved = data.draw(some), data.draw(some)
@@ -68,9 +66,7 @@ def test_every_candidate_is_given_in_the_end(era: str, port_range: tuple[int, in
     seed=st.integers(0, 99),
     data=st.data(),
 )
-def test_the_preferred_parity_comes_first(
-    era: str, low: int, half: int, seed: int, data: st.DataObject
-) -> None:
+def test_the_preferred_parity_comes_first(era: str, low: int, half: int, seed: int, data: st.DataObject) -> None:
     """While a port of the preferred parity is free, none of the other is given; then those are."""
     preferred = set(range(low + LINUX_PARITY[era], low + 2 * half, 2))
     busy = data.draw(st.sets(st.sampled_from(sorted(preferred))))

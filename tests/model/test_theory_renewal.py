@@ -21,9 +21,7 @@ def test_a_series_times_its_reciprocal_is_one(tail: list[float]) -> None:
     assert np.abs(product - np.eye(1, len(series))[0]).max() < 1e-10 * scale
 
 
-@pytest.mark.parametrize(
-    "steps", [WALK, PERTURBED, RANDOM_INCREMENTS], ids=["walk", "perturbed", "rfc6056-5"]
-)
+@pytest.mark.parametrize("steps", [WALK, PERTURBED, RANDOM_INCREMENTS], ids=["walk", "perturbed", "rfc6056-5"])
 @pytest.mark.parametrize("size", [2, 5, 8, 97, 300])
 def test_the_chance_to_be_back_is_that_of_the_convolution(size: int, steps: tuple[float, ...]) -> None:
     """r_m by Fourier transform is what m convolutions of the steps on the circle give."""
