@@ -1,0 +1,57 @@
+"""What people look at: HTML tables and figures of every result, chosen by the name of its type.
+
+By name, because the types live beside the code that touches a kernel, which nothing here may import. A
+figure can also be asked for: `show.walk(run, first=80)`, `show.means(result)`, `show.even_and_odd(result)`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from .html import html
+
+# Every figure and the module that draws it. These import matplotlib, so they load at the first figure.
+_HOME = {
+    "chances": "figures",
+    "ecdf": "figures",
+    "even_and_odd": "figures_cells",
+    "exchange": "figures_walk",
+    "increments": "figures_walk",
+    "means": "figures_cells",
+    "predictions": "figures",
+    "walk": "figures_walk",
+}
+# The figure that `plot()` draws of a result.
+_FIGURE_OF = {
+    "Run": "walk",
+    "ProbeResult": "increments",
+    "Exchange": "exchange",
+    "Crossing": "exchange",
+    "TriesDistribution": "chances",
+    "Study": "predictions",
+    "StudyResult": "ecdf",
+}
+
+__all__ = ["html", "plot", *_HOME]
+
+
+def plot(result: Any, ax: Any = None) -> Any:
+    """Draw the figure of a result on `ax` (a new figure if None) and return the matplotlib Axes.
+
+    Raises TypeError for a type of result that has no figure.
+    """
+    for kind in type(result).__mro__:
+        if kind.__name__ in _FIGURE_OF:
+            return __getattr__(_FIGURE_OF[kind.__name__])(result, ax=ax)
+    raise TypeError(f"{type(result).__name__}: there is no figure of it; show it as it is, in words")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
