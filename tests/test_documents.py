@@ -1,0 +1,59 @@
+"""What the documents promise is there: files, commands, make targets, and the course's own table."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+LINK = re.compile(r"\]\(([^)#\s]+)")
+README = DOCUMENTS[0].read_text()
+
+
+def indented(text: str) -> list[str]:
+    """The lines of the code blocks."""
+    return [line.strip() for line in text.splitlines() if line.startswith("    ")]
+
+
+def test_links_to_files_lead_somewhere():
+    """Every file that the README links to, or shows as a picture, is there."""
+    links = [link for link in LINK.findall(README) if "://" not in link]
+    assert len(links) > 7
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_readme_lists_every_command():
+    """The table of commands in the README is the list that tcploop itself prints."""
+    printed = subprocess.check_output([sys.executable, "-m", "tcploop_lab", "--help"], text=True, timeout=60)
+    commands = re.findall(r"^  ([a-z]+) ", printed.partition("Commands:")[2], re.MULTILINE)
+    assert len(commands) > 5
+    assert re.findall(r"^\| `tcploop ([a-z]+)", README, re.MULTILINE) == commands
+
+
+def test_readme_lists_every_lesson():
+    """The table of lessons in the README names each lesson once, in reading order."""
+    lessons = sorted(f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("0*.ipynb"))
+    rows = [line for line in README.splitlines() if line.startswith("| [0")]
+    assert lessons
+    assert [LINK.search(row)[1] for row in rows] == lessons
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_make_commands_exist(path):
+    """Every make command in a document is a target of the Makefile."""
+    named = {line.split()[1] for line in indented(path.read_text()) if line.startswith("make ")}
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"lab", "test"} <= named <= targets
+
+
+def test_make_help_lists_the_two_commands():
+    """`make help` names make lab and make test, each with what it does."""
+    listed = subprocess.check_output(["make", "--no-print-directory", "help"], cwd=ROOT, text=True, timeout=60)
+    rows = dict(line.removeprefix("make ").split(maxsplit=1) for line in listed.splitlines())
+    assert list(rows)[1:3] == ["lab", "test"]
+    assert all(rows.values())
