@@ -14,6 +14,7 @@ from .html import html
 # Every figure and the module that draws it. These import matplotlib, so they load at the first figure.
 _HOME = {
     "chances": "figures",
+    "compare": "figures_laws",
     "ecdf": "figures",
     "even_and_odd": "figures_cells",
     "exchange": "figures_walk",
