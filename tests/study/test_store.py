@@ -80,7 +80,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(path: Path) -> None:
 def test_an_existing_file_is_not_overwritten(path: Path) -> None:
     """Without resume an existing file is refused, and stays as it was."""
     before = path.read_bytes()
-    with pytest.raises(ValueError, match="it exists; give another path, or resume=True"):
+    with pytest.raises(ValueError, match=r"it exists; give another path, or resume it \(resume=True, --resume\)"):
         Store.create(path, STUDY)
     assert path.read_bytes() == before
 
