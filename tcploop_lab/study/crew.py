@@ -12,7 +12,7 @@ from typing import Any
 from ..model.ports import PortRange
 from ..model.probe import classify
 from ..testbed.errors import NotOnThisTestbed
-from ..testbed.executor import NamespaceExecutor
+from ..testbed.executor import MAX_WORKERS, NamespaceExecutor
 from ..testbed.namespace import network_id
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import open_testbed
@@ -43,17 +43,17 @@ class Crew:
         return classify(self.place.source_ports, self.place.port_range).era
 
     def socket_ranges(self, port_range: PortRange) -> bool:
-        """True if this range must be given to each socket, since the range of the host is not ours to set.
+        """True if this range must be given to each socket: on the host, and where /proc/sys is read-only.
 
-        Raises NotOnThisTestbed for a range that leaves the host's: the kernel ignores bounds outside of it.
+        Raises NotOnThisTestbed for a range that leaves the one in force: the kernel ignores bounds outside of it.
         """
         own = self.place.port_range
-        if self.kind == "namespace" or port_range == own:
+        if self.place.settable or port_range == own:
             return False
         if port_range.low not in own or port_range.high not in own:
             raise NotOnThisTestbed(
-                f"range {port_range}: on the host testbed a range lies within the host's own {own}; "
-                "take a range within it, or a system that allows private namespaces"
+                f"range {port_range}: the range here cannot be set, and that of a socket lies within it: "
+                f"take a range within {own}, or a system that allows private namespaces"
             )
         return True
 
@@ -93,7 +93,7 @@ def hire(place: Any, workers: int | None) -> Iterator[Crew]:
         kind, where = place.submit(probe_place_nested).result()
         yield Crew(place, kind, where, _TASKS_PER_WORKER * (workers or _FOREIGN_WORKERS))
     else:
-        with open_testbed(workers=workers or cores(), kind=_kind_to_open(place)) as testbed:
+        with open_testbed(workers=workers or min(cores(), MAX_WORKERS), kind=_kind_to_open(place)) as testbed:
             yield _own_crew(testbed.executor, testbed.kind)
 
 
@@ -111,9 +111,7 @@ def _kind_to_open(place: Any) -> str | None:
         return None
     kind = getattr(place, "kind", None)
     if kind == "recorded":
-        raise NotOnThisTestbed(
-            "a recorded testbed makes no tries: look at a stored study with StudyResult.load(path)"
-        )
+        raise NotOnThisTestbed("a recorded testbed makes no tries: look at a stored study with StudyResult.load(path)")
     if not isinstance(kind, str):
         raise ValueError(f"testbed {place!r}: give a testbed, a concurrent.futures executor, or nothing")
     return kind

@@ -80,15 +80,10 @@ def _note_where(study: Study, crew: Crew, store: Store) -> None:
     if store.settings:
         for key, value in here.items():
             if earlier[key] != value:
-                raise ValueError(
-                    f"file {store.path}: its {key} is {earlier[key]}, here it is {value}; begin another"
-                )
+                raise ValueError(f"file {store.path}: its {key} is {earlier[key]}, here it is {value}; begin another")
         return
     eras = ["socket-range" if crew.socket_ranges(cell.port_range) else here["era"] for cell in study.cells]
-    bounds = [
-        study.max_tries or cell.max_tries(era, study.start)
-        for cell, era in zip(study.cells, eras, strict=True)
-    ]
+    bounds = [study.max_tries or cell.max_tries(era, study.start) for cell, era in zip(study.cells, eras, strict=True)]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     facts = {"kernel": crew.place.kernel, **here, "date": now, "seed": study.seed, "start": study.start}
     store.set_facts({**facts, "lab_version": _lab_version()}, list(zip(eras, bounds, strict=True)))
@@ -234,7 +229,5 @@ class _Interrupt:
 def _bar(total: int, stored: int, progress: bool) -> Iterator[Any]:
     from tqdm.auto import tqdm
 
-    with tqdm(
-        total=total, initial=stored, unit="sample", desc="sampling", leave=False, disable=not progress
-    ) as bar:
+    with tqdm(total=total, initial=stored, unit="sample", desc="sampling", leave=False, disable=not progress) as bar:
         yield bar

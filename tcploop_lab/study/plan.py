@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from .result import StudyResult
 
 DEFAULT_ERA = "random-walk"  # what is assumed before a kernel was probed
-CANNOT_LOOP_SWEEPS = (
-    2  # tries, in multiples of M, after which a port that cannot loop by theory is left censored
-)
+CANNOT_LOOP_SWEEPS = 2  # tries, in multiples of M, after which a port that cannot loop by theory is left censored
 
 
 @dataclass(frozen=True)
@@ -92,9 +90,7 @@ class Study(Shown):
         if self.start not in STARTS:
             raise ValueError(f"start {self.start!r}: a start is one of {', '.join(STARTS)}")
         if self.size > ADDRESSES:
-            raise ValueError(
-                f"samples {self.samples}: {self.size:,} in all, more than the {ADDRESSES:,} addresses"
-            )
+            raise ValueError(f"samples {self.samples}: {self.size:,} in all, more than the {ADDRESSES:,} addresses")
 
     @cached_property
     def cells(self) -> tuple[CellPlan, ...]:

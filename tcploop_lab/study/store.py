@@ -55,9 +55,7 @@ class Store:
     def create(cls, path: str | os.PathLike[str] | None, study: Study) -> Store:
         """Begin a file with this plan. Raises ValueError if the path holds anything, or cannot be written."""
         if path is not None and _size(path):
-            raise ValueError(
-                f"file {path}: it exists; give another path, or resume it (resume=True, --resume)"
-            )
+            raise ValueError(f"file {path}: it exists; give another path, or resume it (resume=True, --resume)")
         with _clear_errors(path):
             connection = _connect(path, "rwc")
             store = cls(connection, path)
@@ -72,17 +70,13 @@ class Store:
         Raises ValueError if the file holds anything else, is damaged, or cannot be written.
         """
         if path is None:
-            raise ValueError(
-                "resume: there is no file to resume from; give out, the path of the study's file"
-            )
+            raise ValueError("resume: there is no file to resume from; give out, the path of the study's file")
         if not _size(path):
             return cls.create(path, study)
         store = cls.open(path)
         with _clear_errors(path), _closed_on_error(store._connection):
             _same_plan(path, store.study, study)
-            store._connection.execute(
-                "BEGIN IMMEDIATE"
-            )  # fails now, and not after an hour, if it is read-only
+            store._connection.execute("BEGIN IMMEDIATE")  # fails now, and not after an hour, if it is read-only
             store._connection.rollback()
         return store
 
@@ -221,12 +215,8 @@ def _check(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> None
 
 def _same_plan(path: str | os.PathLike[str], stored: Study, wanted: Study) -> None:
     if stored != wanted:
-        names = [
-            name for name in stored.__dataclass_fields__ if getattr(stored, name) != getattr(wanted, name)
-        ]
-        differ = ", ".join(
-            f"{name} {_text(stored, name)} there, {_text(wanted, name)} here" for name in names
-        )
+        names = [name for name in stored.__dataclass_fields__ if getattr(stored, name) != getattr(wanted, name)]
+        differ = ", ".join(f"{name} {_text(stored, name)} there, {_text(wanted, name)} here" for name in names)
         raise ValueError(f"file {path}: it holds another study ({differ}); give another path")
 
 

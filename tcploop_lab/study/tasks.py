@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..model.clients import ClientKind
-from ..model.ports import LINUX_DEFAULT_RANGE, PortRange
+from ..model.ports import PortRange
 from ..testbed.loop import LoopSpec
 from ..testbed.sampling import Place, Samples, describe_place, draw_first_hits, draw_returns
 
@@ -69,7 +69,7 @@ class Task:
 
 def run_task(task: Task) -> Samples:
     """Draw the samples of a task, inside a worker of a testbed. Raises what draw_first_hits does."""
-    namespace_range = task.port_range if task.kind == "namespace" else None
+    namespace_range = task.port_range if task.kind == "namespace" and not task.socket_ranges else None
     count, first = len(task.numbers), task.first_address
     if task.lead_tries:
         return draw_returns(task.spec, address(first), count, task.lead_tries, namespace_range)
@@ -77,12 +77,8 @@ def run_task(task: Task) -> Samples:
 
 
 def probe_place(kind: str) -> Place:
-    """Return where a worker of a testbed of this kind is, with the source ports of some refused tries.
-
-    In a namespace they are taken from Linux's default range, whatever the namespace's is: one port tells
-    nothing.
-    """
-    return describe_place(PROBE_TRIES, LINUX_DEFAULT_RANGE if kind == "namespace" else None)
+    """Return where a worker of a testbed of this kind is, with the source ports of some refused tries."""
+    return describe_place(PROBE_TRIES, private=kind == "namespace")
 
 
 class _Nested:

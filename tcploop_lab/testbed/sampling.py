@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ..model.clients import ClientKind
-from ..model.ports import PortRange
+from ..model.ports import LINUX_DEFAULT_RANGE, PortRange
 from .check import sample_source_ports
 from .errors import NotOnThisTestbed
 from .loop import LoopOutcome, LoopSpec, run_loop
@@ -44,30 +44,45 @@ class Samples:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a worker is: machine, kernel, its ephemeral range, and the source ports of some refused tries."""
+    """Where a worker is: machine, kernel, ephemeral range, and the source ports of some refused tries.
+
+    `settable` says whether the range can be set there: a private namespace, and /proc/sys not read-only.
+    `port_range` is the range the source ports come from; where nothing is settable, the only one there is.
+    """
 
     host: str
     kernel: str
     port_range: PortRange
+    settable: bool
     source_ports: tuple[int, ...]
 
 
-def describe_place(tries: int, port_range: PortRange | None) -> Place:
+def describe_place(tries: int, private: bool) -> Place:
     """Return where this process is, with the source ports of `tries` refused tries of one socket.
 
-    `port_range` is the range of the private namespace meanwhile; None leaves it as it is. Raises
-    NotOnThisTestbed where the system has no ephemeral range to read (it is not Linux).
+    In a `private` namespace they come from Linux's default range, whatever the namespace's is: one port tells
+    nothing. Raises NotOnThisTestbed where the system has no ephemeral range to read (it is not Linux).
     """
     try:
-        in_force = port_range or read_port_range()
+        in_force = read_port_range()
     except FileNotFoundError:
         raise NotOnThisTestbed(
             "a study needs Linux, where every address of 127.0.0.0/8 is one's own; "
             "elsewhere look at a stored study with StudyResult.load(path)"
         ) from None
+    settable = private and _can_set(in_force)
+    probed = LINUX_DEFAULT_RANGE if settable else in_force
     spec = LoopSpec("127.0.0.1", 1, ClientKind.SAME_SOCKET, tries, timeout=30.0)
-    with _port_range(port_range):
-        return Place(*_here(), in_force, tuple(sample_source_ports(spec, tries)))
+    with _port_range(probed):
+        return Place(*_here(), probed, settable, tuple(sample_source_ports(spec, tries)))
+
+
+def _can_set(port_range: PortRange) -> bool:
+    try:
+        write_port_range(port_range)
+    except OSError:
+        return False
+    return True
 
 
 def draw_first_hits(spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None) -> Samples:
@@ -80,9 +95,7 @@ def draw_first_hits(spec: LoopSpec, addresses: Iterable[str], port_range: PortRa
         return _collect(_one_loop(_at(spec, address)) for address in addresses)
 
 
-def draw_returns(
-    spec: LoopSpec, address: str, count: int, lead_tries: int, port_range: PortRange | None
-) -> Samples:
+def draw_returns(spec: LoopSpec, address: str, count: int, lead_tries: int, port_range: PortRange | None) -> Samples:
     """Run `count` loops that each start just past the port, after a loop that led there. The rest as above.
 
     Where a loop missed, another one of at most `lead_tries` leads back. A lead that never arrives stands

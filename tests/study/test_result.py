@@ -19,9 +19,7 @@ STUDY = lab.Study([40500, 40501], (40000, 40999), samples=4)
 def result() -> lab.StudyResult:
     """An unfinished study of two machines: three hits on the even port, one miss on the odd one."""
     with Store.create(None, STUDY) as store:
-        store.set_facts(
-            {"kernel": "Linux 6", "start": "random"}, [("random-walk", 6000), ("random-walk", 1000)]
-        )
+        store.set_facts({"kernel": "Linux 6", "start": "random"}, [("random-walk", 6000), ("random-walk", 1000)])
         store.add(
             0,
             [0, 1],

@@ -17,9 +17,7 @@ STUDY = lab.Study([40500, 40502], (40000, 40999), samples=10)
 
 def samples(*tries: int) -> Samples:
     """Samples that all hit."""
-    return Samples(
-        "here", "Linux 6", array("Q", tries), array("B", [1] * len(tries)), array("d", [0.5] * len(tries))
-    )
+    return Samples("here", "Linux 6", array("Q", tries), array("B", [1] * len(tries)), array("d", [0.5] * len(tries)))
 
 
 @pytest.fixture
@@ -59,12 +57,8 @@ def test_an_interrupted_task_stores_what_it_has(path: Path) -> None:
 def test_a_person_can_read_the_file(path: Path) -> None:
     """Plain SQL gives one row per sample, with its cell."""
     with sqlite3.connect(path) as connection:
-        rows = connection.execute(
-            "SELECT port, low, client, sample, tries, hit FROM samples JOIN cells USING (cell)"
-        )
-        assert rows.fetchall() == [
-            (40502, 40000, "same-socket", n, t, 1) for n, t in ((1, 11), (2, 12), (7, 13))
-        ]
+        rows = connection.execute("SELECT port, low, client, sample, tries, hit FROM samples JOIN cells USING (cell)")
+        assert rows.fetchall() == [(40502, 40000, "same-socket", n, t, 1) for n, t in ((1, 11), (2, 12), (7, 13))]
 
 
 def test_a_full_disk_loses_nothing_that_was_stored(path: Path) -> None:
@@ -87,9 +81,7 @@ def test_an_existing_file_is_not_overwritten(path: Path) -> None:
 
 def test_another_study_is_refused_with_the_difference(path: Path) -> None:
     """Resuming needs the very same plan."""
-    with pytest.raises(
-        ValueError, match=r"another study \(ports 40500,40502 there, 40504 here, samples 10 there"
-    ):
+    with pytest.raises(ValueError, match=r"another study \(ports 40500,40502 there, 40504 here, samples 10 there"):
         Store.resume(path, lab.Study(40504, (40000, 40999), samples=20))
 
 
