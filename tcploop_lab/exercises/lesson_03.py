@@ -232,8 +232,9 @@ EXERCISES = (
         asks="your exchange",
         reads=an_exchange,
         right=_is_whole,
-        because=lambda exchange: f"{len(exchange.segments)} segments and {len(_sent(exchange))} bytes, "
-        "from CLOSED to TIME-WAIT.",
+        because=lambda exchange: (
+            f"{len(exchange.segments)} segments and {len(_sent(exchange))} bytes, from CLOSED to TIME-WAIT."
+        ),
         hint="It must hold the opening, some data and the close, in one capture.",
         stronger="Inside one `with` block: `run = testbed.connect_loop(40200)`, `run.echo(b'me')`, "
         "`run.close(reset=False)`.",

@@ -164,8 +164,7 @@ EXERCISES = (
         asks='one letter, such as `"a"`',
         reads=one_of("abc"),
         right=lambda letter: letter == "a",
-        because="The long waits are exactly those that were cut off. Leave them out, and only the short ones "
-        "are left.",
+        because="The long waits are exactly those that were cut off. Leave them out, and only the short ones are left.",
         hint="Which samples are censored: the short ones, the long ones, or any?",
         stronger="In the lesson a study was stopped early. Compare its mean with the mean of theory.",
         mistakes=(
