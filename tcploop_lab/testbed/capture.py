@@ -110,12 +110,7 @@ class Exchange(Shown):
 
     def pcap(self, path: str | os.PathLike[str]) -> Path:
         """Write the segments, each once, to a pcap file and return its path. ValueError if it cannot be written."""
-        from scapy.utils import wrpcap
-
-        target = Path(path)
-        with writable(target):
-            wrpcap(str(target), self.packets)
-        return target
+        return write_pcap(path, self.packets)
 
     @property
     def summary(self) -> str:
@@ -124,7 +119,7 @@ class Exchange(Shown):
         return f"{len(self.segments)} segments on port {self.port}: {flags}; {self.dropped} dropped"
 
     def __repr__(self) -> str:
-        return f"<Exchange: {self.summary}>"
+        return f"<{type(self).__name__}: {self.summary}>"
 
     def _read_waiting(self) -> None:
         if self._socket.fileno() < 0:
@@ -134,6 +129,16 @@ class Exchange(Shown):
                 self._frames.append(_read_frame(self._socket))
         statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)  # reading sets it to zero
         self._dropped += struct.unpack("II", statistics)[1]
+
+
+def write_pcap(path: str | os.PathLike[str], packets: PacketList) -> Path:
+    """Write scapy packets to a pcap file and return its path. ValueError, in one line, if it cannot be written."""
+    from scapy.utils import wrpcap
+
+    target = Path(path)
+    with writable(target):
+        wrpcap(str(target), packets, nano=True)  # a microsecond is long on loopback
+    return target
 
 
 @contextlib.contextmanager
@@ -176,5 +181,5 @@ def to_segment(packet: Any) -> Segment:
         ack=tcp.ack,
         window=tcp.window,
         options=tuple((str(option[0]), option[1]) for option in tcp.options),
-        payload=bytes(tcp.payload),
+        payload=tcp.payload.do_build(),  # without what Ethernet pads a short frame with
     )

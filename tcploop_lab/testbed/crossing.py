@@ -7,21 +7,26 @@ believes is read from its kernel (TCP_INFO, tcp(7)), not worked out here.
 from __future__ import annotations
 
 import errno
+import os
 import select
 import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..model.present import Shown
 from ..model.segments import Segment
 from ..model.states import State
-from .capture import to_segment
+from .capture import Frame, to_segment, write_pcap
 from .errors import NotOnThisTestbed
 from .two_hosts import ADDRESSES, PORTS, make_two_hosts
 from .wire import Device
+
+if TYPE_CHECKING:
+    from scapy.plist import PacketList
 
 HOSTS = ("A", "B")
 _LARGEST = 65535  # bytes of a datagram
@@ -67,16 +72,20 @@ class Passed:
     segment: Segment
     received: float | None
     states: dict[str, State]
+    datagram: bytes = field(repr=False)
 
 
 class Crossing(Shown):
     """Two hosts, A and B, and the cable between them in your hands.
 
     `held` lists what is on the cable; `deliver(i)` and `lose(i)` take one segment off it; `states` asks both kernels.
-    Use it in a `with` block.
+    Use it in a `with` block; it stays readable after, as an Exchange does.
     """
 
-    def __init__(self, ends: tuple[Device, socket.socket, Device, socket.socket]) -> None:
+    dropped = 0  # every segment passes through the lab: none can be missed
+
+    def __init__(self, ends: tuple[Device, socket.socket, Device, socket.socket], kernel: str) -> None:
+        self.kernel = kernel
         _load_scapy()  # takes long enough for a first SYN to be sent again
         self._cables = {"A": ends[0], "B": ends[2]}
         self.sockets = {"A": ends[1], "B": ends[3]}
@@ -84,6 +93,7 @@ class Crossing(Shown):
         self.passed: list[Passed] = []
         self.paths: dict[str, list[State]] = {host: [State.CLOSED] for host in HOSTS}
         self._listeners: list[socket.socket] = []
+        self._last_states: dict[str, State] = {}
         for sock in self.sockets.values():
             sock.setblocking(False)
 
@@ -94,7 +104,8 @@ class Crossing(Shown):
         self.close()
 
     def close(self) -> None:
-        """Cut the cable: both hosts and their namespaces are gone."""
+        """Cut the cable: both hosts and their namespaces are gone. What passed stays."""
+        self._last_states = self.states
         for end in (*self.sockets.values(), *self._cables.values(), *self._listeners):
             end.close()
 
@@ -127,7 +138,9 @@ class Crossing(Shown):
 
     @property
     def states(self) -> dict[str, State]:
-        """The state of both sockets, as their kernels tell it (TCP_INFO)."""
+        """The state of both sockets, as their kernels tell it (TCP_INFO); after the end, as they told it last."""
+        if self.closed:
+            return self._last_states
         return {host: _kernel_state(sock) for host, sock in self.sockets.items()}
 
     def run(self, delay: float, timeout: float = 10.0) -> Crossing:
@@ -143,7 +156,7 @@ class Crossing(Shown):
             for held in due:
                 self.held.remove(held)
                 self._write(held)
-                self.passed.append(Passed(held.segment, arrived, {}))
+                self.passed.append(Passed(held.segment, arrived, {}, held.datagram))
             if due or self.held:
                 quiet_since = time.monotonic()
             self._look(0.001)
@@ -168,6 +181,33 @@ class Crossing(Shown):
         return tuple(index for index, passed in enumerate(self._in_order()) if passed.received is None)
 
     @property
+    def copies(self) -> tuple[Frame, ...]:
+        """Every datagram twice, as sent and as delivered, in order of time; a lost one once."""
+        sent = [Frame(one.segment.time, True, one.datagram) for one in self._in_order()]
+        arrived = [Frame(one.received, False, one.datagram) for one in self.passed if one.received is not None]
+        return tuple(sorted(sent + arrived, key=lambda frame: frame.time))
+
+    @property
+    def packets(self) -> PacketList:
+        """The segments as scapy packets, each once, with the time at which it was sent."""
+        from scapy.plist import PacketList
+
+        return PacketList([_packet(frame.data, frame.time) for frame in self.copies if frame.outgoing], "the cable")
+
+    def pcap(self, path: str | os.PathLike[str]) -> Path:
+        """Write the segments, each once, to a pcap file and return its path. ValueError if it cannot be written."""
+        return write_pcap(path, self.packets)
+
+    def ladder(self, ax: Any = None) -> Any:
+        """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""
+        return self.plot(ax)
+
+    @property
+    def closed(self) -> bool:
+        """True once the cable was cut."""
+        return self._cables["A"].closed
+
+    @property
     def established(self) -> bool:
         """True if both hosts are in ESTABLISHED, by their kernels."""
         return set(self.states.values()) == {State.ESTABLISHED}
@@ -180,8 +220,7 @@ class Crossing(Shown):
         return f"{len(self.segments)} segments passed ({flags}), {len(self.held)} held; {states}"
 
     def __repr__(self) -> str:
-        open_ = self.sockets["A"].fileno() >= 0
-        return f"<Crossing: {self.summary if open_ else 'closed'}>"
+        return f"<Crossing: {'closed; ' if self.closed else ''}{self.summary}>"
 
     def _in_order(self) -> list[Passed]:
         return sorted(self.passed, key=lambda passed: passed.segment.time)
@@ -196,7 +235,7 @@ class Crossing(Shown):
         if received is not None:
             self._write(held)
         self._look()
-        passed = Passed(held.segment, received, self.states)
+        passed = Passed(held.segment, received, self.states, held.datagram)
         self.passed.append(passed)
         return passed
 
@@ -263,22 +302,26 @@ def _load_scapy() -> tuple[Any, Any]:
 
 def _dissect(datagram: bytes, host: str) -> Segment | None:
     """Return the TCP segment in an IPv4 datagram; None for anything else, such as IPv6 neighbour discovery."""
-    IP, TCP = _load_scapy()
     if datagram[0] >> 4 != 4:
         return None
-    packet = IP(datagram)
-    packet.time = time.time()
-    return replace(to_segment(packet), sender=host) if TCP in packet else None
+    packet = _packet(datagram, time.time())
+    return replace(to_segment(packet), sender=host) if _load_scapy()[1] in packet else None
+
+
+def _packet(datagram: bytes, moment: float) -> Any:
+    packet = _load_scapy()[0](datagram)
+    packet.time = moment
+    return packet
 
 
 def _kernel_state(sock: socket.socket) -> State:
     return _KERNEL_STATES[sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]]
 
 
-def open_crossing(submit: Callable[..., Future[Any]]) -> Crossing:
+def open_crossing(submit: Callable[..., Future[Any]], kernel: str) -> Crossing:
     """Return a new Crossing made by a testbed's worker. Raises NotOnThisTestbed with the reason and the way out."""
     try:
-        return Crossing(submit(make_two_hosts).result())
+        return Crossing(submit(make_two_hosts).result(), kernel)
     except OSError as error:
         reason = error.strerror
         if error.errno in (errno.ENOENT, errno.ENODEV):

@@ -172,7 +172,7 @@ class Testbed:
 
         Raises NotOnThisTestbed without a namespace or a TUN device.
         """
-        return open_crossing(self.submit)
+        return open_crossing(self.submit, self.kernel)
 
     def cross(self, delay: float = 0.05) -> Crossing:
         """Let two hosts connect to each other at once over a cable that takes `delay` seconds, and return it.
