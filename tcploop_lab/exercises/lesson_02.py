@@ -28,13 +28,11 @@ EXERCISES = (
         right=lambda order: order == "cadb",
         because="1c, 2a, 3d, 4b. Each of the four was harmless on the machine where the program was written.",
         hint="Take the habits one by one, and ask what the machine really does at that line.",
-        stronger="Two to start with: the wrong amount of memory is 1c, and the port that is never "
-        "checked is 4b.",
+        stronger="Two to start with: the wrong amount of memory is 1c, and the port that is never checked is 4b.",
         mistakes=(
             Mistake(
                 lambda order: order[1] != "a",
-                "Look at habit 2 again. With NDEBUG defined, the compiler removes assert() and all "
-                "that is inside it.",
+                "Look at habit 2 again. With NDEBUG defined, the compiler removes assert() and all that is inside it.",
             ),
             Mistake(
                 lambda order: order[2] != "d",
@@ -44,8 +42,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda order: order[0] != "c",
-                "Look at habit 1 again. A pointer has 8 bytes on a 64-bit machine, an IPv4 socket "
-                "address 16.",
+                "Look at habit 1 again. A pointer has 8 bytes on a 64-bit machine, an IPv4 socket address 16.",
             ),
         ),
     ),
@@ -54,11 +51,9 @@ EXERCISES = (
         asks='one letter, such as `"a"`',
         reads=one_of("abc"),
         right=lambda letter: letter == "b",
-        because="Even steps of 2 to 16, each about as often as the others: the random walk of Linux "
-        "5.18 and later.",
+        because="Even steps of 2 to 16, each about as often as the others: the random walk of Linux 5.18 and later.",
         hint="Subtract each port from the next one.",
-        stronger="In a: 2, 2, 2, 2, 2. In c: 1, 1, 1, 1, 1. Which row of the table has steps like "
-        "those in b?",
+        stronger="In a: 2, 2, 2, 2, 2. In c: 1, 1, 1, 1, 1. Which row of the table has steps like those in b?",
         mistakes=(
             Mistake(
                 lambda letter: letter == "a",
@@ -79,16 +74,13 @@ EXERCISES = (
         because="TCP carries one stream of bytes, without marks where one write ended and the next began "
         "(RFC 9293 section 2.2: a byte-stream service).",
         hint="All four bytes wait in the receive buffer, in order. recv(3) takes at most three.",
-        stronger="Try it: `run.socket.sendall(b'ab')`, again with `b'cd'`, then `run.socket.recv(3)`.",
+        stronger="On a fresh run, try `run.socket.sendall(b'ab')`, again with `b'cd'`, then `run.socket.recv(3)`.",
         mistakes=(
             Mistake(
                 lambda data: data == b"ab",
-                "That would be so if TCP kept the two writes apart. Does it? Try it with the run of "
-                "this section.",
+                "That would be so if TCP kept the two writes apart. Does it? Try it on a fresh run.",
             ),
-            Mistake(
-                lambda data: data == b"abcd", "All four bytes are there, but recv(3) takes at most three."
-            ),
+            Mistake(lambda data: data == b"abcd", "All four bytes are there, but recv(3) takes at most three."),
             Mistake(lambda data: data == b"cd", "The bytes come in the order in which they were written."),
         ),
     ),
@@ -104,17 +96,14 @@ EXERCISES = (
         "then connect "
         "to the same address and port.",
         mistakes=(
-            Mistake(
-                lambda sock: sock.fileno() < 0, "That socket is closed. Keep it open until it is checked."
-            ),
+            Mistake(lambda sock: sock.fileno() < 0, "That socket is closed. Keep it open until it is checked."),
             Mistake(
                 lambda sock: not _has_peer(sock),
                 "That socket is not connected. Did connect() raise, or connect_ex() return something but 0?",
             ),
             Mistake(
                 _has_peer,
-                "It is connected, but to somebody else: a listener answered. Choose a port where "
-                "nobody listens.",
+                "It is connected, but to somebody else: a listener answered. Choose a port where nobody listens.",
             ),
         ),
     ),
@@ -127,18 +116,15 @@ EXERCISES = (
         "kernel and "
         "not of the socket. So it does not matter which socket asks.",
         hint="Compare the two rows of the measurement in section 4, with their uncertainties.",
-        stronger="Where is the counter kept that decides on the next source port: in the socket, or "
-        "in the kernel?",
+        stronger="Where is the counter kept that decides on the next source port: in the socket, or in the kernel?",
         mistakes=(
             Mistake(
                 lambda letter: letter == "a",
-                "That is what the article says. Did your measurement show it? Compare the means with "
-                "their errors.",
+                "That is what the article says. Did your measurement show it? Compare the means with their errors.",
             ),
             Mistake(
                 lambda letter: letter == "b",
-                "New sockets make each try slower, as the seconds show. The question is about the "
-                "number of tries.",
+                "New sockets make each try slower, as the seconds show. The question is about the number of tries.",
             ),
         ),
     ),
