@@ -73,8 +73,8 @@ def describe_place(tries: int, private: bool) -> Place:
     settable = private and _can_set(in_force)
     probed = LINUX_DEFAULT_RANGE if settable else in_force
     spec = LoopSpec("127.0.0.1", 1, ClientKind.SAME_SOCKET, tries, timeout=30.0)
-    with _port_range(probed):
-        return Place(*_here(), probed, settable, tuple(sample_source_ports(spec, tries)))
+    with in_port_range(probed):
+        return Place(*here(), probed, settable, tuple(sample_source_ports(spec, tries)))
 
 
 def _can_set(port_range: PortRange) -> bool:
@@ -91,7 +91,7 @@ def draw_first_hits(spec: LoopSpec, addresses: Iterable[str], port_range: PortRa
     `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None
     leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.
     """
-    with _port_range(port_range):
+    with in_port_range(port_range):
         return _collect(_one_loop(_at(spec, address)) for address in addresses)
 
 
@@ -101,7 +101,7 @@ def draw_returns(spec: LoopSpec, address: str, count: int, lead_tries: int, port
     Where a loop missed, another one of at most `lead_tries` leads back. A lead that never arrives stands
     for the sample that it was to begin: both are censored.
     """
-    with _port_range(port_range):
+    with in_port_range(port_range):
         return _collect(_returns(_at(spec, address), count, lead_tries))
 
 
@@ -115,7 +115,7 @@ def _returns(spec: LoopSpec, count: int, lead_tries: int) -> Iterator[LoopOutcom
 
 
 def _collect(outcomes: Iterable[LoopOutcome]) -> Samples:
-    samples = Samples(*_here())
+    samples = Samples(*here())
     for outcome in outcomes:
         if outcome.stopped != "interrupted":  # cut off because the lab wished so: no sample
             samples.add(outcome)
@@ -128,13 +128,14 @@ def _at(spec: LoopSpec, address: str) -> LoopSpec:
     return replace(spec, host=address, source=address)
 
 
-def _here() -> tuple[str, str]:
+def here() -> tuple[str, str]:
+    """Return the names of this machine and of its kernel."""
     return platform.node(), f"{platform.system()} {platform.release()}"
 
 
 @contextlib.contextmanager
-def _port_range(wanted: PortRange | None) -> Iterator[None]:
-    """Give the private namespace another range for a while."""
+def in_port_range(wanted: PortRange | None) -> Iterator[None]:
+    """Give the private namespace another range for a while; None leaves it as it is."""
     before = read_port_range() if wanted is not None else None
     if wanted is None or before is None or wanted == before:
         yield
