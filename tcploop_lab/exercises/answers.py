@@ -46,9 +46,7 @@ def one_of(letters: str) -> Callable[[Any], str]:
     def read(answer: Any) -> str:
         text = answer.strip().rstrip(").").lower() if isinstance(answer, str) else ""
         if len(text) != 1 or text not in letters:
-            raise ValueError(
-                f'this asks for one letter from {letters[0]} to {letters[-1]}, such as "{letters[0]}"'
-            )
+            raise ValueError(f'this asks for one letter from {letters[0]} to {letters[-1]}, such as "{letters[0]}"')
         return text
 
     return read
@@ -65,9 +63,7 @@ def letters_of(letters: str) -> Callable[[Any], frozenset[str]]:
             else []
         )
         if not found or not set(found) <= set(letters):
-            raise ValueError(
-                f'this asks for letters from {letters[0]} to {letters[-1]}, such as "{letters[:2]}"'
-            )
+            raise ValueError(f'this asks for letters from {letters[0]} to {letters[-1]}, such as "{letters[:2]}"')
         return frozenset(found)
 
     return read
@@ -80,9 +76,7 @@ def order_of(letters: str) -> Callable[[Any], str]:
         parts = answer if isinstance(answer, (str, list, tuple)) else ""
         text = re.sub(r"[\s,;-]", "", "".join(map(str, parts))).lower()
         if sorted(text) != sorted(letters):
-            raise ValueError(
-                f'this asks for the letters {", ".join(letters)}, each once, such as "{letters}"'
-            )
+            raise ValueError(f'this asks for the letters {", ".join(letters)}, each once, such as "{letters}"')
         return text
 
     return read

@@ -76,9 +76,7 @@ class Feedback:
     def _repr_html_(self) -> str:
         message = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(self.message))
         style = f"border-left: 0.4em solid {_COLOURS[self.state]}; padding: 0.3em 0.8em"
-        return (
-            f'<div style="{style}"><strong>Exercise {self.exercise}. {self.state}.</strong> {message}</div>'
-        )
+        return f'<div style="{style}"><strong>Exercise {self.exercise}. {self.state}.</strong> {message}</div>'
 
 
 @cache
@@ -94,9 +92,7 @@ def find(number: object) -> Exercise:
             raise KeyError(number)
         return _lesson(number[:2])[number]
     except (KeyError, ModuleNotFoundError):
-        raise ValueError(
-            f"exercise {number!r}: there is none; its number is in the heading above the cell"
-        ) from None
+        raise ValueError(f"exercise {number!r}: there is none; its number is in the heading above the cell") from None
 
 
 @dataclass

@@ -19,8 +19,7 @@ EXERCISES = (
         asks='one letter, such as `"a"`',
         reads=one_of("abc"),
         right=lambda letter: letter == "c",
-        because="The socket that called connect() is the one that answered: it is both ends of its "
-        "connection.",
+        because="The socket that called connect() is the one that answered: it is both ends of its connection.",
         hint="Look at `run.local` and `run.peer`.",
         stronger="One socket has one name, an address and a port. How many names do the two ends have here?",
         mistakes=(
@@ -54,8 +53,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda run: run.port not in run.port_range,
-                "That port is outside the range that `testbed` shows. The kernel never picks it as a "
-                "source port.",
+                "That port is outside the range that `testbed` shows. The kernel never picks it as a source port.",
             ),
             Mistake(
                 _why_no_loop,

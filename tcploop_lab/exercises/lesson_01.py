@@ -13,9 +13,7 @@ ARTICLE_PORT = 33333
 def _the_way(run: Run) -> str:
     """Say by which of the possible ways the article's port was made to loop."""
     if run.client is ClientKind.BIND_SELF:
-        way = (
-            "Your client bound itself to the very port that it dialled, so the kernel had nothing to choose."
-        )
+        way = "Your client bound itself to the very port that it dialled, so the kernel had nothing to choose."
     elif run.client is ClientKind.BIND_ZERO:
         way = "A client that calls bind() with port 0 gets the other parity: odd ports, in this range."
     elif run.port_range.width == 1:
@@ -33,8 +31,7 @@ EXERCISES = (
         asks='letters, such as `"ab"`',
         reads=letters_of("abcdef"),
         right=lambda letters: letters == set("cef"),
-        because="The same address on both sides, a port of the range, the parity that goes first: c, "
-        "e and f.",
+        because="The same address on both sides, a port of the range, the parity that goes first: c, e and f.",
         hint="Go through the letters one by one: address, range, parity.",
         stronger="You can ask the kernel: `testbed.check(50002, host='127.0.0.3').can_loop`, and so on.",
         mistakes=(

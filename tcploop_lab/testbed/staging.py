@@ -68,9 +68,7 @@ class Look:
 def parse_reservation(ports: object) -> tuple[PortRange, ...]:
     """Return the ranges in 40100, "40100" or "40100,40200-40210"; ValueError for what is no port or range."""
     parts = str(ports).split(",")
-    return tuple(
-        PortRange.parse(part) if "-" in part else PortRange(*[parse_port(part)] * 2) for part in parts
-    )
+    return tuple(PortRange.parse(part) if "-" in part else PortRange(*[parse_port(part)] * 2) for part in parts)
 
 
 def set_reserved(ranges: Sequence[PortRange]) -> tuple[PortRange, ...]:
@@ -123,9 +121,7 @@ def look(tool: str, port: int, lent: Sequence[socket.socket] = ()) -> Look:
         package = _PACKAGES[tool]
         return Look(shown, f"{tool} is not installed here; on Debian and Ubuntu: sudo apt install {package}")
     with _held_by_a_process(lent):
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_TOOL_TIMEOUT, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_TIMEOUT, stdin=subprocess.DEVNULL)
     lines = [line.rstrip() for line in (done.stdout or done.stderr).splitlines()]
     return Look(shown, "\n".join(lines) or f"{tool} shows nothing on port {port}")
 

@@ -104,9 +104,7 @@ def test_nonsense_never_raises(number, answer):
 
 def test_unreadable_answer_is_told_what_is_asked_for(checker):
     """An answer of a wrong type is repeated back, cut short, with what the exercise asks for."""
-    assert (
-        checker.check("99.1", "ten").message == "You gave 'ten': this asks for a whole number, such as 1234."
-    )
+    assert checker.check("99.1", "ten").message == "You gave 'ten': this asks for a whole number, such as 1234."
     assert len(checker.check("99.1", "ten" * 1000).message) < 200
 
 
