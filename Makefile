@@ -24,7 +24,7 @@ browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks pins env clean
+.PHONY: help lab test lint notebooks record pins env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ lint: env ## check style and types
 
 notebooks: env ## run the notebooks again, in order, and store them clean (NOTEBOOKS=...)
 	@$(PY) tools/notebooks.py $(NOTEBOOKS)
+
+record: env ## record the exchanges that ship with the package again, on this kernel
+	@$(PY) tools/record.py
 
 pins: ## write constraints.txt again with the newest versions, for maintainers
 	@echo "Making a fresh environment without constraints ..."

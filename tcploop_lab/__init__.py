@@ -25,6 +25,11 @@ _HOME = {
     "Run": "testbed.results",
     "Exchange": "testbed.capture",
     "doctor": "testbed.doctor",
+    "recorded": "testbed.recorded",
+    "read_pcap": "testbed.recorded",
+    "replay": "model.replay",
+    "ladder": "show.ladder",
+    "state_diagram": "show.statediagram",
     "Study": "study.plan",
     "StudyResult": "study.result",
 }

@@ -8,13 +8,14 @@ import click
 
 from ..testbed.errors import NotOnThisTestbed, WorkerDied
 from . import output
+from .crossing import cross
 from .laws import model, study
 from .loops import capture, connect, program
 from .machine import check, doctor, probe
 from .root import INTERRUPTED, NOT_ON_THIS_MACHINE, WRONG_ARGUMENTS, tcploop
 from .values import BadValue
 
-for _command in (doctor, check, connect, capture, probe, model, study):
+for _command in (doctor, check, connect, capture, probe, model, study, cross):
     tcploop.add_command(_command)
 tcploop.program = program
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ..model.replay import Step
     from ..model.theory import TriesDistribution
     from ..study.result import StudyResult
+    from ..testbed.crossing import Crossing
     from ..testbed.doctor import Doctor
     from ..testbed.results import Run
     from ..testbed.testbed import Testbed
@@ -91,6 +92,24 @@ def of_steps(steps: Sequence[Step]) -> list[Record]:
         }
         for step in steps
     ]
+
+
+def of_crossing(crossing: Crossing) -> Record:
+    """What crossed the cable, and the states of both hosts as their kernels tell them.
+
+    `from` is the host that sent a segment, `received` is null for one that did not arrive.
+    """
+    steps, received = crossing.replayed.steps, crossing.received
+    segments = [
+        record | {"from": steps[index].sender, "received": received.get(index)}
+        for index, record in enumerate(of_steps(steps))
+    ]
+    return {
+        "established": crossing.established,
+        "segments": segments,
+        "states": dict(crossing.states),
+        "paths": crossing.paths,
+    }
 
 
 def of_probe(result: ProbeResult) -> Record:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..model.replay import Step
     from ..model.theory import TriesDistribution
     from ..study.result import StudyResult
+    from ..testbed.crossing import Crossing
     from ..testbed.doctor import Doctor
     from ..testbed.results import Run
 
@@ -75,9 +76,37 @@ def _segments(console: Console, steps: Sequence[Step]) -> None:
     console.print(f"x = {first.seq}, the initial sequence number; state: after the segment arrived")
 
 
-def _relative(number: int, start: int) -> str:
+def _relative(number: int, start: int, letter: str = "x") -> str:
     offset = (number - start) % 2**32
-    return f"x+{offset}" if offset else "x"
+    return f"{letter}+{offset}" if offset else letter
+
+
+def crossing(console: Console, result: Crossing, delay: float) -> None:
+    """Print the segments of both hosts, and the state that each brings its receiver to."""
+    ends = "both ends ESTABLISHED" if result.established else "not established"
+    answer(console, result.established, f"{ends}: {len(result.segments)} segments, {delay * 1000:g} ms on the cable")
+    if result.segments:
+        _crossed(console, result)
+    for host, path in result.paths.items():
+        console.print(f"{host}: {' -> '.join(path)}, as its kernel says")
+
+
+def _crossed(console: Console, result: Crossing) -> None:
+    steps, received = result.replayed.steps, result.received
+    first = {step.sender: step.segment.seq for step in reversed(steps)}
+    letters = {"A": "x", "B": "y"}
+    table = _table("from", "sent [ms]", "received [ms]", "flags", "seq", "ack", "state", right=(1, 2, 4, 5))
+    for index, step in enumerate(steps):
+        segment, to = step.segment, step.receiver
+        began = steps[0].segment.time
+        arrived = f"{(received[index] - began) * 1000:.1f}" if index in received else "never"
+        seq = _relative(segment.seq, first[step.sender], letters[step.sender])
+        ack = _relative(segment.ack, first[to], letters[to]) if "A" in segment.flags and to in first else ""
+        sent = f"{(segment.time - began) * 1000:.1f}"
+        table.add_row(step.sender, sent, arrived, segment.flags, seq, ack, f"{to} {step.receiver_after}")
+    console.print(table)
+    numbers = ", ".join(f"{letters[host]} = {number} ({host})" for host, number in sorted(first.items()))
+    console.print(f"{numbers}: the initial sequence numbers; state: of the receiver, after the segment arrived")
 
 
 def probe(console: Console, result: ProbeResult) -> None:

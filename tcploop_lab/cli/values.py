@@ -13,7 +13,7 @@ import click
 from ..model.clients import parse_client
 from ..model.ports import PortRange, parse_port
 from ..testbed.hosts import resolve_own
-from ..testbed.limits import parse_timeout, parse_tries
+from ..testbed.limits import MAX_DELAY, parse_delay, parse_timeout, parse_tries
 
 
 class BadValue(click.UsageError):
@@ -53,6 +53,14 @@ def _timeout(value: object) -> float:
     return parse_timeout(value)
 
 
+def _delay(value: object) -> float:
+    """Return milliseconds as seconds."""
+    try:
+        return parse_delay(float(value) / 1000)  # type: ignore[arg-type]
+    except ValueError:
+        raise ValueError(f"delay {value!r}: give milliseconds from 0 to {MAX_DELAY * 1000:.0f}") from None
+
+
 def _testbed(value: str) -> str:
     if value not in ("namespace", "host"):
         raise ValueError(f"testbed {value!r}: a testbed is namespace or host")
@@ -84,6 +92,7 @@ RANGE = Value("low-high", PortRange.parse)
 CLIENT = Value("kind", parse_client)
 TRIES = Value("n", lambda value: parse_tries(number(value)))
 SECONDS = Value("s", _timeout)
+DELAY = Value("ms", _delay)
 TESTBED = Value("kind", _testbed)
 WHOLE = Value("n", number)  # the lab says which numbers it takes
 FILE = Value("file", _writable)

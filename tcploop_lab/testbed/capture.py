@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.present import Shown
+from ..model.replay import Replay, replay
 from ..model.segments import Segment
 from . import packet_filter
 
@@ -103,6 +104,11 @@ class Exchange(Shown):
         """When each segment arrived: index in `segments` to seconds since the epoch."""
         arrived = [frame.time for frame in self.copies if not frame.outgoing]
         return dict(enumerate(arrived))
+
+    @property
+    def replayed(self) -> Replay:
+        """The segments, replayed through the state table: the states at each end."""
+        return replay(self.segments, received=self.received)
 
     def ladder(self, ax: Any = None) -> Any:
         """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""

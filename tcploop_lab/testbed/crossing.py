@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.present import Shown
+from ..model.replay import Replay, replay
 from ..model.segments import Segment
 from ..model.states import State
 from .capture import Frame, to_segment, write_pcap
@@ -197,6 +198,11 @@ class Crossing(Shown):
     def pcap(self, path: str | os.PathLike[str]) -> Path:
         """Write the segments, each once, to a pcap file and return its path. ValueError if it cannot be written."""
         return write_pcap(path, self.packets)
+
+    @property
+    def replayed(self) -> Replay:
+        """The segments, replayed through the state table: the states at each end."""
+        return replay(self.segments, received=self.received, lost=self.lost)
 
     def ladder(self, ax: Any = None) -> Any:
         """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,8 @@ def _outside(testbed: Testbed) -> list[int]:
 
 
 def _inside(testbed: Testbed) -> Iterable[int]:
-    return range(testbed.port_range.low, testbed.port_range.high + 1)
+    """Ephemeral ports, as for any self-connection; a bound socket may do with others where none of them is free."""
+    return chain(range(testbed.port_range.low, testbed.port_range.high + 1), _USUAL)
 
 
 def _hold_one(testbed: Testbed, ports: Iterable[int], host: str) -> socket.socket:

@@ -1,0 +1,43 @@
+"""Two hosts that call each other at once: cross."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options, output, records
+from .group import Command
+from .root import INTERRUPTED, NO, YES, place
+from .values import DELAY
+
+if TYPE_CHECKING:
+    from ..testbed.crossing import Crossing
+
+
+@click.command(cls=Command)
+@click.option("--delay-ms", "delay", type=DELAY, default="50", help="Milliseconds on the cable (default: 50).")
+@options.the_place
+def cross(delay: float, kind: str | None, as_json: bool) -> int:
+    """Let two hosts connect to each other at once.
+
+    The cable between them holds every segment for the delay, so that their SYNs cross: RFC 9293 section 3.5.
+    On the loopback they never do. Exit code 0 means that both ends are ESTABLISHED.
+    """
+    with place(kind, as_json) as testbed:
+        with testbed.crossing() as crossing:
+            interrupted = _run(crossing, delay)
+        record = {"delay_ms": delay * 1000} | records.of_crossing(crossing) | records.of_testbed(testbed)
+    output.deliver(as_json, record, lambda tables, to: tables.crossing(to, crossing, delay))
+    if interrupted:
+        return INTERRUPTED
+    return YES if crossing.established else NO
+
+
+def _run(crossing: Crossing, delay: float) -> bool:
+    """Open at both ends, and deliver until nobody sends any more; True if that was interrupted."""
+    try:
+        crossing.open().run(delay)
+    except KeyboardInterrupt:
+        return True
+    return False

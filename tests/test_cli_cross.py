@@ -1,0 +1,132 @@
+"""tcploop cross: six segments, both ends ESTABLISHED, and what it says where it cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.cli import main
+from tcploop_lab.testbed.crossing import Crossing
+from tcploop_lab.testbed.testbed import Testbed
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+
+def answer(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict]:
+    """Exit code and object of --json, which prints one line and nothing else."""
+    code = main(["cross", *args, "--json"])
+    out, err = capsys.readouterr()
+    assert (err, out.count("\n")) == ("", 1)
+    return code, json.loads(out)
+
+
+def test_six_segments_and_both_ends_established(capsys) -> None:
+    """The SYNs cross: two of each segment, one from each host, and both kernels say ESTABLISHED."""
+    code, found = answer(capsys)
+    segments = found["segments"]
+    assert (code, found["established"], found["delay_ms"]) == (0, True, 50.0)
+    assert [one["flags"] for one in segments] == ["S", "S", "SA", "SA", "A", "A"]
+    assert [sorted(one["from"] for one in segments[i : i + 2]) for i in (0, 2, 4)] == [["A", "B"]] * 3
+    assert found["states"] == {"A": "ESTABLISHED", "B": "ESTABLISHED"}
+    assert found["paths"]["A"] == ["CLOSED", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED"]
+
+
+def test_the_keys_of_a_captured_segment(capsys) -> None:
+    """Each segment has the keys that capture gives it, the host that sent it, and when it arrived."""
+    _, found = answer(capsys, "--delay-ms", "1")
+    keys = {"flags", "seq", "ack", "sport", "dport", "state", "time", "from", "received"}
+    assert len(found["segments"]) == 6
+    assert [keys - set(one) for one in found["segments"]] == [set()] * 6
+    assert {(one["from"], one["sport"]) for one in found["segments"]} == {("A", 40001), ("B", 40002)}
+
+
+@pytest.mark.parametrize("delay", ["0", "7.5", "120"])
+def test_the_delay_is_kept(capsys, delay: str) -> None:
+    """No segment arrives before the delay is over."""
+    code, found = answer(capsys, "--delay-ms", delay)
+    spans = [one["received"] - one["time"] for one in found["segments"]]
+    assert (code, len(spans), found["delay_ms"]) == (0, 6, float(delay))
+    assert min(spans) >= float(delay) / 1000 - 1e-6
+    assert max(spans) < float(delay) / 1000 + 1.0
+
+
+def test_people_read_a_table(capsys) -> None:
+    """One line that answers, the segments with numbers from x and y, and what each kernel said."""
+    assert main(["cross", "--delay-ms", "10"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("both ends ESTABLISHED: 6 segments, 10 ms on the cable\n")
+    for text in ("B SYN-RECEIVED", "A ESTABLISHED", "y+1", "x+1"):
+        assert text in out
+    assert "A: CLOSED -> SYN-SENT -> SYN-RECEIVED -> ESTABLISHED, as its kernel says\n" in out
+    assert err.startswith("namespace testbed") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("delay", ["-1", "30001", "nan", "inf", "soon", "''", "1e9"])
+def test_a_bad_delay_is_one_line(capsys, monkeypatch, delay: str) -> None:
+    """It ends with 2 before anything runs, naming the value and what is allowed."""
+    monkeypatch.setattr(lab, "open_testbed", lambda *_, **__: pytest.fail("a testbed was opened"))
+    value = "" if delay == "''" else delay
+    assert main(["cross", "--delay-ms", value]) == 2
+    assert capsys.readouterr() == ("", f"tcploop: delay {value!r}: give milliseconds from 0 to 30000\n")
+
+
+def test_without_a_tun_device_it_is_exit_code_3(capsys, monkeypatch) -> None:
+    """The reason and the way out, in one line."""
+
+    def missing(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/dev/net/tun")
+
+    monkeypatch.setattr(Testbed, "submit", lambda self, *_: missing_future(missing))
+    assert main(["cross", "--json"]) == 3
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "no TUN device (/dev/net/tun); load it with: modprobe tun" in err
+
+
+def missing_future(fail):
+    """A future whose result is an error."""
+
+    class Failed:
+        def result(self):
+            fail()
+
+    return Failed()
+
+
+def test_not_established_is_exit_code_1(capsys, monkeypatch) -> None:
+    """If the hosts do not get there, the answer is no, with what was seen."""
+    monkeypatch.setattr(Crossing, "run", lambda self, delay: self.lose() and self)
+    code, found = answer(capsys)
+    assert (code, found["established"], found["states"]) == (1, False, {"A": "SYN-SENT", "B": "SYN-SENT"})
+    assert [(one["from"], one["received"]) for one in found["segments"]] == [("A", None)]
+    assert main(["cross"]) == 1
+    assert "never" in capsys.readouterr().out
+
+
+def test_an_interrupt_keeps_what_crossed(capsys, monkeypatch) -> None:
+    """Ctrl-C: exit code 130, and the segments so far."""
+
+    def interrupted(self: Crossing, delay: float) -> None:
+        self.deliver()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Crossing, "run", interrupted)
+    code, found = answer(capsys)
+    assert code == 130
+    assert [one["flags"] for one in found["segments"]] == ["S"]
+    assert found["states"] == {"A": "SYN-SENT", "B": "SYN-RECEIVED"}
+
+
+@pytest.mark.may_skip("only root can become an ordinary user; .ci/run tries this folder as one as well")
+def test_an_ordinary_user_may(tmp_path) -> None:
+    """No rights of root are needed."""
+    if os.geteuid() != 0:
+        pytest.skip("this is an ordinary user already: the other tests of this file show it")
+    code = "import os; os.setgid(65534); os.setuid(65534); from tcploop_lab.cli import main; print(main(['cross']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.endswith("\n0\n"), done.stderr

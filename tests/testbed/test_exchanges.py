@@ -1,0 +1,110 @@
+"""The four exchanges to compare: what each is, and that any testbed range makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.model.states import State
+from tcploop_lab.testbed import exchanges
+
+from . import inside
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+KINDS = {
+    "refused": "refused try",
+    "handshake": "handshake",
+    "self-connection": "self-connection",
+    "simultaneous-open": "simultaneous open",
+}
+
+
+@pytest.fixture(scope="module")
+def four() -> Iterator[dict]:
+    """The four exchanges of this kernel."""
+    with lab.open_testbed(port_range=(40000, 40999), kind="namespace") as testbed:
+        yield exchanges.four_exchanges(testbed)
+
+
+def flags(exchange) -> list[str]:
+    """The flags of every segment."""
+    return [segment.flags for segment in exchange.segments]
+
+
+def test_each_is_what_its_name_says(four) -> None:
+    """Replayed by the state table, each is of its kind, and no segment of it is impossible."""
+    assert {name: exchange.replayed.kind for name, exchange in four.items()} == KINDS
+    assert [name for name, exchange in four.items() if exchange.replayed.impossible] == []
+    assert [exchange.dropped for exchange in four.values()] == [0, 0, 0, 0]
+
+
+def test_the_segments_of_each(four) -> None:
+    """A refusal is two segments; the others open, say "hi" and close in order, without a reset."""
+    assert flags(four["refused"]) == ["S", "RA"]
+    assert flags(four["handshake"]) == ["S", "SA", "A", "PA", "A", "FA", "A", "FA", "A"]
+    assert flags(four["self-connection"]) == ["S", "SA", "A", "PA", "A", "FA", "A"]
+    for name in list(four)[1:]:
+        assert {one.payload for one in four[name].segments if one.payload} == {b"hi"}
+
+
+def test_two_hosts_send_each_segment_of_a_self_connection_twice(four) -> None:
+    """A self-connection is a simultaneous open and close whose two ends coincide: half the segments."""
+    alone, both = flags(four["self-connection"]), flags(four["simultaneous-open"])
+    assert both == [flag for flag in alone for _ in "AB"]
+    assert [end.path for end in four["simultaneous-open"].replayed.ends] == [
+        four["self-connection"].replayed.ends[0].path
+    ] * 2
+
+
+def test_the_ends_of_a_close(four) -> None:
+    """Who closes first waits: TIME-WAIT at the client, at the socket itself, and at both hosts."""
+    ends = {name: [end.state for end in exchange.replayed.ends] for name, exchange in four.items()}
+    assert ends["handshake"] == [State.TIME_WAIT, State.CLOSED]
+    assert ends["self-connection"] == [State.TIME_WAIT]
+    assert ends["simultaneous-open"] == [State.TIME_WAIT, State.TIME_WAIT]
+
+
+def test_a_crossing_reads_as_an_exchange_does(four, tmp_path) -> None:
+    """After its end a crossing still has segments, packets, copies, states, a ladder and a pcap file."""
+    crossing = four["simultaneous-open"]
+    assert crossing.closed and crossing.states == {"A": State.CLOSED, "B": State.CLOSED}
+    assert len(crossing.packets) == len(crossing.segments) == len(crossing.copies) / 2 == 14
+    assert repr(crossing).startswith("<Crossing: closed; 14 segments passed (A S, B S, B SA")
+    read = lab.read_pcap(crossing.pcap(tmp_path / "crossing.pcap"))
+    assert [one.seq for one in read.segments] == [one.seq for one in crossing.segments]
+    assert "14 segments" in crossing.ladder().get_title(loc="left")
+
+
+@pytest.mark.parametrize("port_range", [(40500, 40500), (8080, 8179), (1025, 65000)])
+def test_any_range_will_do(port_range: tuple[int, int]) -> None:
+    """One port, the ports that are dialled, nearly all ports: the exchanges come out the same."""
+    with lab.open_testbed(port_range=port_range, kind="namespace") as testbed:
+        assert flags(exchanges.refused(testbed)) == ["S", "RA"]
+        assert exchanges.handshake(testbed).replayed.kind == "handshake"
+        assert len(exchanges.self_connection(testbed).segments) == 7
+
+
+def test_again_on_the_same_testbed() -> None:
+    """TIME-WAIT of the first one is in nobody's way: the next takes another port."""
+    with lab.open_testbed(port_range=(40000, 40999), kind="namespace") as testbed:
+        ports = [exchanges.self_connection(testbed).port for _ in range(2)]
+    assert ports == [40000, 40001]
+
+
+def test_ipv6() -> None:
+    """Over ::1 it is the same exchange."""
+    with lab.open_testbed(port_range=(40000, 40999), kind="namespace") as testbed:
+        six = exchanges.self_connection(testbed, "::1")
+    assert flags(six) == ["S", "SA", "A", "PA", "A", "FA", "A"]
+    assert {segment.src for segment in six.segments} == {"::1"}
+
+
+def test_where_it_cannot_be_done() -> None:
+    """Without the right to capture it is NotOnThisTestbed; the recorded ones remain."""
+    with lab.open_testbed(kind="host") as testbed:
+        testbed.submit(inside.drop_capabilities).result()
+        with pytest.raises(lab.NotOnThisTestbed, match="namespace testbed"):
+            exchanges.four_exchanges(testbed)

@@ -1,0 +1,327 @@
+"""Recorded exchanges and foreign pcap files: the same code as live, and one clear line for what is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.l2 import ARP, Ether
+from scapy.utils import PcapNgWriter, rdpcap, wrpcap
+
+import tcploop_lab as lab
+from tcploop_lab.model.states import State
+from tcploop_lab.show import html
+from tcploop_lab.testbed import exchanges
+from tcploop_lab.testbed.recorded import FOLDER, RecordedExchange, recorded_names
+
+KINDS = {
+    "handshake": "handshake",
+    "refused": "refused try",
+    "self-connection": "self-connection",
+    "self-connection-ipv6": "self-connection",
+    "simultaneous-open": "simultaneous open",
+}
+SELF = (FOLDER / "self-connection.pcap").read_bytes()
+FLAGS = ["S", "SA", "A", "PA", "A", "FA", "A"]
+
+
+def flags(exchange: RecordedExchange) -> list[str]:
+    """The flags of every segment."""
+    return [segment.flags for segment in exchange.segments]
+
+
+def once(name: str = "self-connection") -> list[Any]:
+    """The scapy packets of a recorded exchange, each segment once."""
+    return list(lab.recorded(name).packets)
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[list[Any]], Path]:
+    """Writes packets to a file."""
+
+    def write(packets: list[Any]) -> Path:
+        wrpcap(str(tmp_path / "x.pcap"), packets)
+        return tmp_path / "x.pcap"
+
+    return write
+
+
+def try_to_read(path: Path) -> RecordedExchange | None:
+    """Read a file that may be bad: an exchange that can be shown, or None after one clear line."""
+    try:
+        exchange = lab.read_pcap(path)
+    except ValueError as error:
+        assert str(error).startswith("file ") and "\n" not in str(error)
+        return None
+    assert exchange.segments and len(exchange.replayed.steps) == len(exchange.segments)
+    assert "\n" not in exchange.summary
+    return exchange
+
+
+def test_every_recorded_exchange_is_here() -> None:
+    """Five exchanges ship with the package, a pcap and a text file each, together small."""
+    assert recorded_names() == tuple(KINDS)
+    files = sorted(path.name for path in FOLDER.iterdir())
+    assert files == sorted(f"{name}.{kind}" for name in KINDS for kind in ("json", "pcap"))
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 20_000
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS.items())
+def test_it_replays_to_its_kind(name: str, kind: str) -> None:
+    """The state table allows every segment, and finds out what the exchange was."""
+    exchange = lab.recorded(name)
+    assert exchange.replayed.kind == kind
+    assert (exchange.replayed.impossible, exchange.notes, exchange.dropped) == ((), (), 0)
+    assert len(exchange.received) == len(exchange.segments) == len(exchange.copies) / 2
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_it_is_labelled_wherever_it_is_shown(name: str) -> None:
+    """Date and kernel stand in the repr, in the HTML and in the title of the figure."""
+    exchange = lab.recorded(name)
+    label = f"recorded on {exchange.recorded_on}, {exchange.kernel}"
+    assert exchange.label == label and exchange.kernel.startswith("Linux ")
+    assert label in repr(exchange) and repr(exchange).startswith("<RecordedExchange: recorded on 20")
+    assert label in html(exchange)
+    assert exchange.ladder().get_title(loc="left").endswith(f"({label})")
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kernel_date_and_settings_stand_beside_it(name: str) -> None:
+    """The text file holds what an exchange must be judged by, and the command that made it."""
+    beside = json.loads((FOLDER / f"{name}.json").read_text())
+    exchange = lab.recorded(name)
+    assert (beside["kernel"], beside["recorded_on"]) == (exchange.kernel, exchange.recorded_on)
+    assert beside["command"] == "make record"
+    assert exchange.settings["port_range"] == "40000-40999"
+    assert exchange.settings.get("delay_ms") == (50.0 if name == "simultaneous-open" else None)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("name", KINDS)
+def test_live_and_recorded_are_alike(name: str) -> None:
+    """This kernel, asked again, sends what the recorded one did: same flags, same states at each end."""
+    makers = {
+        "self-connection-ipv6": lambda testbed: exchanges.self_connection(testbed, "::1"),
+        "self-connection": exchanges.self_connection,
+        "simultaneous-open": exchanges.simultaneous_open,
+        "handshake": exchanges.handshake,
+        "refused": exchanges.refused,
+    }
+    with lab.open_testbed(port_range=(40000, 40999), kind="namespace") as testbed:
+        live = makers[name](testbed)
+    stored = lab.recorded(name)
+    assert [one.flags for one in live.segments] == flags(stored)
+    assert [end.path for end in live.replayed.ends] == [end.path for end in stored.replayed.ends]
+
+
+def test_the_ends_of_a_crossing_keep_their_names() -> None:
+    """Recorded or live, the two hosts are A and B."""
+    stored = lab.recorded("simultaneous-open")
+    assert [one.sender for one in stored.segments[:2]] == ["A", "B"]
+    assert all(0.05 <= stored.received[i] - one.time < 1 for i, one in enumerate(stored.segments))
+
+
+def test_it_is_an_exchange_like_a_live_one(tmp_path: Path) -> None:
+    """Packets, frames and export are there; the exported file, each segment once, reads the same."""
+    exchange = lab.recorded("self-connection")
+    assert isinstance(exchange, lab.Exchange)
+    with exchange as same:
+        assert [frame.outgoing for frame in same.copies[:2]] == [True, False]
+    again = lab.read_pcap(exchange.pcap(tmp_path / "x.pcap"))
+    assert again.segments == exchange.segments
+    assert (again.notes, again.received, again.label) == ((), {}, "read from x.pcap")
+
+
+def test_an_unknown_name_is_one_line() -> None:
+    """The names there are stand in the error."""
+    with pytest.raises(ValueError, match=r"^recorded exchange 'loop': there are handshake, refused, self-connection"):
+        lab.recorded("loop")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"x", "not a pcap file"),
+        (b"just some text, no capture at all\n" * 9, "not a pcap file"),
+        (SELF[:24], "it holds no frame"),
+        (SELF[:30], "it ends in the middle|ends in the middle of a frame"),
+        (b"\x1f\x8b" + bytes(50), "not a pcap file"),
+    ],
+)
+def test_what_is_no_capture_is_one_line(tmp_path: Path, content: bytes, reason: str) -> None:
+    """Empty, text, a header alone, a broken archive: the reason and the way out."""
+    path = tmp_path / "x.pcap"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"^file .*({reason})[^\n]*; [^\n]*$"):
+        lab.read_pcap(path)
+
+
+def test_a_path_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    """Nothing there, a folder, a name that cannot be."""
+    for path in (tmp_path / "missing.pcap", tmp_path, "a\0b"):
+        with pytest.raises(ValueError, match="^file [^\n]*; give the path of a pcap file$"):
+            lab.read_pcap(path)
+
+
+def test_cut_off_anywhere(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Cut at every byte, the file gives one line or the segments before the cut, with a note; stderr is silent."""
+    path, ends = tmp_path / "x.pcap", {len(SELF)}
+    for size in range(len(SELF)):
+        path.write_bytes(SELF[:size])
+        exchange = try_to_read(path)
+        if exchange is None:
+            continue
+        assert flags(exchange) == FLAGS[: len(exchange.segments)]
+        if not exchange.notes:
+            ends.add(size)
+    assert len(ends) == 8  # after each pair of frames and nowhere else
+    assert capfd.readouterr() == ("", "")
+
+
+@settings(
+    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.integers(24, len(SELF) - 1), byte=st.integers(0, 255), more=st.binary(max_size=40))
+def test_bytes_that_changed(tmp_path: Path, place: int, byte: int, more: bytes) -> None:
+    """A byte changed anywhere, or others put in: an exchange or one line, never anything else."""
+    path = tmp_path / "x.pcap"
+    path.write_bytes(SELF[:place] + bytes([byte]) + more + SELF[place + 1 :])
+    try_to_read(path)
+
+
+@settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(magic=st.sampled_from([b"", SELF[:4], SELF[:24], b"\n\r\r\n"]), content=st.binary(min_size=1, max_size=400))
+def test_random_bytes(tmp_path: Path, magic: bytes, content: bytes) -> None:
+    """Random bytes, with and without the marks of a capture file."""
+    path = tmp_path / "x.pcap"
+    path.write_bytes(magic + content)
+    try_to_read(path)
+
+
+@settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(content=st.binary(min_size=1, max_size=120))
+def test_random_datagrams(tmp_path: Path, content: bytes) -> None:
+    """Frames whose TCP header is random bytes, options included."""
+    path = tmp_path / "x.pcap"
+    wrpcap(str(path), [Ether() / IP(src="127.0.0.1", dst="127.0.0.1", proto=6) / content])
+    try_to_read(path)
+
+
+def test_other_traffic_alone_is_one_line(written) -> None:
+    """UDP, ARP and ICMP: no TCP segment, and what there was instead."""
+    frames = [Ether() / IP() / UDP(), Ether() / ARP(), Ether() / IP() / ICMP()]
+    with pytest.raises(ValueError, match=r"no TCP segment in it \(3 frames are no TCP segment \(ARP, ICMP, UDP\)"):
+        lab.read_pcap(written(frames))
+
+
+def test_other_traffic_beside_is_left_out(written) -> None:
+    """A self-connection among UDP and refused tries is found; what was left out is counted."""
+    tries = [Ether() / IP() / TCP(sport=port, dport=40000, flags="S") for port in range(50_000, 50_020)]
+    exchange = lab.read_pcap(written([*tries, Ether() / IP() / UDP(), *once()]))
+    assert flags(exchange) == FLAGS
+    assert exchange.notes[0] == "1 frame is no TCP segment (UDP) and left out"
+    assert "20 segments of 20 other connections are left out" in exchange.notes
+
+
+def test_a_port_can_be_chosen(written) -> None:
+    """`port` keeps one port; a port that is not there is one line."""
+    path = written(once() + once("handshake"))
+    assert lab.read_pcap(path).replayed.kind == "self-connection"
+    assert lab.read_pcap(path, port=8080).replayed.kind == "handshake"
+    with pytest.raises(ValueError, match="^file .*: no TCP segment of port 9 in it"):
+        lab.read_pcap(path, port=9)
+    with pytest.raises(ValueError, match="^port 70000: a TCP port is 1 to 65535"):
+        lab.read_pcap(path, port=70000)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_missing_segment_never_passes_for_a_whole_exchange(name: str, written) -> None:
+    """With any one segment gone: a note, or an exchange that TCP allows and that is one segment shorter."""
+    whole = once(name)
+    for gone in range(len(whole)):
+        exchange = lab.read_pcap(written(whole[:gone] + whole[gone + 1 :])) if len(whole) > 1 else None
+        assert exchange is not None and len(exchange.segments) == len(whole) - 1
+        assert bool(exchange.notes) == bool(exchange.replayed.impossible)
+
+
+@pytest.mark.parametrize("gone", [0, 1, 3, 5])
+def test_a_missing_segment_is_noticed(gone: int, written) -> None:
+    """Without its SYN, SYN-ACK, data or FIN a self-connection does not fit, and the note says where."""
+    whole = once()
+    exchange = lab.read_pcap(written(whole[:gone] + whole[gone + 1 :]))
+    assert exchange.notes[-1].startswith(f"segment {gone + 1}, {FLAGS[gone + 1]}, does not fit")
+    assert exchange.notes[-1] in repr(exchange)
+
+
+@pytest.mark.parametrize("double", range(7))
+def test_a_doubled_segment_is_shown_once(double: int, written) -> None:
+    """A frame that is in the file twice, where the others are there once, is named in a note."""
+    whole = once()
+    exchange = lab.read_pcap(written([*whole[: double + 1], *whole[double:]]))
+    assert flags(exchange) == FLAGS
+    assert exchange.notes == ("1 of 7 segments are in the file twice; each is shown once",)
+
+
+def test_a_capture_of_lo_is_paired(written) -> None:
+    """Every frame twice, as tcpdump on lo writes it: each segment once, and when it arrived."""
+    whole = rdpcap(io.BytesIO(SELF))
+    exchange = lab.read_pcap(written(list(whole)))
+    assert (len(whole), flags(exchange), exchange.notes) == (14, FLAGS, ())
+    assert sorted(exchange.received) == list(range(7))
+    assert exchange.replayed.ends[0].state is State.TIME_WAIT
+
+
+def test_frames_out_of_order_are_sorted(written) -> None:
+    """Merged files: by time they are the exchange again, with a note."""
+    exchange = lab.read_pcap(written(once()[::-1]))
+    assert flags(exchange) == FLAGS
+    assert exchange.notes == ("the frames were not in order of time, and were sorted",)
+
+
+def test_frames_cut_by_the_capture_are_left_out(tmp_path: Path) -> None:
+    """A snap length that cuts the data away leaves a gap, and a note."""
+    packets = once()
+    cut = bytes(packets[3])[:-1]
+    frames = [bytes(one) for one in packets]
+    records = [
+        struct.pack("<IIII", 1, place, len(cut) if place == 3 else len(frame), len(frame))
+        + (cut if place == 3 else frame)
+        for place, frame in enumerate(frames)
+    ]
+    path = tmp_path / "x.pcap"
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(records))
+    exchange = lab.read_pcap(path)
+    assert exchange.notes[0] == "1 frame is cut short and left out"
+    assert flags(exchange) == [*FLAGS[:3], *FLAGS[4:]]
+
+
+def test_the_padding_of_ethernet_is_no_data(written) -> None:
+    """A short frame is padded to 60 bytes; its segment still has no data."""
+    syn = bytes(Ether() / IP() / TCP(sport=40000, dport=40000, flags="S"))
+    exchange = lab.read_pcap(written([Ether(syn + bytes(60 - len(syn)))]))
+    assert exchange.segments[0].payload == b""
+
+
+def test_pcapng_is_read_too(tmp_path: Path) -> None:
+    """What Wireshark saves by default."""
+    path = tmp_path / "x.pcapng"
+    writer = PcapNgWriter(str(path))
+    writer.write(once())
+    writer.close()
+    exchange = lab.read_pcap(path)
+    assert flags(exchange) == FLAGS
+    assert exchange.replayed.kind == "self-connection"

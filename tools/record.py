@@ -1,0 +1,72 @@
+"""Record the exchanges that ship with the package, on this machine's kernel: make record
+
+Each becomes a pcap file, as captured, and a text file with kernel, date and settings beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from scapy.layers.inet import IP
+from scapy.layers.l2 import Ether
+from scapy.plist import PacketList
+
+import tcploop_lab as lab
+from tcploop_lab.testbed.capture import Frame, write_pcap
+from tcploop_lab.testbed.crossing import Crossing
+from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection, tcp_settings
+from tcploop_lab.testbed.recorded import FOLDER, Provenance, recorded
+from tcploop_lab.testbed.testbed import Testbed
+from tcploop_lab.testbed.two_hosts import ADDRESSES, PORTS
+
+RANGE = (40000, 40999)
+ENDS = {f"{ADDRESSES[host]}:{PORTS[host]}": host for host in ADDRESSES}
+
+
+def settings(testbed: Testbed, exchange: Any) -> dict[str, Any]:
+    """What the exchange was made with."""
+    common = {"testbed": testbed.kind, "port_range": str(testbed.port_range)}
+    delay = {"delay_ms": DELAY * 1000} if isinstance(exchange, Crossing) else {}
+    return common | delay | testbed.submit(tcp_settings).result()
+
+
+def provenance(testbed: Testbed, exchange: Any) -> Provenance:
+    """The text beside an exchange."""
+    return Provenance(
+        kernel=testbed.kernel,
+        recorded_on=datetime.now(UTC).date().isoformat(),
+        command="make record",
+        dropped=exchange.dropped,
+        settings=settings(testbed, exchange),
+        ends=ENDS if isinstance(exchange, Crossing) else {},
+    )
+
+
+def store(name: str, copies: Sequence[Frame], beside: Provenance) -> None:
+    """Write an exchange as it was captured, each segment as sent and as received, and the text beside it.
+
+    The frames of a crossing, whose ends have names, begin with the IP header: they have no link layer.
+    """
+    layer = IP if beside.ends else Ether
+    packets = [layer(frame.data) for frame in copies]
+    for packet, frame in zip(packets, copies, strict=True):
+        packet.time = frame.time
+    path = write_pcap(FOLDER / f"{name}.pcap", PacketList(packets))
+    path.with_suffix(".json").write_text(json.dumps(vars(beside), indent=2) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    """Make every exchange, store it, read it back, and say what it is."""
+    FOLDER.mkdir(exist_ok=True)
+    with lab.open_testbed(RANGE, kind="namespace") as testbed:
+        made: dict[str, Any] = {**four_exchanges(testbed), "self-connection-ipv6": self_connection(testbed, "::1")}
+        for name, exchange in made.items():
+            store(name, exchange.copies, provenance(testbed, exchange))
+            print(f"{name}: {recorded(name).summary}")
+
+
+if __name__ == "__main__":
+    main()
