@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from fractions import Fraction
 from importlib import import_module
 from pkgutil import iter_modules
@@ -100,6 +101,12 @@ def test_nonsense_never_raises(number, answer):
     assert feedback.state is State.WRONG
     assert 0 < len(repr(feedback)) < 700
     assert feedback._repr_html_().count("<div") == 1
+
+
+def test_condition_that_raises_does_not_hold():
+    """A condition that makes no sense for a value counts as not met; the learner gets the general hint."""
+    broken = replace(DOUBLE, right=lambda _: 1 / 0, mistakes=(Mistake(lambda value: value.missing, "Never."),))
+    assert Checker(find=lambda _: broken).check("99.1", 10).message == "Count again."
 
 
 def test_unreadable_answer_is_told_what_is_asked_for(checker):
