@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -120,13 +117,3 @@ def test_an_interrupt_keeps_what_crossed(capsys, monkeypatch) -> None:
     assert code == 130
     assert [one["flags"] for one in found["segments"]] == ["S"]
     assert found["states"] == {"A": "SYN-SENT", "B": "SYN-RECEIVED"}
-
-
-@pytest.mark.may_skip("only root can become an ordinary user; .ci/run tries this folder as one as well")
-def test_an_ordinary_user_may(tmp_path) -> None:
-    """No rights of root are needed."""
-    if os.geteuid() != 0:
-        pytest.skip("this is an ordinary user already: the other tests of this file show it")
-    code = "import os; os.setgid(65534); os.setuid(65534); from tcploop_lab.cli import main; print(main(['cross']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.stdout.endswith("\n0\n"), done.stderr
