@@ -1,14 +1,13 @@
 """Several clients at once: processes of one namespace that dial the same dead port until one of them loops.
 
-The clients are programs of their own that share a small table of counts. Their channels to the worker close when the
-worker ends, however it ends, and they end with it.
+The clients are programs of their own. Their channels to the worker close when the worker ends, however it ends, and
+they end with it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import mmap
 import os
 import select
@@ -17,22 +16,23 @@ import subprocess
 import sys
 import time
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ..model.ports import PortRange
 from . import wire
-from .errors import NotOnThisTestbed
+from .errors import NotOnThisTestbed, WorkerDied
 from .loop import LoopSpec, make_socket
 from .results import RESET
 from .sampling import here, in_port_range
 from .worker import current_task
 
 MAX_CLIENTS = 64
-TRAFFIC_PORT = 1  # what the other traffic dials: dead, and outside of every ephemeral range
+TRAFFIC_PORT = 1  # what the other traffic dials: dead, and below the range of any system
 
-# The columns of the shared table; the counts of the clients follow, that of the other traffic is the last.
-_STOP, _WINNER, _TOGETHER, _NANOSECONDS, _ERROR, _COUNTS = range(6)
+_STOP = 0  # a column of the table that all clients share; the others hold their tries so far
 _LOOK_EVERY = 64  # tries between two looks of a client at the bounds and at the worker
 _WAIT = 0.05  # seconds between two looks of the worker at the lab
 _END_TIMEOUT = 1.0  # seconds a client gets to end by itself
@@ -43,9 +43,9 @@ _BOOT = "import sys; sys.path[:] = {path!r}; from tcploop_lab.testbed.crowd impo
 class CrowdSamples:
     """Some samples, in the order in which they were drawn.
 
-    `clients` dialled at once; `together` are their tries, `own` those of the client that connected (0 if none did),
-    `busy` how many of them made a try at all, `traffic` the tries of the other traffic, `seconds` the time until one
-    connected.
+    `clients` dialled at once; `together` are their tries begun up to the one that connected, `own` those of the client
+    that connected (0 if none did), `busy` how many of them made a try by then, `seconds` the time until then, `notice`
+    the seconds until that client knew. `traffic` are the tries of the other traffic.
     """
 
     host: str
@@ -57,15 +57,25 @@ class CrowdSamples:
     traffic: array[int] = field(default_factory=lambda: array("Q"))
     hits: array[int] = field(default_factory=lambda: array("B"))
     seconds: array[float] = field(default_factory=lambda: array("d"))
+    notice: array[float] = field(default_factory=lambda: array("d"))
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one client does in a sample: `index` is its place in the table, `clients` how many share its port."""
+    """What one client does in a sample. The tries of the columns `mates` together are bounded by the spec's."""
 
     spec: LoopSpec
-    index: int
-    clients: int
+    column: int
+    mates: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a client's loop ended: its errno (0: it connected), and when its last try began and ended, in ns."""
+
+    error: int
+    began: int
+    ended: int
 
 
 def draw_crowd(
@@ -79,10 +89,11 @@ def draw_crowd(
 
     Each sample has the next address, from which and to which its clients dial. `spec` tells all but the addresses;
     its `max_tries` bounds the tries together, its `timeout` the seconds of a sample. With `other_traffic` one more
-    client dials another dead port of that address meanwhile. Raises NotOnThisTestbed where a loop cannot be run.
+    client dials another dead port of that address meanwhile. Raises NotOnThisTestbed where a loop cannot be run, or
+    somebody else answers, and WorkerDied if a client does.
     """
     samples = CrowdSamples(*here())
-    with in_port_range(port_range), _Crowd(max(schedule), other_traffic) as crowd:
+    with in_port_range(port_range), _crowd(max(schedule), other_traffic) as crowd:
         for clients, address in zip(schedule, addresses, strict=False):
             crowd.sample(clients, replace(spec, host=address, source=address), samples)
             if current_task().stopped():
@@ -91,62 +102,79 @@ def draw_crowd(
     return samples
 
 
+@contextlib.contextmanager
+def _crowd(clients: int, other_traffic: bool) -> Iterator[_Crowd]:
+    """Start so many clients; at the end of the block all have ended."""
+    size = clients + other_traffic
+    with contextlib.ExitStack() as stack:
+        descriptor = os.memfd_create("tcploop-crowd")
+        stack.callback(os.close, descriptor)
+        os.truncate(descriptor, 8 * (1 + size))
+        table = stack.enter_context(_table(descriptor))
+        channels = [stack.enter_context(_client(descriptor)) for _ in range(size)]
+        yield _Crowd(table, channels, other_traffic)
+
+
 class _Crowd:
-    """The clients, seen from the worker: started once, and led through one sample after the other."""
+    """The clients, seen from the worker, which leads them through one sample after the other."""
 
-    def __init__(self, clients: int, other_traffic: bool) -> None:
-        self._traffic = other_traffic
-        self._size = clients + other_traffic
-        self._ended = contextlib.ExitStack()
-
-    def __enter__(self) -> _Crowd:
-        with contextlib.ExitStack() as stack:
-            descriptor = os.memfd_create("tcploop-crowd")
-            stack.callback(os.close, descriptor)
-            os.truncate(descriptor, 8 * (_COUNTS + self._size))
-            self._table = stack.enter_context(_table(descriptor))
-            self._channels = [stack.enter_context(_client(descriptor)) for _ in range(self._size)]
-            self._ended = stack.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.close()
+    def __init__(self, table: memoryview, channels: list[socket.socket], other_traffic: bool) -> None:
+        self._table, self._channels, self._traffic = table, channels, other_traffic
 
     def sample(self, clients: int, spec: LoopSpec, samples: CrowdSamples) -> None:
         """Draw one sample, unless the lab says stop meanwhile."""
-        self._table[:] = memoryview(array("q", bytes(8 * len(self._table))))
-        channels, deadline = self._send_parts(clients, spec), time.monotonic() + spec.timeout
-        _wait(channels, self._table, deadline)
-        began = time.monotonic_ns()
-        _tell(channels, "go")
-        _wait(channels, self._table, deadline)
-        _tell(channels, "close")
-        if self._table[_ERROR]:
-            raise NotOnThisTestbed(f"port {spec.port}: {_reason(self._table[_ERROR])}")
-        if self._table[_WINNER] or not current_task().stopped():
-            self._note(clients, began, samples)
-
-    def _send_parts(self, clients: int, spec: LoopSpec) -> list[socket.socket]:
-        parts = [Part(spec, _COUNTS + index, clients) for index in range(clients)]
-        channels = self._channels[:clients]
-        if self._traffic:
-            parts.append(Part(replace(spec, port=TRAFFIC_PORT), _COUNTS + self._size - 1, 0))
-            channels = [*channels, self._channels[-1]]
-        for channel, part in zip(channels, parts, strict=True):
-            wire.send(channel, part)
-        return channels
-
-    def _note(self, clients: int, began: int, samples: CrowdSamples) -> None:
-        counts = list(self._table[_COUNTS : _COUNTS + clients])
-        winner = self._table[_WINNER]
-        ended = self._table[_NANOSECONDS] if winner else time.monotonic_ns()
+        deadline = time.monotonic() + spec.timeout
+        channels = self._channels[:clients] + self._channels[-1:] * self._traffic
+        for column in range(len(self._table)):
+            self._table[column] = 0
+        self._ask(channels, self._parts(clients, spec), deadline)
+        started = time.monotonic_ns()
+        endings: list[Ending] = self._ask(channels, ["go"] * len(channels), deadline)
+        winner = _winner(endings, spec.port)
+        until = time.monotonic_ns() if winner is None else endings[winner].began
+        counts: list[int] = self._ask(channels, [until] * len(channels), deadline)
+        if winner is None and current_task().stopped():
+            return  # cut off because the lab wished so: no sample
         samples.clients.append(clients)
-        samples.together.append(self._table[_TOGETHER] if winner else sum(counts))
-        samples.own.append(self._table[winner] if winner else 0)
-        samples.busy.append(sum(count > 0 for count in counts))
-        samples.traffic.append(self._table[len(self._table) - 1] if self._traffic else 0)
-        samples.hits.append(winner > 0)
-        samples.seconds.append((ended - began) / 1e9)
+        samples.together.append(sum(counts[:clients]))
+        samples.own.append(0 if winner is None else counts[winner])
+        samples.busy.append(sum(count > 0 for count in counts[:clients]))
+        samples.traffic.append(sum(counts[clients:]))
+        samples.hits.append(winner is not None)
+        samples.seconds.append((until - started) / 1e9)
+        samples.notice.append(0.0 if winner is None else (endings[winner].ended - until) / 1e9)
+
+    def _parts(self, clients: int, spec: LoopSpec) -> list[Part]:
+        mates = tuple(range(1, clients + 1))
+        parts = [Part(spec, column, mates) for column in mates]
+        return parts + [Part(replace(spec, port=TRAFFIC_PORT), len(self._table) - 1, ())] * self._traffic
+
+    def _ask(self, channels: Sequence[socket.socket], words: Sequence[Any], deadline: float) -> list[Any]:
+        """Tell each client its word and return what each answers; all stop at the deadline, or if the lab says so."""
+        answers: dict[socket.socket, Any] = {}
+        try:
+            for channel, word in zip(channels, words, strict=True):
+                wire.send(channel, word)
+            while waiting := [channel for channel in channels if channel not in answers]:
+                for channel in select.select(waiting, [], [], _WAIT)[0]:
+                    answers[channel] = wire.receive(channel)
+                if current_task().stopped() or time.monotonic() > deadline:
+                    self._table[_STOP] = 1
+        except (EOFError, OSError):
+            raise WorkerDied("a client ended in the middle of a sample; run it again") from None
+        return [answers[channel] for channel in channels]
+
+
+def _winner(endings: Sequence[Ending], port: int) -> int | None:
+    """Return who connected, None if nobody did. Raises NotOnThisTestbed if a loop failed."""
+    for number in (ending.error for ending in endings):
+        if number == errno.EISCONN:
+            raise NotOnThisTestbed(
+                f"port {port}: a program listens on it, so it cannot loop; end it or take another port"
+            )
+        if number not in (0, *_NO_ANSWER):
+            raise NotOnThisTestbed(f"port {port}: the loop could not be run: {os.strerror(number)}")
+    return next((index for index, ending in enumerate(endings) if ending.error == 0), None)
 
 
 @contextlib.contextmanager
@@ -160,42 +188,24 @@ def _table(descriptor: int) -> Iterator[memoryview]:
 def _client(table: int) -> Iterator[socket.socket]:
     """Start a client and yield the channel to it; at the end of the block it has ended."""
     ours, theirs = socket.socketpair()
-    with theirs:
-        boot = _BOOT.format(path=sys.path, channel=theirs.fileno(), table=table)
-        process = subprocess.Popen(
-            [sys.executable, "-c", boot], pass_fds=[theirs.fileno(), table], stdin=subprocess.DEVNULL
-        )
-    try:
-        yield ours
-    finally:
-        ours.close()
+    with ours:
+        with theirs:
+            boot = _BOOT.format(path=sys.path, channel=theirs.fileno(), table=table)
+            descriptors = [theirs.fileno(), table]
+            process = subprocess.Popen([sys.executable, "-c", boot], pass_fds=descriptors, stdin=subprocess.DEVNULL)
         try:
-            process.wait(_END_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield ours
+        finally:
+            ours.shutdown(socket.SHUT_RDWR)
+            _end(process)
 
 
-def _tell(channels: Sequence[socket.socket], word: str) -> None:
-    for channel in channels:
-        wire.send(channel, word)
-
-
-def _wait(channels: Sequence[socket.socket], table: memoryview, deadline: float) -> None:
-    """Wait until every client has reported; tell them to stop when the lab does, or at the deadline."""
-    waiting = list(channels)
-    while waiting:
-        for channel in select.select(waiting, [], [], _WAIT)[0]:
-            wire.receive(channel)
-            waiting.remove(channel)
-        if current_task().stopped() or time.monotonic() > deadline:
-            table[_STOP] = 1
-
-
-def _reason(number: int) -> str:
-    if number == errno.EISCONN:
-        return "a program listens on it, so it cannot loop; end it or take another port"
-    return f"the loop could not be run: {errno.errorcode.get(number, number)} ({os.strerror(number)})"
+def _end(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_END_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def main(descriptor: int, table: int) -> None:
@@ -207,46 +217,54 @@ def main(descriptor: int, table: int) -> None:
 
 
 def _play(part: Part, channel: socket.socket, table: memoryview) -> None:
-    """Dial with the others. Who connects keeps the connection until all have stopped, so that only one can."""
+    """Dial with the others. Who connects stays connected until all have stopped, so that only one can."""
     with make_socket(part.spec) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         wire.send(channel, "ready")
         wire.receive(channel)
-        _dial(part, sock, channel, table)
-        wire.send(channel, "done")
-        wire.receive(channel)
+        began, error = _dial(part, sock, channel, table)
+        wire.send(channel, Ending(error, began[-1] if began else 0, time.monotonic_ns()))
+        wire.send(channel, bisect_right(began, wire.receive(channel)))
 
 
-def _dial(part: Part, sock: socket.socket, channel: socket.socket, table: memoryview) -> None:
-    """Dial until somebody connects. Every try is counted at once, so that the winner finds those of all."""
-    connect, refused, taken, me = sock.connect_ex, errno.ECONNREFUSED, errno.EADDRNOTAVAIL, part.index
-    target, count = (part.spec.host, part.spec.port), 0
-    for dialled in itertools.count(1):
-        error = connect(target)
-        if error != taken:  # else others hold every port just now, and nothing was sent: this was no try
-            table[me] = count = count + 1
-        if error not in (refused, taken):
-            _end(part, error, sock, table)
-        if dialled % _LOOK_EVERY == 0:
-            _look(part, channel, table)
-        if table[_STOP]:
-            break
+# These are no failures: refused until the end, nobody answered in time, or others held every port just then.
+_NO_ANSWER = (errno.ECONNREFUSED, errno.EADDRNOTAVAIL, errno.EINPROGRESS, errno.EAGAIN)
 
 
-def _end(part: Part, error: int, sock: socket.socket, table: memoryview) -> None:
-    """Note who connected, when, and after how many tries of all; or what went wrong."""
-    if error == 0 and sock.getsockname() == sock.getpeername():
-        table[_NANOSECONDS] = time.monotonic_ns()
-        table[_TOGETHER] = sum(table[_COUNTS : _COUNTS + part.clients])
-        table[_WINNER] = part.index
-    elif error not in (errno.EINPROGRESS, errno.EAGAIN):  # these two: nobody answered in time
-        table[_ERROR] = error or errno.EISCONN
-    table[_STOP] = 1
+def _dial(
+    part: Part, sock: socket.socket, channel: socket.socket, table: memoryview
+) -> tuple[array[int], int]:
+    """Dial until somebody connects; return when each try began and the errno of the last.
+
+    The times tell afterwards which tries came before the one that connected: a client may connect and lose its
+    processor before it can say so, while the others go on.
+    """
+    dial, now, target = sock.connect_ex, time.monotonic_ns, (part.spec.host, part.spec.port)
+    began, error, left = array("q"), errno.ECONNREFUSED, 0
+    while not table[_STOP]:
+        began.append(now())
+        error = dial(target)
+        if error != errno.ECONNREFUSED:
+            if error != errno.EADDRNOTAVAIL:
+                table[_STOP] = 1
+                break
+            began.pop()  # nothing was sent, so this was no try
+        left -= 1
+        if left < 0:
+            left = _LOOK_EVERY
+            _look(part, len(began), channel, table)
+    return began, _checked(error, sock)
 
 
-def _look(part: Part, channel: socket.socket, table: memoryview) -> None:
-    """Stop all where the tries are used up; end with the worker."""
-    if part.clients and sum(table[_COUNTS : _COUNTS + part.clients]) >= part.spec.max_tries:
+def _look(part: Part, tries: int, channel: socket.socket, table: memoryview) -> None:
+    """Stop all where the tries together are used up; end with the worker."""
+    table[part.column] = tries
+    if part.mates and sum(table[column] for column in part.mates) >= part.spec.max_tries:
         table[_STOP] = 1
     if select.select([channel], [], [], 0)[0]:  # the worker says nothing meanwhile, so it is gone
         raise EOFError("the worker is gone")
+
+
+def _checked(error: int, sock: socket.socket) -> int:
+    """The errno; EISCONN where somebody else answered."""
+    return errno.EISCONN if error == 0 and sock.getsockname() != sock.getpeername() else error
