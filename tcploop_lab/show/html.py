@@ -23,7 +23,7 @@ def html(result: Any) -> str:
     for kind in type(result).__mro__:
         if kind.__name__ in _writers:
             return box(_writers[kind.__name__](result))
-    return box(line(getattr(result, "summary", None) or object.__repr__(result)))
+    return box(line(getattr(result, "summary", None) or repr(result)))
 
 
 def writes(name: str) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:

@@ -31,6 +31,7 @@ LONGEST_TASK = 1_000  # samples
 SHORTEST_CHAIN = 25  # returns, to which the loop that leads to the port is added
 ATTEMPTS = 3  # how often a task is begun whose worker dies
 _LOOK_EVERY = 0.2  # seconds between two looks at a Ctrl-C
+_QUIET = 1.0  # seconds without a progress bar: short studies are over by then
 _STOP_GRACE = 3.0  # seconds that stopped tasks get to hand back what they measured
 _CREW_IS_GONE = (WorkerDied, BrokenExecutor, CancelledError, NamespaceRefused)
 
@@ -229,5 +230,6 @@ class _Interrupt:
 def _bar(total: int, stored: int, progress: bool) -> Iterator[Any]:
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, initial=stored, unit="sample", desc="sampling", leave=False, disable=not progress) as bar:
+    what = {"total": total, "initial": stored, "unit": "sample", "desc": "sampling"}
+    with tqdm(**what, leave=False, delay=_QUIET, disable=not progress) as bar:
         yield bar
