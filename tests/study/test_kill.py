@@ -15,7 +15,7 @@ from tcploop_lab.study.store import Store
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
-STUDY = lab.Study([40500, 40501], (40000, 40999), samples=600)
+STUDY = lab.Study([40500, 40501], (40000, 40999), samples=1500)
 # Small tasks, so that a kill often meets a commit.
 SCRIPT = """
 import sys
@@ -28,7 +28,7 @@ lab.Study.from_json(sys.argv[1]).run(out=sys.argv[2], resume=True, progress=Fals
 
 def begin(path: Path) -> subprocess.Popen[bytes]:
     """Start the study, or go on with it, in a process of its own."""
-    return subprocess.Popen([sys.executable, "-c", SCRIPT, STUDY.to_json(), str(path)])
+    return subprocess.Popen([sys.executable, "-c", SCRIPT, STUDY.to_json(), str(path)], stderr=subprocess.DEVNULL)
 
 
 def stored(path: Path) -> dict[tuple[int, int], tuple[object, ...]]:
@@ -39,22 +39,30 @@ def stored(path: Path) -> dict[tuple[int, int], tuple[object, ...]]:
         return {(cell, row[0]): tuple(row) for cell in range(2) for row in store.rows(cell)}
 
 
+def wait_for_a_commit(program: subprocess.Popen[bytes], path: Path) -> None:
+    """Wait until the study stores something."""
+    before, end = stored(path), time.monotonic() + 60
+    while stored(path).keys() == before.keys():
+        assert program.poll() is None and time.monotonic() < end, "the study stores nothing"
+        time.sleep(0.05)
+
+
 def test_ten_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     """After each SIGKILL the file holds all it held before; at the end every sample is there once."""
     path, moments = tmp_path / "study.sqlite", random.Random(20)
     seen: dict[tuple[int, int], tuple[object, ...]] = {}
-    grew = 0
-    for _ in range(10):
+    for number in range(10):
         program = begin(path)
-        time.sleep(moments.uniform(0.2, 1.6))
+        if number % 2:  # in the middle of the work; else at any moment, the start included
+            wait_for_a_commit(program, path)
+        time.sleep(moments.uniform(0.0, 0.3 if number % 2 else 1.5))
         program.kill()
         program.wait()
         now = stored(path)
         assert seen.items() <= now.items()
-        grew += len(now) > len(seen)
         seen = now
-    assert grew >= 1, "no kill met a study that was sampling"
+    assert 0 < len(seen) < STUDY.size, "the kills came too late to meet a study at work"
     assert begin(path).wait(timeout=120) == 0
     final = stored(path)
     assert seen.items() <= final.items()
-    assert sorted(final) == [(cell, number) for cell in range(2) for number in range(600)]
+    assert sorted(final) == [(cell, number) for cell in range(2) for number in range(STUDY.samples)]
