@@ -32,6 +32,7 @@ _HOME = {
     "state_diagram": "show.statediagram",
     "Study": "study.plan",
     "StudyResult": "study.result",
+    "crowd": "study.crowd",
 }
 
 __all__ = ["__version__", *_HOME]

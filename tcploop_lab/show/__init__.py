@@ -15,6 +15,8 @@ from .html import html
 _HOME = {
     "chances": "figures",
     "compare": "figures_laws",
+    "crowd": "figures_crowd",
+    "crowd_shares": "figures_crowd",
     "ecdf": "figures",
     "even_and_odd": "figures_cells",
     "exchange": "figures_walk",
@@ -32,6 +34,7 @@ _FIGURE_OF = {
     "TriesDistribution": "chances",
     "Study": "predictions",
     "StudyResult": "ecdf",
+    "CrowdResult": "crowd",
 }
 
 __all__ = ["html", "plot", *_HOME]

@@ -122,6 +122,30 @@ def _study_result(result: StudyResult) -> str:
     return table(head, rows, result.summary) + line(where)
 
 
+@writes("CrowdResult")
+def _crowd(result: Any) -> str:
+    head = ("clients", "samples", "hits", "tries together", "± 1 s.e.", "theory", "p-value", "tries of the one that "
+            "connects", "if all dialled alike", "clients that dialled", "ms")  # fmt: skip
+    rows = [
+        (
+            cell.clients,
+            cell.samples,
+            cell.hits,
+            cell.mean,
+            cell.standard_error,
+            cell.law.mean,
+            f"{cell.fit.p_value:.2g}",
+            cell.mean_own,
+            cell.model_own,
+            cell.mean_busy,
+            1e3 * cell.mean_seconds,
+        )
+        for cell in result.cells
+    ]
+    where = " · ".join(f"{key}: {value}" for key, value in result.provenance.items())
+    return table(head, rows, result.summary) + line(where)
+
+
 @writes("TriesDistribution")
 def _distribution(law: TriesDistribution) -> str:
     pairs: dict[str, object] = {"can loop": Mark(law.can_loop), "why": law.reason, "candidates": law.candidates}

@@ -1,0 +1,241 @@
+"""How soon *someone* loops when several clients dial the same dead port at once.
+
+Clients of one host that dial the same address share one counter of the kernel, so the tries of all together should
+follow the law of a single client, and each client alone needs the fewer the more there are. How long it takes is
+another question: it depends on how many of them the processors let dial at once.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.clients import ClientKind
+from ..model.ports import PortRange, parse_port
+from ..model.present import Shown
+from ..model.simulate import first_of
+from ..model.theory import TriesDistribution
+from ..testbed.crowd import MAX_CLIENTS, CrowdSamples, draw_crowd
+from ..testbed.loop import LoopSpec
+from ..testbed.waiting import wait_for
+from .crew import Crew, cores, hire
+from .fit import Fit, fit
+from .plan import CellPlan, parse_whole
+from .tasks import ADDRESSES, address
+
+if TYPE_CHECKING:
+    from ..testbed.testbed import Testbed
+
+TIMEOUT = 60.0  # seconds for one sample, which takes some milliseconds
+_SIMULATED = 20_000  # samples of the model
+_STOP_GRACE = 3.0  # seconds that stopped clients get to hand back what they measured
+_QUIET = 1.0  # seconds without a progress bar
+
+
+@dataclass(frozen=True, eq=False)
+class CrowdCell:
+    """The samples of one number of clients.
+
+    `together` are the tries of all clients up to the one that connected, `own` those of the client that connected,
+    `busy` how many clients had made a try by then; `observed` is False where nobody connected within the bounds.
+    `seconds` is the time until then, `notice` the seconds until that client knew. `law` is that of one client alone,
+    `model_own` the mean of `own` if every try were made by any of the clients with equal chance.
+    """
+
+    clients: int
+    law: TriesDistribution = field(repr=False)
+    model_own: float
+    together: NDArray[np.int64] = field(repr=False)
+    own: NDArray[np.int64] = field(repr=False)
+    busy: NDArray[np.int64] = field(repr=False)
+    observed: NDArray[np.bool_] = field(repr=False)
+    seconds: NDArray[np.float64] = field(repr=False)
+    notice: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def samples(self) -> int:
+        """How many samples there are."""
+        return len(self.together)
+
+    @property
+    def hits(self) -> int:
+        """How many of them ended in a self-connection."""
+        return int(self.observed.sum())
+
+    @property
+    def mean(self) -> float:
+        """The mean tries of all clients together, over the hits; nan if there are none."""
+        return _mean(self.together[self.observed])
+
+    @property
+    def standard_error(self) -> float:
+        """The standard error of `mean`, in tries; nan for fewer than two hits."""
+        hits = self.together[self.observed]
+        return float(hits.std(ddof=1) / math.sqrt(len(hits))) if len(hits) > 1 else math.nan
+
+    @property
+    def mean_own(self) -> float:
+        """The mean tries of the client that connected; nan if none did."""
+        return _mean(self.own[self.observed])
+
+    @property
+    def mean_busy(self) -> float:
+        """How many clients had made a try when one connected, in the mean."""
+        return _mean(self.busy[self.observed])
+
+    @property
+    def mean_seconds(self) -> float:
+        """The mean time until someone connected, in seconds; nan if nobody did."""
+        return _mean(self.seconds[self.observed])
+
+    @property
+    def rate(self) -> float:
+        """Tries of all clients together per second."""
+        spent = float(self.seconds.sum())
+        return float(self.together.sum()) / spent if spent else math.nan
+
+    @cached_property
+    def fit(self) -> Fit:
+        """How well the law of one client explains the tries together; seeded, so the same at every call."""
+        return fit(self.together, self.observed, self.law)
+
+
+@dataclass(frozen=True, eq=False)
+class CrowdResult(Shown):
+    """The samples of every number of clients, in the order asked for.
+
+    `other_traffic` says whether one more client dialled another dead port of the same address meanwhile; `traffic` are
+    its tries. `provenance` says where the samples come from (kernel, testbed, era, date, seed, cores).
+    """
+
+    port: int
+    port_range: PortRange
+    other_traffic: bool
+    traffic: int
+    cells: tuple[CrowdCell, ...]
+    provenance: dict[str, str]
+
+    def __getitem__(self, clients: int) -> CrowdCell:
+        return next(cell for cell in self.cells if cell.clients == clients)
+
+    @property
+    def law(self) -> TriesDistribution:
+        """The exact distribution of the tries of one client alone."""
+        return self.cells[0].law
+
+    def follows(self, level: float = 1e-6) -> bool:
+        """True if no number of clients contradicts the law of one client. False for a right law at this rate."""
+        return not any(cell.fit.rejected(level / len(self.cells)) for cell in self.cells)
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how many tries together, and how long, for each number of clients."""
+        found = "; ".join(
+            f"{cell.clients} client{'s' if cell.clients > 1 else ''}: {cell.mean:,.0f} tries together, "
+            f"{1e3 * cell.mean_seconds:.1f} ms"
+            for cell in self.cells
+        )
+        verdict = "follow" if self.follows() else "do not follow"
+        return f"{found}; they {verdict} the law of one client (mean {self.law.mean:,.0f})"
+
+    def __repr__(self) -> str:
+        return f"<CrowdResult: {self.summary}>"
+
+
+def crowd(
+    clients: int | Iterable[int] = (1, 2, 4, 8),
+    samples: int = 200,
+    port_range: Any = (40000, 40999),
+    port: Any = 40500,
+    other_traffic: bool = False,
+    testbed: Testbed | None = None,
+    seed: int = 0,
+    progress: bool = True,
+) -> CrowdResult:
+    """Let several clients dial `port` at once, until one connects to itself, and return what happened.
+
+    `clients` are the numbers of clients to try, `samples` how often each. All clients of a sample dial one fresh
+    address, so the samples are independent; the numbers of clients take turns in a random order (`seed`), so that all
+    meet the same machine. With `other_traffic` one more client dials another dead port meanwhile, as fast as it can.
+    `testbed` names the kind to open (None: the best there is). An interrupt returns what was measured by then. Raises
+    ValueError for what is not allowed, NotOnThisTestbed where such loops cannot be run.
+    """
+    counts = _parse_counts(clients)
+    plan = CellPlan(parse_port(port), PortRange.parse(port_range), ClientKind.SAME_SOCKET)
+    schedule = counts * parse_whole("samples", samples, 1)
+    if len(schedule) > ADDRESSES:
+        raise ValueError(f"samples {samples}: {len(schedule):,} in all, more than the {ADDRESSES:,} addresses")
+    random.Random(parse_whole("seed", seed, 0)).shuffle(schedule)
+    if isinstance(testbed, Executor):
+        raise ValueError(f"testbed {testbed!r}: give a testbed, or nothing; the clients share one host")
+    with hire(testbed, 1) as crew:
+        law = _law(plan, crew)
+        found = _draw(plan, law, crew, schedule, other_traffic, progress)
+    cells = tuple(_cell(count, law, found, seed) for count in counts)
+    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": str(cores())}
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    traffic = int(sum(found.traffic))
+    return CrowdResult(plan.port, plan.port_range, other_traffic, traffic, cells, {**where, "date": date})
+
+
+def _parse_counts(clients: Any) -> list[int]:
+    """The numbers of clients, each once."""
+    given = clients if isinstance(clients, Iterable) else [clients]
+    counts = [parse_whole("clients", value, 1) for value in dict.fromkeys(given)]
+    if not counts:
+        raise ValueError("clients: the list is empty; give at least one number of clients")
+    if max(counts) > MAX_CLIENTS:
+        raise ValueError(f"clients {max(counts)}: give 1 to {MAX_CLIENTS}")
+    return counts
+
+
+def _law(plan: CellPlan, crew: Crew) -> TriesDistribution:
+    law = plan.law("socket-range" if crew.socket_ranges(plan.port_range) else crew.era)
+    if not law.can_loop:
+        raise ValueError(f"port {plan.port}: it cannot loop, however many dial it ({law.reason}); take another port")
+    return law
+
+
+def _draw(
+    plan: CellPlan, law: TriesDistribution, crew: Crew, schedule: Sequence[int], other_traffic: bool, progress: bool
+) -> CrowdSamples:
+    """Draw all samples in one worker, or those there are at an interrupt."""
+    own_range = crew.socket_ranges(plan.port_range)
+    socket_range = plan.port_range if own_range else None
+    namespace_range = plan.port_range if crew.kind == "namespace" and not own_range else None
+    spec = LoopSpec("", plan.port, plan.client, plan.max_tries(law.era), TIMEOUT, socket_range=socket_range)
+    first = random.SystemRandom().randrange(ADDRESSES)  # those of an earlier run are just past the port for 10 s
+    addresses = [address(first + number) for number in range(len(schedule))]
+    future = crew.executor.submit(draw_crowd, spec, schedule, addresses, namespace_range, other_traffic)
+    found: CrowdSamples = _wait(crew, future, len(schedule), progress)
+    return found
+
+
+def _wait(crew: Crew, future: Any, total: int, progress: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    what = {"total": total, "unit": "sample", "desc": "sampling", "delay": _QUIET}
+    with tqdm(**what, leave=False, disable=not progress) as bar:
+        return wait_for(crew.executor, future, lambda done: bar.update(done - bar.n), _STOP_GRACE)  # type: ignore[arg-type]
+
+
+def _cell(clients: int, law: TriesDistribution, found: CrowdSamples, seed: int) -> CrowdCell:
+    chosen = np.asarray(found.clients) == clients
+    whole = {name: np.asarray(getattr(found, name))[chosen].astype(np.int64) for name in ("together", "own", "busy")}
+    times = {name: np.asarray(getattr(found, name))[chosen] for name in ("seconds", "notice")}
+    model = first_of(clients, law.era, law.port_range, law.port, samples=_SIMULATED, seed=seed)
+    observed = np.asarray(found.hits)[chosen].astype(bool)
+    return CrowdCell(clients, law, float(model.own.mean()), **whole, observed=observed, **times)
+
+
+def _mean(values: NDArray[Any]) -> float:
+    return float(values.mean()) if len(values) else math.nan
