@@ -27,7 +27,7 @@ from . import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 
-ENDLESS = lab.Study(40501, (40000, 40999), samples=10_000, max_tries=20_000)
+ENDLESS = lab.Study(40501, (40000, 40999), samples=100_000, max_tries=20_000)
 
 
 def numbers(result: lab.StudyResult) -> list[list[int]]:
@@ -203,15 +203,34 @@ def test_samples_of_two_kinds_of_testbed_do_not_mix(tmp_path: Path) -> None:
         study.run(host, out=path, resume=True, progress=False)
 
 
-def test_a_worker_that_dies_once_costs_nothing() -> None:
+def wait_until_stored(path: Path) -> None:
+    """Wait until a study has stored a task."""
+    end = time.monotonic() + 60
+    while not path.exists() or not path.stat().st_size or lab.StudyResult.load(path).samples == 0:
+        assert time.monotonic() < end, "the study stores nothing"
+        time.sleep(0.05)
+
+
+def signal_once_stored(path: Path, process: int, number: signal.Signals) -> None:
+    """Send a signal to a process as soon as the study has stored a task."""
+
+    def send() -> None:
+        wait_until_stored(path)
+        os.kill(process, number)
+
+    threading.Thread(target=send).start()
+
+
+def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path) -> None:
     """Its task is run again by a new worker; no sample is missing or twice."""
-    study = lab.Study(40501, (40000, 40999), samples=40, max_tries=8_000)
+    path = tmp_path / "study.sqlite"
+    study = lab.Study(40501, (40000, 40999), samples=150, max_tries=8_000)
     with NamespaceExecutor(1) as executor:
-        threading.Timer(0.3, os.kill, (executor.info["pid"], signal.SIGKILL)).start()
         began = executor.info["pid"]
-        result = study.run(executor, progress=False)
+        signal_once_stored(path, began, signal.SIGKILL)
+        result = study.run(executor, out=path, progress=False)
         assert executor.info["pid"] != began
-    assert numbers(result) == [list(range(40))]
+    assert numbers(result) == [list(range(150))]
 
 
 def test_workers_that_always_die_end_the_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -247,21 +266,21 @@ def test_a_full_disk_ends_the_study(monkeypatch: pytest.MonkeyPatch, certain: la
         certain.run(progress=False)
 
 
-def test_an_interrupt_returns_what_there_is() -> None:
-    """SIGINT in the middle of a study gives the samples so far, at once."""
-    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    began = time.monotonic()
-    result = ENDLESS.run(progress=False)
-    assert time.monotonic() - began < 5.0
+def test_an_interrupt_returns_what_there_is(tmp_path: Path) -> None:
+    """SIGINT in the middle of a study gives the samples so far, at once, and leaves the handler as it was."""
+    path = tmp_path / "study.sqlite"
+    signal_once_stored(path, os.getpid(), signal.SIGINT)
+    result = ENDLESS.run(out=path, progress=False)
     assert result.interrupted and not result.complete
-    assert 0 < result.samples < 10_000
+    assert 0 < result.samples < ENDLESS.size
+    assert result.samples == lab.StudyResult.load(path).samples
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 SCRIPT = """
+import sys
 import tcploop_lab as lab
-print("ready", flush=True)
-result = lab.Study(40501, (40000, 40999), samples=10_000, max_tries=20_000).run(out={path!r}, progress=False)
+result = lab.Study.from_json(sys.argv[1]).run(out=sys.argv[2], progress=False)
 print(result.interrupted, result.samples)
 """
 
@@ -269,12 +288,11 @@ print(result.interrupted, result.samples)
 def test_an_interrupted_program_has_stored_what_it_returns(tmp_path: Path) -> None:
     """SIGINT to a program: the study returns, the program goes on, and the file holds the same samples."""
     path = tmp_path / "study.sqlite"
-    program = subprocess.Popen([sys.executable, "-c", SCRIPT.format(path=str(path))], stdout=subprocess.PIPE, text=True)
-    assert program.stdout is not None
-    assert program.stdout.readline() == "ready\n"
-    time.sleep(2.0)
+    command = [sys.executable, "-c", SCRIPT, ENDLESS.to_json(), str(path)]
+    program = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    wait_until_stored(path)
     program.send_signal(signal.SIGINT)
-    out, _ = program.communicate(timeout=20)
+    out, _ = program.communicate(timeout=60)
     interrupted, count = out.split()
     assert (interrupted, program.returncode) == ("True", 0)
     assert 0 < lab.StudyResult.load(path).samples == int(count)
