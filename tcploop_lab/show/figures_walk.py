@@ -22,7 +22,7 @@ _SHOWN_STEPS = 40  # more different steps than this are drawn as a histogram of 
 
 def exchange(captured: Any, ax: Axes | None = None) -> Axes:
     """Draw the ladder of a captured exchange. Raises ValueError if nothing was captured."""
-    return ladder(captured.segments, ax=ax, received=captured.received)
+    return ladder(captured.segments, captured.replayed, ax=ax, received=captured.received)
 
 
 @style.styled

@@ -112,9 +112,12 @@ class Crossing(Shown):
 
     def connect(self, host: str) -> None:
         """Let `host` call connect() to the other one; its SYN is then on the cable. ValueError for no host."""
+        self._call(host)
+        self._look()
+
+    def _call(self, host: str) -> None:
         other = _other(host)
         self.sockets[host].connect_ex((ADDRESSES[other], PORTS[other]))
-        self._look()
 
     def listen(self, host: str) -> None:
         """Let `host` listen on its port, as a server does. ValueError for no host."""
@@ -125,7 +128,8 @@ class Crossing(Shown):
     def open(self) -> Crossing:
         """Let both hosts connect to each other at once: two SYNs are then on the cable."""
         for host in HOSTS:
-            self.connect(host)
+            self._call(host)
+        self._look()
         return self
 
     def deliver(self, index: int = 0) -> Passed:
