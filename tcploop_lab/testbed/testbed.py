@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.clients import ClientKind, parse_client
 from ..model.ports import LINUX_DEFAULT_RANGE, PortRange, parse_port
 from ..model.preconditions import Verdict, judge
+from ..model.present import Shown
 from . import namespace, staging
 from .capture import Exchange, open_packet_socket
 from .check import collect
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured
 
 
-class Testbed:
+class Testbed(Shown):
     """A place where tries happen. Make one with `open_testbed()`; close it, or use it in a `with` block.
 
     `kind` is namespace or host, `why` says why it is that one, `missing` lists what it cannot do.

@@ -7,6 +7,7 @@ worker ends at once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -59,11 +60,12 @@ def main(descriptor: int, private: bool, port_range: tuple[int, int] | None) -> 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the lab's; it tells us to stop
     channel = socket.socket(fileno=descriptor)
     try:
-        wire.send(channel, ("ready", _enter(private, port_range)))
+        greeting = ("ready", _enter(private, port_range))
     except OSError as error:
-        wire.send(channel, ("refused", error.strerror or str(error)))
-        return
-    _serve(channel)
+        greeting = ("refused", error.strerror or str(error))
+    with contextlib.suppress(OSError):  # the lab may be gone before its worker is up
+        wire.send(channel, greeting)
+        _serve(channel)
 
 
 def _enter(private: bool, port_range: tuple[int, int] | None) -> dict[str, Any]:
