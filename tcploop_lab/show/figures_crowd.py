@@ -73,7 +73,9 @@ def crowd_shares(result: Any, ax: Axes | None = None, title: str | None = None) 
     _draw(ax, counts, own, [cell.model_own for cell in cells], style.VERMILLION, "the client that connects")
     _finish(ax, counts, result)
     ax.set_title(title or _shares_finding(cells), pad=26)
-    words = "; ".join(f"{_clients(cell.clients)}: {cell.mean:,.0f} together, {cell.mean_own:,.0f} own" for cell in cells)
+    words = "; ".join(
+        f"{_clients(cell.clients)}: {cell.mean:,.0f} together, {cell.mean_own:,.0f} own" for cell in cells
+    )
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Mean tries against the number of clients. {words}.")
 
 
@@ -84,9 +86,9 @@ def _draw(
     errors = np.array([ERRORS * sample.std(ddof=1) / np.sqrt(len(sample)) for sample in samples])
     ax.plot(counts, model, color=colour, linewidth=1.1, linestyle=(0, (4, 2.5)))
     ax.errorbar(counts, means, errors, fmt="o", color=colour, capsize=4, markersize=6, zorder=3)
-    for name, level in ((f"{words}\nmeasured {means[-1]:,.0f}, model {model[-1]:,.0f}", means[-1]),):
-        spot: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
-        ax.annotate(name, (1.02, level), va="center", fontsize=9, color=readable(colour), **spot)
+    label = f"{words}\nmeasured {means[-1]:,.0f}, model {model[-1]:,.0f}"
+    spot: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "annotation_clip": False}
+    ax.annotate(label, (1.02, means[-1]), va="center", fontsize=9, color=readable(colour), **spot)
 
 
 def _finish(ax: Axes, counts: np.ndarray, result: Any) -> None:

@@ -231,9 +231,7 @@ def _play(part: Part, channel: socket.socket, table: memoryview) -> None:
 _NO_ANSWER = (errno.ECONNREFUSED, errno.EADDRNOTAVAIL, errno.EINPROGRESS, errno.EAGAIN)
 
 
-def _dial(
-    part: Part, sock: socket.socket, channel: socket.socket, table: memoryview
-) -> tuple[array[int], int]:
+def _dial(part: Part, sock: socket.socket, channel: socket.socket, table: memoryview) -> tuple[array[int], int]:
     """Dial until somebody connects; return when each try began and the errno of the last.
 
     The times tell afterwards which tries came before the one that connected: a client may connect and lose its
