@@ -48,6 +48,9 @@ notebooks: env ## run the notebooks again, in order, and store them clean (NOTEB
 record: env ## record the exchanges that ship with the package again, on this kernel
 	@$(PY) tools/record.py
 
+benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
+	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png
+
 pins: ## write constraints.txt again with the newest versions, for maintainers
 	@echo "Making a fresh environment without constraints ..."
 	@$(PYTHON) -m venv build/pins

@@ -1,6 +1,6 @@
 """How fast is the lab? Every figure is a ratio of two things measured in turn in one run.
 
-    python benchmarks/compare.py [--rounds 7] [--tries 100000] [--json FILE]
+    python benchmarks/compare.py [--rounds 7] [--tries 100000] [--json FILE] [--figure FILE.png]
 
 The loop is measured against `connect_loop.c`, compiled here, in the same private namespace, on a port that can never
 loop (odd, in an even range), so that every try is refused. Machines are noisy: what counts is the median of the ratios.
@@ -152,9 +152,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tries", type=int, default=100_000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--figure", type=Path, help="a PNG of the comparisons")
     arguments = parser.parse_args()
     results = measure_all(arguments.rounds, arguments.tries)
     show(results)
+    if arguments.figure:
+        from figure import draw
+
+        arguments.figure.write_bytes(draw(results).png())
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=2) + "\n")
 
