@@ -237,7 +237,7 @@ EXERCISES = (
         ),
         hint="It must hold the opening, some data and the close, in one capture.",
         stronger="Inside one `with` block: `run = testbed.connect_loop(40200)`, `run.echo(b'me')`, "
-        "`run.close(reset=False)`.",
+        "`run.close(reset=False)`, `testbed.sockets(40200)`.",
         mistakes=(
             Mistake(
                 lambda exchange: not exchange.segments,
@@ -257,7 +257,8 @@ EXERCISES = (
             ),
             Mistake(
                 lambda exchange: _final_state(exchange) is not State.TIME_WAIT,
-                "The close is missing: `run.close(reset=False)` inside the `with` block.",
+                "The close is missing: `run.close(reset=False)` inside the `with` block, and after it "
+                "`testbed.sockets(port)`, which waits until the close is through.",
             ),
             Mistake(lambda exchange: _sent(exchange) == b"", "The data is missing: `run.echo(b'me')`."),
         ),

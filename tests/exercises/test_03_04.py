@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise, permutations
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
+import tcploop_lab as lab
 from tcploop_lab.exercises import lesson_03, lesson_04
 from tcploop_lab.exercises.engine import Checker, State
 from tcploop_lab.model import simulate
 from tcploop_lab.model.ports import PortRange
 from tcploop_lab.model.replay import replay
 from tcploop_lab.model.segments import Segment
+from tcploop_lab.model.theory import distribution
 from tcploop_lab.study.plan import Study
 from tcploop_lab.study.result import Cell, StudyResult
 from tcploop_lab.testbed.capture import Exchange
@@ -76,6 +81,9 @@ class Stored(Exchange):
 
     def __init__(self, segments: Sequence[Segment]) -> None:
         self._segments = tuple(segments)
+
+    def __repr__(self) -> str:
+        return f"Stored({self._segments})"
 
     @property
     def segments(self) -> tuple[Segment, ...]:
@@ -217,3 +225,54 @@ def test_a_prediction_that_fails_is_told_why(checker, predicted, port, samples, 
     feedback = checker.check("04.6", (predicted, result_of(port, RANGE, samples, max_tries)))
     assert feedback.state is State.WRONG
     assert hint in feedback.message
+
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+LIVE = {"03.6", "04.6"}
+
+
+def solutions() -> dict[str, str]:
+    """The folded solution of every exercise of the two lessons, as code: a block, or what stands in backticks."""
+    found = {}
+    for name in ("03_on_the_wire", "04_probability"):
+        cells = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+        text = "\n".join(cell.source for cell in cells)
+        for part in text.split("\n### Exercise ")[1:]:
+            solution = part[part.index("<details>") : part.index("</details>")]
+            block = re.search(r"```python\n(.*?)```", solution, re.DOTALL)
+            line = re.search(r"`(answer = .*?)`", solution)
+            assert line or block
+            found[part[:4]] = line[1] if line else block[1]
+    return found
+
+
+SOLUTIONS = solutions()
+
+
+def run_solution(code: str, **names: object) -> object:
+    """Run the code of a solution as the notebook would, and return its answer."""
+    space = {"lab": lab, "distribution": distribution, **names}
+    exec(code, space)
+    return space["answer"]
+
+
+def test_every_exercise_has_a_solution():
+    """Each exercise of the two lessons is in its notebook, with a solution below it."""
+    numbers = {exercise.number for lesson in (lesson_03, lesson_04) for exercise in lesson.EXERCISES}
+    assert set(SOLUTIONS) == numbers
+
+
+@pytest.mark.parametrize("number", sorted(set(SOLUTIONS) - LIVE))
+def test_the_folded_solution_is_right(checker, number):
+    """Who copies the solution from the notebook is told that it is right."""
+    feedback = checker.check(number, run_solution(SOLUTIONS[number]))
+    assert feedback.right, feedback
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("number", sorted(LIVE))
+def test_the_live_solution_is_right(checker, number):
+    """The solutions that capture or measure succeed on this kernel."""
+    with lab.open_testbed() as testbed:
+        feedback = checker.check(number, run_solution(SOLUTIONS[number], testbed=testbed))
+    assert feedback.right, feedback
