@@ -119,7 +119,7 @@ def test_a_segment_that_waits_is_sent_again_and_shown_once(crossing: Crossing) -
 @pytest.mark.parametrize("delay", [-1, 31, float("nan"), "soon", None])
 def test_a_bad_delay_is_one_line(testbed: Testbed, delay: object) -> None:
     """A delay outside 0 to 30 s is named."""
-    with pytest.raises(ValueError, match="^delay .*: give seconds from 0 to 30"):
+    with pytest.raises(ValueError, match=r"^delay .*: give seconds from 0 to 30"):
         testbed.cross(delay)  # type: ignore[arg-type]
 
 
