@@ -48,8 +48,11 @@ class _Unpickler(pickle.Unpickler):
         return Device(descriptor, *kind) if len(kind) == 1 else socket.socket(*kind, fileno=descriptor)
 
 
-def send(channel: socket.socket, message: Any) -> None:
+def send(channel: socket.socket, message: Any, hand_over: bool = False) -> None:
     """Send one message. Open files in it are duplicated for the receiver; the sender's copies stay open.
+
+    With `hand_over` they are closed before the receiver has the message, so that its copies are the only ones: a
+    socket's FIN is sent when the last copy is closed.
 
     Raises OSError if the other end is gone, and pickle errors for what cannot be sent.
     """
@@ -59,6 +62,9 @@ def send(channel: socket.socket, message: Any) -> None:
     body = buffer.getvalue()
     header = _HEADER.pack(len(body), len(open_files))
     socket.send_fds(channel, [header], [item.fileno() for item in open_files])
+    if hand_over:
+        for item in open_files:
+            item.close()
     channel.sendall(body)
 
 

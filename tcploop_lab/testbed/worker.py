@@ -133,16 +133,8 @@ def _send_answer(task: Task, answer: tuple[str, Any]) -> None:
     assert task.channel is not None
     with task.lock:
         try:
-            wire.send(task.channel, (kind, task.number, value))
+            wire.send(task.channel, (kind, task.number, value), hand_over=True)
         except OSError:
             os._exit(0)
         except Exception as error:
             wire.send(task.channel, ("error", task.number, TypeError(f"the result cannot be sent: {error}")))
-        _close_sent(value)
-
-
-def _close_sent(value: Any) -> None:
-    """Close our copies of the open files that were sent, so that the lab holds the only ones."""
-    for item in value if isinstance(value, tuple) else (value,):
-        if isinstance(item, socket.socket | wire.Device):
-            item.close()

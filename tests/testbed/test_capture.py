@@ -85,6 +85,20 @@ def test_data_and_close_are_captured(one_port: Testbed) -> None:
     assert exchange.segments[3].payload == b"hi"
 
 
+def test_a_close_sends_its_fin_at_once(one_port: Testbed) -> None:
+    """The lab holds the only copy of a run's socket: in 100 of 100 runs close() has sent FIN when it returns."""
+    one_port.submit(keep_no_time_wait).result()
+    for _ in range(100):
+        with one_port.capture(40500) as exchange:
+            one_port.connect_loop(40500).close(reset=False)
+        assert [segment.flags for segment in exchange.segments][3:4] == ["FA"]
+
+
+def keep_no_time_wait() -> None:
+    """Let the namespace keep no connection in TIME-WAIT (tcp_max_tw_buckets), which would block the next run."""
+    Path("/proc/sys/net/ipv4/tcp_max_tw_buckets").write_text("0")
+
+
 def test_scapy_packets_are_handed_out(one_port: Testbed) -> None:
     """`packets` holds scapy packets, each segment once."""
     from scapy.layers.inet import IP, TCP

@@ -1,0 +1,77 @@
+"""A testbed inside a real notebook kernel: it works there, and leaves nothing behind however the kernel ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager, start_new_kernel
+
+from .test_executor import wait_until_gone
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+OPEN = "import tcploop_lab as lab; testbed = lab.open_testbed((40500, 40500)); worker = testbed.executor.info['pid']"
+FAIL = "with lab.open_testbed() as other:\n    print(other.executor.info['pid'], flush=True)\n    1 / 0"
+
+
+@pytest.fixture
+def kernel() -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+    """A running notebook kernel with a testbed open in it."""
+    manager, client = start_new_kernel(kernel_name="python3")
+    run(client, OPEN)
+    yield manager, client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def run(client: BlockingKernelClient, code: str) -> str:
+    """Run a cell and return what it printed."""
+    printed: list[str] = []
+
+    def collect(message: dict) -> None:
+        if message["msg_type"] == "stream":
+            printed.append(message["content"]["text"])
+
+    client.execute_interactive(code, timeout=60, output_hook=collect)
+    return "".join(printed).strip()
+
+
+def test_it_works_in_a_notebook_kernel(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    """Inside a kernel, whose event loop runs, the loop connects and the socket echoes."""
+    _, client = kernel
+    printed = run(client, "run = testbed.connect_loop(40500); print(run.self_connected, run.echo(b'hi'))")
+    assert printed == "True b'hi'"
+
+
+def test_a_killed_kernel_leaves_no_worker(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    """After SIGKILL of the kernel its worker is gone within 2 s."""
+    manager, client = kernel
+    worker = int(run(client, "print(worker)"))
+    manager.shutdown_kernel(now=True)
+    assert wait_until_gone(worker)
+
+
+def test_closing_in_a_cell_leaves_no_worker(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    """close() in a cell ends the worker."""
+    _, client = kernel
+    assert wait_until_gone(int(run(client, "testbed.close(); print(worker)")))
+
+
+def test_an_exception_in_a_cell_leaves_no_worker(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    """A cell that fails inside a `with` block closes its testbed; the kernel and its other testbed go on."""
+    _, client = kernel
+    assert wait_until_gone(int(run(client, FAIL)))
+    assert run(client, "print(testbed.connect_loop(40500).tries)") == "1"
+
+
+def test_a_restarted_kernel_can_open_again(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    """After a restart the old worker is gone and a new testbed opens."""
+    manager, client = kernel
+    worker = int(run(client, "print(worker)"))
+    manager.restart_kernel(now=True)
+    client.wait_for_ready(timeout=60)
+    assert wait_until_gone(worker)
+    run(client, OPEN)
+    assert run(client, "print(testbed.connect_loop(40500).self_connected)") == "True"
