@@ -1,6 +1,6 @@
 """How fast is the lab? Every figure is a ratio of two things measured in turn in one run.
 
-    python benchmarks/compare.py [--rounds 7] [--tries 100000] [--json FILE] [--figure FILE.png]
+    python benchmarks/compare.py [--rounds 7] [--tries 200000] [--json FILE] [--figure FILE.png]
 
 The loop is measured against `connect_loop.c`, compiled here, in the same private namespace, on a port that can never
 loop (odd, in an even range), so that every try is refused. Machines are noisy: what counts is the median of the ratios.
@@ -150,7 +150,7 @@ def main() -> None:
     """Measure, print, and keep the figures as JSON where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--tries", type=int, default=100_000)
+    parser.add_argument("--tries", type=int, default=200_000)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--figure", type=Path, help="a PNG of the comparisons")
     arguments = parser.parse_args()
