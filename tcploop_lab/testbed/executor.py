@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import queue
 import socket
 import subprocess
@@ -26,9 +27,7 @@ from .namespace import NamespaceRefused
 MAX_WORKERS = 64
 _START_TIMEOUT = 20.0  # seconds; a worker is up in well under one
 _END_TIMEOUT = 1.0  # seconds a worker gets to end by itself
-_BOOT = (
-    "import sys; sys.path[:] = {path!r}; from tcploop_lab.testbed.worker import main; main({fd}, {private}, {range})"
-)
+_BOOT = "import sys; sys.path[:] = {path!r}; from tcploop_lab.testbed.worker import main; main{arguments}"
 
 
 class _Worker:
@@ -37,14 +36,19 @@ class _Worker:
     def __init__(self, private: bool, port_range: PortRange | None) -> None:
         ours, theirs = socket.socketpair()
         ends = (port_range.low, port_range.high) if port_range else None
-        boot = _BOOT.format(path=sys.path, fd=theirs.fileno(), private=private, range=ends)
-        with theirs:
+        lifeline, ours_alive = os.pipe()
+        self._lifeline: int | None = ours_alive
+        boot = _BOOT.format(path=sys.path, arguments=(theirs.fileno(), lifeline, private, ends))
+        try:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", boot],
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), lifeline],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C at the terminal reaches the lab only
             )
+        finally:
+            theirs.close()
+            os.close(lifeline)
         self.channel = ours
         self.info = self._wait_until_ready()
 
@@ -59,10 +63,15 @@ class _Worker:
         if kind == "refused":
             self.end()
             raise NamespaceRefused(0, value)
-        return value
+        info: dict[str, Any] = value
+        return info
 
     def end(self) -> None:
-        """Close the channel, which ends the worker; kill it if it does not."""
+        """Let go of the worker, which ends it; kill it if it does not."""
+        if self._lifeline is None:
+            return
+        os.close(self._lifeline)
+        self._lifeline = None
         with contextlib.suppress(OSError):
             self.channel.shutdown(socket.SHUT_RDWR)
         try:

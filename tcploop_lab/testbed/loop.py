@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import operator
 import socket
 import struct
 import time
@@ -22,8 +23,8 @@ from .worker import current_task
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux 4.2, ip(7)
 IP_LOCAL_PORT_RANGE = 51  # Linux 6.3, commit 91d0b78c5177: high << 16 | low
 
-_CHECK_SECONDS = 0.005  # a burst of tries lasts about this long, then time and stop are looked at
-_BURST_LIMIT = 4096
+_CHECK_SECONDS = 0.02  # a burst of tries lasts about this long, then time and stop are looked at
+_BURST_LIMIT = 16384
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,11 @@ class _NewSockets:
         self.socket: socket.socket | None = None
 
     def dial(self, address: tuple[str, int]) -> int:
-        sock = self.socket = make_socket(self._spec)
+        try:
+            sock = self.socket = make_socket(self._spec)
+        except OSError as error:  # no descriptors left, or no port to bind: an end like any other, after this count
+            self.socket = None
+            return error.errno or errno.EIO
         error = sock.connect_ex(address)
         if self._ports is not None:
             self._ports.append(sock.getsockname()[1])
@@ -176,25 +181,27 @@ def _loop(spec: LoopSpec, outcome: LoopOutcome, deadline: float) -> socket.socke
 
 
 def _burst(dialler: _OneSocket | _NewSockets, spec: LoopSpec, size: int, outcome: LoopOutcome) -> bool:
-    """Dial up to `size` times; True if the last try connected."""
-    refused, error, count = errno.ECONNREFUSED, errno.ECONNREFUSED, 0
-    try:
-        for error in map(dialler.dial, itertools.repeat((spec.host, spec.port), size)):
-            count += 1
-            if error != refused:
-                break
-    finally:
-        outcome.tries += count
-        if refusals := count - (error != refused):
-            outcome.errors["ECONNREFUSED"] += refusals
-    if error not in (0, refused):
-        outcome.tries -= error in _NO_TRY
-        _stop_for(outcome, error)
-    return error == 0
+    """Dial up to `size` times, until a try is not refused; True if it connected.
+
+    groupby() and countOf() run the tries without a step of the interpreter between two of them.
+    """
+    for error, same in itertools.groupby(map(dialler.dial, itertools.repeat((spec.host, spec.port), size))):
+        if error == errno.ECONNREFUSED:
+            refused = operator.countOf(same, error)
+            outcome.tries += refused
+            outcome.errors["ECONNREFUSED"] += refused
+            continue
+        outcome.tries += error not in _NO_TRY
+        if error:
+            _stop_for(outcome, error)
+        return error == 0
+    return False
 
 
 # No segment was sent: the kernel could not even begin, so this was not a try.
-_NO_TRY = frozenset({errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENETUNREACH})
+_NO_TRY = frozenset(
+    {errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENETUNREACH}
+)
 
 
 def _stop_for(outcome: LoopOutcome, error: int) -> None:

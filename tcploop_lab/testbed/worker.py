@@ -1,21 +1,23 @@
 """The worker process: enters its place, then runs one task after another until the lab lets go.
 
 It is started by `executor.py` as a program of its own, because a namespace can only be entered by a process with one
-thread, which a notebook kernel never is. When the lab's process ends, however it ends, the channel closes and the
-worker ends at once.
+thread, which a notebook kernel never is. It keeps to one thread: beside a second one, even an idle one, every system
+call that takes a file descriptor costs more (fdget() in the kernel counts references only when a table is shared), and
+the connect loop is made of such calls.
+
+When the lab's process ends, however it ends, its end of the `lifeline` closes, and the worker ends at once.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import queue
 import signal
 import socket
-import threading
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..model.ports import PortRange
@@ -30,21 +32,22 @@ class Task:
 
     number: int = -1
     channel: socket.socket | None = None
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    stop: threading.Event = field(default_factory=threading.Event)
+    _stopped: bool = False
     _last: float = 0.0
 
     def stopped(self) -> bool:
         """True once the lab asked this task to stop; it should return what it has."""
-        return self.stop.is_set()
+        while self.channel is not None and not self._stopped and _something_waits(self.channel):
+            kind, number, *_ = _receive(self.channel)
+            self._stopped = (kind, number) == ("stop", self.number)  # else a stop that came too late for its task
+        return self._stopped
 
     def report(self, value: Any) -> None:
         """Tell the lab how far the task is; at most every `REPORT_EVERY` seconds one report is sent."""
         now = time.monotonic()
         if self.channel is not None and now - self._last >= REPORT_EVERY:
             self._last = now
-            with self.lock:
-                wire.send(self.channel, ("progress", self.number, value))
+            wire.send(self.channel, ("progress", self.number, value))
 
 
 _current = Task()
@@ -55,17 +58,32 @@ def current_task() -> Task:
     return _current
 
 
-def main(descriptor: int, private: bool, port_range: tuple[int, int] | None) -> None:
-    """Run as a worker on the channel `descriptor`; `private` asks for namespaces of its own."""
+def main(descriptor: int, lifeline: int, private: bool, port_range: tuple[int, int] | None) -> None:
+    """Run as a worker on the channel `descriptor`; `private` asks for namespaces of its own.
+
+    `lifeline` is the reading end of a pipe on which nothing is ever written.
+    """
+    _end_with(lifeline)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the lab's; it tells us to stop
     channel = socket.socket(fileno=descriptor)
     try:
-        greeting = ("ready", _enter(private, port_range))
+        greeting: tuple[str, Any] = ("ready", _enter(private, port_range))
     except OSError as error:
         greeting = ("refused", error.strerror or str(error))
     with contextlib.suppress(OSError):  # the lab may be gone before its worker is up
         wire.send(channel, greeting)
         _serve(channel)
+
+
+def _end_with(lifeline: int) -> None:
+    """Have the kernel end this process, whatever it is doing, when the other end of the pipe closes.
+
+    fcntl(2), O_ASYNC: SIGIO comes when a pipe's last writer is gone; its default action is to end the process.
+    PR_SET_PDEATHSIG would not do: it follows the thread that started this process, not the lab.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _enter(private: bool, port_range: tuple[int, int] | None) -> dict[str, Any]:
@@ -87,29 +105,31 @@ def _set_range(port_range: tuple[int, int] | None) -> bool:
 
 
 def _serve(channel: socket.socket) -> None:
-    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    lock = threading.Lock()
-    threading.Thread(target=_listen, args=(channel, lock, tasks), daemon=True).start()
-    while True:
-        task, function, args, kwargs = tasks.get()
-        _send_answer(task, _run(task, function, args, kwargs))
-
-
-def _listen(channel: socket.socket, lock: threading.Lock, tasks: queue.SimpleQueue[Any]) -> None:
-    newest = Task()  # a worker has one task at a time, so a stop is always for the newest
     while True:
         try:
-            kind, number, *rest = wire.receive(channel)
-        except (EOFError, OSError):
-            os._exit(0)  # the lab is gone: end with it, whatever the task is doing
+            kind, number, *call = _receive(channel)
         except Exception as error:  # a message that cannot be unpickled is an answer, not a crash
-            tasks.put((Task(-1, channel, lock), _reraise, (error,), {}))
-            continue
-        if kind == "task":
-            newest = Task(number, channel, lock)
-            tasks.put((newest, *rest))
-        elif number == newest.number:
-            newest.stop.set()
+            kind, number, call = "task", -1, [_reraise, (error,), {}]
+        if kind == "task":  # a stop that came too late for its task is for nobody
+            task = Task(number, channel)
+            _send_answer(task, _run(task, *call))
+
+
+def _receive(channel: socket.socket) -> Any:
+    try:
+        return wire.receive(channel)
+    except (EOFError, OSError):
+        os._exit(0)  # the lab is gone
+
+
+def _something_waits(channel: socket.socket) -> bool:
+    try:
+        channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # the lab is gone, which _receive() finds too
+    return True
 
 
 def _reraise(error: Exception) -> None:
@@ -131,10 +151,9 @@ def _run(task: Task, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any
 def _send_answer(task: Task, answer: tuple[str, Any]) -> None:
     kind, value = answer
     assert task.channel is not None
-    with task.lock:
-        try:
-            wire.send(task.channel, (kind, task.number, value), hand_over=True)
-        except OSError:
-            os._exit(0)
-        except Exception as error:
-            wire.send(task.channel, ("error", task.number, TypeError(f"the result cannot be sent: {error}")))
+    try:
+        wire.send(task.channel, (kind, task.number, value), hand_over=True)
+    except OSError:
+        os._exit(0)
+    except Exception as error:
+        wire.send(task.channel, ("error", task.number, TypeError(f"the result cannot be sent: {error}")))
