@@ -36,7 +36,6 @@ class Allocator(ABC):
     def _circle(self) -> Candidates:
         return BY_NAME[self.era].candidates(self.port_range)
 
-    @abstractmethod
     def next_port(
         self,
         destination: Hashable = HERE,
@@ -48,6 +47,12 @@ class Allocator(ABC):
         `busy` are the ports that bound sockets hold, `reserved` those of ip_local_reserved_ports. The port is
         free again at once, as after a refused try. Raises PortsExhausted if no port is free.
         """
+        taken = {*busy, *reserved} if busy and reserved else busy or reserved  # no copy where one of them is empty
+        return self._pick(destination, taken)
+
+    @abstractmethod
+    def _pick(self, destination: Hashable, taken: Collection[int]) -> int:
+        """Return the next port that is not taken, and advance. Raises PortsExhausted."""
 
     def _choose(self, position: int, taken: Collection[int], stride: int = 1) -> tuple[int, int]:
         """Return (port, displacement) of the first free port from `position` on, or raise PortsExhausted."""
@@ -63,10 +68,3 @@ class Allocator(ABC):
         """A keyed hash of `key`, as the kernel's siphash with the secret of the boot."""
         digest = blake2b(repr(key).encode(), digest_size=bits // 8, key=self._secret).digest()
         return int.from_bytes(digest, "little")
-
-
-def union(busy: Collection[int], reserved: Collection[int]) -> Collection[int]:
-    """Return all ports that must not be given, without a copy where one of the two is empty."""
-    if busy and reserved:
-        return {*busy, *reserved}
-    return busy or reserved

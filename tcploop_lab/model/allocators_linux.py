@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Collection, Hashable
 
-from .allocators_base import HERE, NO_PORTS, Allocator, PortsExhausted, union
+from .allocators_base import Allocator, PortsExhausted
 from .candidates import Candidates, Order, stride_bound, stride_for
 from .ports import PortRange
 
@@ -28,14 +28,9 @@ class Rover(Allocator):
         super().__init__(port_range, seed)
         self._rover = self.random.randrange(port_range.width)
 
-    def next_port(
-        self,
-        destination: Hashable = HERE,
-        busy: Collection[int] = NO_PORTS,
-        reserved: Collection[int] = NO_PORTS,
-    ) -> int:
+    def _pick(self, destination: Hashable, taken: Collection[int]) -> int:
         """Return the port after the last one given, to whatever destination."""
-        port, displacement = self._choose(self._rover, union(busy, reserved))
+        port, displacement = self._choose(self._rover, taken)
         self._rover = (self._rover + displacement + 1) % self.port_range.width
         return port
 
@@ -55,16 +50,11 @@ class _HashTable(Allocator):
         """The kernel fills the table with random numbers before its first use (net_get_random_once)."""
         return array("I", self.random.randbytes(4 * self.table_size))
 
-    def next_port(
-        self,
-        destination: Hashable = HERE,
-        busy: Collection[int] = NO_PORTS,
-        reserved: Collection[int] = NO_PORTS,
-    ) -> int:
+    def _pick(self, destination: Hashable, taken: Collection[int]) -> int:
         """Return the first free port from the place that the counter and the hash name."""
         index, start = self._place(destination)
         offset = (self._table[index] + start) % _U32 % self._remaining
-        port, displacement = self._choose(offset // self._step, union(busy, reserved), self._stride())
+        port, displacement = self._choose(offset // self._step, taken, self._stride())
         advance = self._step * (self._noisy(displacement) + 1)
         self._table[index] = (self._table[index] + advance) % _U32
         return port
@@ -90,7 +80,7 @@ class HashedSequence(_HashTable):
         return array("I", [0])  # static u32 hint
 
 
-class EvenSequence(_HashTable):
+class EvenSequence(HashedSequence):
     """Linux 4.2 to 5.11 (07f4c90062f8, 1580ab63fc9a): as before by steps of 2, low's parity first.
 
     This is the loop of 4.6 and later. 4.2 to 4.5 took the even offset modulo the width as it is, so that a
@@ -98,9 +88,6 @@ class EvenSequence(_HashTable):
     """
 
     era = "even-sequence"
-
-    def _first_table(self) -> array[int]:
-        return array("I", [0])  # static u32 hint
 
 
 class PerturbedEvenSequence(_HashTable):
@@ -193,15 +180,10 @@ class BindZero(Allocator):
     def _circle(self) -> Candidates:
         return Candidates(self.port_range, Order.OTHER_PARITY)
 
-    def next_port(
-        self,
-        destination: Hashable = HERE,
-        busy: Collection[int] = NO_PORTS,
-        reserved: Collection[int] = NO_PORTS,
-    ) -> int:
+    def _pick(self, destination: Hashable, taken: Collection[int]) -> int:
         """Return a port that has nothing to do with the one before."""
         for part in self._parts:
-            choice = part.choose(self.random.randrange(part.size), union(busy, reserved))
+            choice = part.choose(self.random.randrange(part.size), taken)
             if choice:
                 return choice[0]
         raise PortsExhausted(f"range {self.port_range}: no port is free for bind() to port 0")

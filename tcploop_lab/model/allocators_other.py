@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 
-from .allocators_base import HERE, NO_PORTS, Allocator, union
+from .allocators_base import Allocator
 from .eras import RFC6056_N
 from .ports import PortRange
 
@@ -25,16 +25,11 @@ class _Counter(Allocator):
         """Return which counter serves the destination, and what is added to it."""
         return 0, 0
 
-    def next_port(
-        self,
-        destination: Hashable = HERE,
-        busy: Collection[int] = NO_PORTS,
-        reserved: Collection[int] = NO_PORTS,
-    ) -> int:
+    def _pick(self, destination: Hashable, taken: Collection[int]) -> int:
         """Return the first free port from the counter on."""
         index, added = self._place(destination)
         position = (self._next[index] + added) % self.port_range.width
-        port, displacement = self._choose(position, union(busy, reserved))
+        port, displacement = self._choose(position, taken)
         self._next[index] += displacement + 1
         return port
 
@@ -69,14 +64,9 @@ class Rfc6056Algorithm4(_Counter):
 class _FreshStart(Allocator):
     """A random start for every port, then a scan."""
 
-    def next_port(
-        self,
-        destination: Hashable = HERE,
-        busy: Collection[int] = NO_PORTS,
-        reserved: Collection[int] = NO_PORTS,
-    ) -> int:
+    def _pick(self, destination: Hashable, taken: Collection[int]) -> int:
         """Return the first free port from a random place on."""
-        return self._choose(self.random.randrange(self.candidates.size), union(busy, reserved))[0]
+        return self._choose(self.random.randrange(self.candidates.size), taken)[0]
 
 
 class FreeBSD(_FreshStart):
@@ -106,14 +96,8 @@ class _Redraw(Allocator):
     def _draw(self) -> int:
         raise NotImplementedError
 
-    def next_port(
-        self,
-        destination: Hashable = HERE,
-        busy: Collection[int] = NO_PORTS,
-        reserved: Collection[int] = NO_PORTS,
-    ) -> int:
+    def _pick(self, destination: Hashable, taken: Collection[int]) -> int:
         """Return the first drawn port that is free; PortsExhausted may come while some port still is."""
-        taken = union(busy, reserved)
         for _ in range(self.port_range.width):
             port = self._draw()
             if port not in taken:
