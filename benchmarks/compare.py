@@ -93,6 +93,17 @@ def workers_rate(executor: NamespaceExecutor, workers: int, tries: int) -> Measu
     return measure
 
 
+def c_workers_rate(executor: NamespaceExecutor, program: str, workers: int, tries: int) -> Measure:
+    """Some C loops at once, a namespace each: the sum of their rates is what the machine's cores have to give."""
+    command = [program, str(PORT), str(tries), "same"]
+
+    def measure() -> float:
+        futures = [executor.submit(subprocess.check_output, command, timeout=300) for _ in range(workers)]
+        return sum(tries / float(future.result()) for future in futures)
+
+    return measure
+
+
 def study_rate(tries: int) -> Measure:
     """A study on all cores: every sample runs into the same bound, as the port cannot loop."""
     plan = lab.Study(ports=[PORT], ranges=[RANGE], samples=max(1, tries // 10_000), max_tries=10_000)
@@ -125,9 +136,11 @@ def measure_all(rounds: int, tries: int) -> dict[str, object]:
             "loop beside a capture / bare loop": in_turn(captured_rate(testbed, tries), same, rounds),
             "study on two workers / one C loop": in_turn(study_rate(10 * tries), c_same, rounds),
         }
-    with NamespaceExecutor(2, RANGE) as executor:
-        two, one = (workers_rate(executor, count, tries) for count in (2, 1))
-        results["two workers / one worker"] = in_turn(two, one, rounds)
+        with NamespaceExecutor(2, RANGE) as executor:
+            two, one = (workers_rate(executor, count, tries) for count in (2, 1))
+            results["two workers / one worker"] = in_turn(two, one, rounds)
+            two, one = (c_workers_rate(executor, program, count, tries) for count in (2, 1))
+            results["two C loops / one C loop"] = in_turn(two, one, rounds)
     return {
         "kernel": testbed.kernel,
         "comparisons": results,
