@@ -14,6 +14,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
+from tcploop_lab.testbed import wire
 from tcploop_lab.testbed.errors import WorkerDied
 from tcploop_lab.testbed.executor import NamespaceExecutor
 from tcploop_lab.testbed.testbed import Testbed
@@ -83,6 +84,25 @@ def test_a_waiting_task_is_cancelled_by_stop(testbed: Testbed) -> None:
     assert first.result(2) == "stopped"
 
 
+def test_a_stop_that_comes_too_late_is_for_nobody(testbed: Testbed) -> None:
+    """A stop for a task that has ended neither ends the worker nor stops the next task."""
+    worker = testbed.executor._workers[0]
+    testbed.submit(os.getpid).result(5)
+    wire.send(worker.channel, ("stop", 0))
+    assert testbed.submit(inside.wait_for_stop, 0.1).result(5) == "not stopped"
+    future = testbed.submit(inside.wait_for_stop, 0.3)
+    time.sleep(0.1)
+    wire.send(worker.channel, ("stop", 0))
+    assert future.result(5) == "not stopped"
+
+
+def test_a_worker_has_one_thread(testbed: Testbed) -> None:
+    """Beside a second thread every try of the loop would cost more."""
+    future = testbed.submit(inside.wait_for_stop, 0.2)
+    assert psutil.Process(testbed.executor.info["pid"]).num_threads() == 1
+    assert future.result(5) == "not stopped"
+
+
 def test_each_worker_has_its_own_network() -> None:
     """Two workers that work at the same time live in two network namespaces."""
     with NamespaceExecutor(2) as executor:
@@ -132,9 +152,12 @@ def run_parent(then: str) -> tuple[subprocess.Popen[str], int]:
     return parent, int(parent.stdout.readline())
 
 
-@pytest.mark.parametrize("then", ["time.sleep(60)", "testbed.connect_loop(40501, max_tries=10**9)"])
+@pytest.mark.parametrize(
+    "then",
+    ["time.sleep(60)", "testbed.connect_loop(40501, max_tries=10**9)", "testbed.submit(time.sleep, 60).result()"],
+)
 def test_a_killed_parent_takes_the_worker_along(then: str) -> None:
-    """After SIGKILL of the lab's process its worker is gone within 2 s, idle or in a loop."""
+    """After SIGKILL of the lab's process its worker is gone within 2 s: idle, in a loop, or deaf in a long call."""
     parent, worker = run_parent(then)
     time.sleep(0.3)
     assert psutil.pid_exists(worker)
