@@ -33,6 +33,7 @@ _HOME = {
     "Study": "study.plan",
     "StudyResult": "study.result",
     "crowd": "study.crowd",
+    "loop_console": "show.widgets.console",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -41,8 +41,8 @@ def portable(text: str) -> str:
 
 
 def clean_output(output: NotebookNode) -> NotebookNode | None:
-    """The output as it is stored, or None for a widget."""
-    if WIDGET_VIEW in output.get("data", {}):
+    """The output as it is stored: of a widget the figure beside it, or None if there is only the widget."""
+    if output.get("data", {}).pop(WIDGET_VIEW, None) and "text/html" not in output.data:
         return None
     if "text" in output:
         output.text = portable(output.text)

@@ -78,6 +78,13 @@ def set_reserved(ranges: Sequence[PortRange]) -> tuple[PortRange, ...]:
     return before
 
 
+def set_port_range(port_range: PortRange) -> PortRange:
+    """Set the ephemeral range of the private namespace, and return the one before."""
+    before = namespace.read_port_range()
+    namespace.write_port_range(port_range)
+    return before
+
+
 def socket_rows(port: int) -> tuple[SocketRow, ...]:
     """Return the lines of the kernel's socket table whose local port is `port`."""
     import psutil

@@ -30,23 +30,31 @@ from .waiting import wait_for
 
 if TYPE_CHECKING:
     from ..model.probe import ProbeResult
+    from .replaying import RecordedExecutor
 
 _STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured
+MISSING: dict[str, tuple[str, ...]] = {
+    "namespace": (),
+    "host": ("a port range of its own", "capture, unless you may capture"),
+    "recorded": ("tries of its own",),
+}
 
 
 class Testbed(Shown):
     """A place where tries happen. Make one with `open_testbed()`; close it, or use it in a `with` block.
 
-    `kind` is namespace or host, `why` says why it is that one, `missing` lists what it cannot do.
+    `kind` is namespace, host or recorded, `why` says why it is that one, `missing` lists what it cannot do.
     """
 
     __test__ = False  # the name is no test case
 
-    def __init__(self, kind: str, why: str, executor: NamespaceExecutor, port_range: PortRange | None) -> None:
+    def __init__(
+        self, kind: str, why: str, executor: NamespaceExecutor | RecordedExecutor, port_range: PortRange | None
+    ) -> None:
         self.kind = kind
         self.why = why
         self.executor = executor
-        self.kernel = f"{platform.system()} {platform.release()}"
+        self.kernel = executor.info.get("kernel") or f"{platform.system()} {platform.release()}"
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
@@ -64,7 +72,7 @@ class Testbed(Shown):
     @property
     def missing(self) -> tuple[str, ...]:
         """What this testbed cannot do, in words."""
-        return () if self.kind == "namespace" else ("a port range of its own", "capture, unless you may capture")
+        return MISSING[self.kind]
 
     @property
     def summary(self) -> str:
@@ -156,8 +164,9 @@ class Testbed(Shown):
         Raises NotOnThisTestbed where capturing is not allowed.
         """
         number = parse_port(port)
+        label = self.kernel if self.kind == "recorded" else ""
         try:
-            return Exchange(number, self.submit(open_packet_socket, number, both_ends).result(), self.kernel)
+            return Exchange(number, self.submit(open_packet_socket, number, both_ends).result(), self.kernel, label)
         except (OSError, AttributeError) as error:
             raise NotOnThisTestbed(_no_capture(error)) from None
 
@@ -173,6 +182,8 @@ class Testbed(Shown):
 
         Raises NotOnThisTestbed without a namespace or a TUN device.
         """
+        if self.kind == "recorded":
+            raise NotOnThisTestbed('two hosts need Linux; look at a recorded crossing: recorded("simultaneous-open")')
         return open_crossing(self.submit, self.kernel)
 
     def cross(self, delay: float = 0.05) -> Crossing:
@@ -216,7 +227,7 @@ class Testbed(Shown):
         ValueError for bad ports, NotOnThisTestbed on the host, whose settings are not changed here.
         """
         wanted = staging.parse_reservation(ports)
-        if self.kind != "namespace":
+        if self.kind == "host":
             raise NotOnThisTestbed(
                 "reserved ports are a setting of the whole host, which the lab never changes: "
                 "use the namespace testbed"
@@ -225,6 +236,24 @@ class Testbed(Shown):
         undo = contextlib.ExitStack()
         undo.callback(lambda: self.submit(staging.set_reserved, before).result())
         return undo
+
+    def use_range(self, port_range: Any) -> contextlib.ExitStack:
+        """Use another ephemeral range; that before comes back with the end of the `with` block, or with `.close()`.
+
+        A private network gets it as its own; elsewhere each socket of a loop gets it. Raises ValueError.
+        """
+        wanted, undo = PortRange.parse(port_range), contextlib.ExitStack()
+        if self.kind == "namespace" and self._socket_range is None:
+            before = self.submit(staging.set_port_range, wanted).result()
+            undo.callback(lambda: self.submit(staging.set_port_range, before).result())
+        else:
+            undo.callback(setattr, self, "_socket_range", self._socket_range)
+            self._socket_range = wanted
+        return undo
+
+    def sibling(self, port_range: Any = None) -> Testbed:
+        """Open one more testbed of this kind, with a worker of its own, for long work beside this one's."""
+        return open_testbed(port_range, kind=self.kind)
 
     def sockets(self, port: object) -> staging.SocketTable:
         """Return the kernel's table of sockets, those with this local port."""
@@ -302,25 +331,10 @@ def _no_capture(error: Exception) -> str:
 def open_testbed(port_range: Any = None, workers: int = 1, kind: str | None = None) -> Testbed:
     """Open a testbed: a private network namespace if the system allows one, else the host's own loopback.
 
-    `port_range` is the ephemeral range to use (None: the kernel's default); `kind` asks for one of namespace, host.
-    Found out by trying. Raises ValueError for a bad range or kind, NotOnThisTestbed if the kind asked for is refused.
+    Where neither can do it, the recorded testbed shows what was measured elsewhere. `port_range` is the ephemeral range
+    to use (None: the kernel's default); `kind` asks for one of namespace, host, recorded. Found out by trying. Raises
+    ValueError for a bad range or kind, NotOnThisTestbed if the kind asked for is refused.
     """
-    wanted = None if port_range is None else PortRange.parse(port_range)
-    if kind not in (None, "namespace", "host"):
-        raise ValueError(f"testbed {kind!r}: a testbed is namespace or host; leave it out to get the best there is")
-    if kind == "host":
-        return _open_host(wanted, workers, "asked for")
-    try:
-        executor = NamespaceExecutor(workers, wanted)
-    except namespace.NamespaceRefused as refusal:
-        if kind == "namespace":
-            raise NotOnThisTestbed(
-                f"a private network namespace is refused here: {refusal.strerror}; use the host testbed"
-            ) from None
-        return _open_host(wanted, workers, f"no private namespace: {refusal.strerror}")
-    who = "root" if os.geteuid() == 0 else "an ordinary user"
-    return Testbed("namespace", f"private network, made as {who}", executor, wanted)
+    from .opening import opened
 
-
-def _open_host(port_range: PortRange | None, workers: int, why: str) -> Testbed:
-    return Testbed("host", why, NamespaceExecutor(workers, port_range, private=False), port_range)
+    return opened(None if port_range is None else PortRange.parse(port_range), workers, kind)

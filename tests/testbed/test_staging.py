@@ -94,3 +94,22 @@ def test_unknown_tool_is_refused(testbed):
     """Only ss and lsof are run, and the error lists them."""
     with pytest.raises(ValueError, match="one of ss, lsof"):
         testbed.look(40100, "nmap")
+
+
+@pytest.mark.parametrize("kind", ["namespace", "host"])
+def test_another_range_lasts_as_long_as_its_block(kind):
+    """In the block loops use the other range, after it the one before; a bad range changes nothing."""
+    with lab.open_testbed(port_range=(40000, 40999), kind=kind) as testbed:
+        with testbed.use_range("40600-40600"):
+            inside = testbed.port_range, testbed.connect_loop(40600, max_tries=1).local
+        with pytest.raises(ValueError, match="range 9-1: it is reversed"):
+            testbed.use_range("9-1")
+        assert inside == (lab.PortRange(40600, 40600), ("127.0.0.1", 40600))
+        assert testbed.port_range == lab.PortRange(40000, 40999)
+
+
+def test_a_sibling_has_a_network_of_its_own(one_port):
+    """A sibling is of the same kind, sees no socket of the first, and ends alone."""
+    with one_port.sibling("40500-40500") as other, one_port.hold(40500):
+        assert (other.kind, other.connect_loop(40500).self_connected) == ("namespace", True)
+    assert other.closed and not one_port.closed

@@ -1,0 +1,161 @@
+"""What a cell shows: the widget where widgets run, a figure everywhere else; and its end.
+
+A cell that runs again shows a new widget. The one before is closed then: its work is stopped, its sockets are
+closed, what it changed on the testbed is undone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any, Protocol
+
+import ipywidgets as w
+
+from ..tables import box as html_box
+from ..tables import line
+
+_shown: dict[str, tuple[Any, list[View]]] = {}  # cell: (the execution, what it showed)
+
+
+class Model(Protocol):
+    """What a view needs of its model."""
+
+    @property
+    def words(self) -> str:
+        """One or two sentences: how things stand."""
+        ...
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the static figure and return its Axes."""
+        ...
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        ...
+
+
+class View:
+    """A widget with its model. `model` does by code what the controls do by hand; `close()` ends both."""
+
+    def __init__(self, model: Any, rows: Sequence[w.Widget], name: str) -> None:
+        self.model = model
+        self.box = w.VBox(list(rows))
+        self.name = name
+        self._lock = threading.RLock()
+
+    def controls(self) -> list[str]:
+        """The names of all controls, in the order of the Tab key, as a screen reader says them."""
+        return [name for widget in _inside(self.box) if (name := _spoken(widget))]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw what the widget shows as a figure on `ax` (a new one if None) and return the Axes."""
+        return self.model.plot(ax)
+
+    def close(self) -> None:
+        """End the work, give back what it held, and take the widget off the page."""
+        self.model.close()
+        for widget in [*_inside(self.box), self.box]:
+            widget.close()
+
+    def refresh(self) -> None:
+        """Bring the page up to date with the model. Any thread may call it."""
+        with self._lock:
+            self.update()
+
+    def update(self) -> None:
+        """Write the model's values into the widgets."""
+        raise NotImplementedError
+
+    def static_html(self) -> str:
+        """The figure, or the words where there is nothing to draw, as HTML."""
+        import matplotlib.pyplot as plt
+
+        try:
+            figure = self.plot().figure
+        except ValueError as reason:
+            return html_box(line(str(reason)))
+        plt.close(figure)  # else the inline backend would show it once more, under the widget
+        return str(figure._repr_html_())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        _take_the_place(self)
+        self.refresh()
+        plain = f"{self.name}: {self.model.words}"
+        return {**self.box._repr_mimebundle_(), "text/html": self.static_html(), "text/plain": plain}
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {self.model.words}>"
+
+
+def _take_the_place(view: View) -> None:
+    """Close what an earlier run of this cell showed."""
+    cell, execution = _cell()
+    if cell is None:
+        return
+    before, views = _shown.get(cell, (execution, []))
+    if before != execution:
+        for old in views:
+            old.close()
+        views = []
+    _shown[cell] = (execution, [*(old for old in views if old is not view), view])
+
+
+def _cell() -> tuple[str | None, Any]:
+    """The cell that is running and which execution of it this is; None where nobody tells, as outside Jupyter."""
+    from IPython import get_ipython
+
+    message = getattr(get_ipython(), "get_parent", dict)()
+    return message.get("metadata", {}).get("cellId"), message.get("header", {}).get("msg_id")
+
+
+def _inside(box: w.Box) -> list[Any]:
+    """The widgets in a box, at any depth."""
+    found = []
+    for child in box.children:
+        found += [child, *(_inside(child) if isinstance(child, w.Box) else [])]
+    return found
+
+
+def _spoken(widget: Any) -> str:
+    usable = isinstance(widget, (w.Button, w.Text, w.Dropdown, w.SelectMultiple, w.Checkbox, w.BoundedIntText))
+    return widget.description if usable else ""
+
+
+_NAME = {"description_width": "initial"}
+
+
+def field(name: str, value: object, width: str = "16em", hint: str = "") -> w.Text:
+    """A field to type into; nothing happens before Enter or Tab."""
+    look = w.Layout(width=width)
+    text = "" if value is None else str(value)
+    return w.Text(text, description=name, placeholder=hint, continuous_update=False, style=_NAME, layout=look)
+
+
+def choice(name: str, options: Sequence[Any], value: Any, width: str = "20em") -> w.Dropdown:
+    """A list of which one is chosen."""
+    return w.Dropdown(options=options, value=value, description=name, style=_NAME, layout=w.Layout(width=width))
+
+
+def button(name: str, act: Callable[[], None], hint: str = "") -> w.Button:
+    """A button that calls `act`."""
+    made = w.Button(description=name, tooltip=hint or name, layout=w.Layout(width="auto"))
+    made.on_click(lambda _: act())
+    return made
+
+
+def row(*widgets: w.Widget) -> w.HBox:
+    """Widgets beside each other, as far as there is room."""
+    return w.HBox(list(widgets), layout=w.Layout(flex_flow="row wrap", align_items="center"))
+
+
+def status(words: str) -> str:
+    """How things stand, as HTML that a screen reader tells when it changes."""
+    return f'<div role="status" style="line-height: 1.5; max-width: 60em">{escape(words)}</div>'
+
+
+def put(widget: Any, value: str) -> None:
+    """Write into an HTML widget, if that changes anything."""
+    if widget.value != value:
+        widget.value = value
