@@ -34,6 +34,11 @@ _HOME = {
     "StudyResult": "study.result",
     "crowd": "study.crowd",
     "loop_console": "show.widgets.console",
+    "port_thief": "testbed.thief",
+    "port_thief_table": "testbed.thief",
+    "recorded_thief": "testbed.thief",
+    "recorded_thief_table": "testbed.thief",
+    "ThiefResult": "testbed.thief",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -1,12 +1,14 @@
-"""Record the exchanges that ship with the package, on this machine's kernel: make record
+"""Record what ships with the package, on this machine's kernel: make record
 
-Each becomes a pcap file, as captured, and a text file with kernel, date and settings beside it.
+Each exchange becomes a pcap file, as captured, and a text file with kernel, date and settings beside it. The port thief
+becomes a text file; it takes more than a minute, because every case is waited for to its end.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,9 +22,12 @@ from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection, tcp_settings
 from tcploop_lab.testbed.recorded import FOLDER, Provenance, recorded
 from tcploop_lab.testbed.testbed import Testbed
+from tcploop_lab.testbed.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, ThiefResult, as_stored, port_thief
 from tcploop_lab.testbed.two_hosts import ADDRESSES, PORTS
 
 RANGE = (40000, 40999)
+HOLD = 3.0  # seconds that the port thief of the figure keeps its connection
+PATIENCE = 70.0  # seconds: TIME-WAIT takes 60 on Linux
 ENDS = {f"{ADDRESSES[host]}:{PORTS[host]}": host for host in ADDRESSES}
 
 
@@ -58,14 +63,34 @@ def store(name: str, copies: Sequence[Frame], beside: Provenance) -> None:
     path.with_suffix(".json").write_text(json.dumps(vars(beside), indent=2) + "\n", encoding="utf-8")
 
 
+def one_thief(case: tuple[Ending, bool, bool]) -> ThiefResult:
+    """Play one case in a network of its own, where no TIME-WAIT of another case is."""
+    ending, client, server = case
+    with lab.open_testbed(FAST_RANGE, kind="namespace") as own:
+        return port_thief(server, client, own, ending=ending, hold=0.0, patience=PATIENCE)
+
+
+def record_thief() -> None:
+    """Play every case at once, each to its end, and after them the story of the figure."""
+    cases = [(ending, *pair) for ending in Ending for pair in COMBINATIONS]
+    with ThreadPoolExecutor(len(cases) + 1) as pool:
+        story = pool.submit(port_thief, hold=HOLD, patience=PATIENCE)
+        table = list(pool.map(one_thief, cases))
+    label = f"recorded on {datetime.now(UTC).date().isoformat()}, {table[0].kernel}"
+    stored = {"story": as_stored(story.result(), label), "table": [as_stored(cell, label) for cell in table]}
+    RECORD.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    print(story.result(), *table, sep="\n")
+
+
 def main() -> None:
-    """Make every exchange, store it, read it back, and say what it is."""
+    """Make every exchange, store it, read it back, and say what it is; then the port thief."""
     FOLDER.mkdir(exist_ok=True)
     with lab.open_testbed(RANGE, kind="namespace") as testbed:
         made: dict[str, Any] = {**four_exchanges(testbed), "self-connection-ipv6": self_connection(testbed, "::1")}
         for name, exchange in made.items():
             store(name, exchange.copies, provenance(testbed, exchange))
             print(f"{name}: {recorded(name).summary}")
+    record_thief()
 
 
 if __name__ == "__main__":

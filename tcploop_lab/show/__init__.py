@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from . import html_defences as _html_defences  # noqa: F401  (its writers register themselves)
 from .html import html
 
 # Every figure and the module that draws it. These import matplotlib, so they load at the first figure.
@@ -23,6 +24,7 @@ _HOME = {
     "increments": "figures_walk",
     "means": "figures_cells",
     "predictions": "figures",
+    "thief": "figures_thief",
     "walk": "figures_walk",
 }
 # The figure that `plot()` draws of a result.
@@ -35,6 +37,7 @@ _FIGURE_OF = {
     "Study": "predictions",
     "StudyResult": "ecdf",
     "CrowdResult": "crowd",
+    "ThiefResult": "thief",
 }
 
 __all__ = ["html", "plot", *_HOME]

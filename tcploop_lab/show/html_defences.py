@@ -1,0 +1,35 @@
+"""The port thief and the defences as HTML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .html import writes
+from .tables import facts, table
+
+_COMBINATIONS = {"neither": (False, False), "client only": (True, False), "server only": (False, True),
+                 "both": (True, True)}  # fmt: skip
+
+
+@writes("ThiefResult")
+def _thief(result: Any) -> str:
+    pairs = {
+        "the server starts": result.restart,
+        "it was told": result.error or "nothing: no attempt failed",
+        "attempts": result.attempts,
+        "in the socket table": "; ".join(f"{row.local} {row.peer} {row.state}" for row in result.witness) or "nothing",
+        "states of the port": ", ".join(result.states) or "none",
+        "tries of the client": result.tries,
+        "range": result.port_range,
+        "kernel": result.kernel,
+    }
+    story = [(f"{event.at:.4f} s", event.who, event.what) for event in result.events]
+    return facts(pairs, result.summary) + table(("since the crash", "who", "what"), story)
+
+
+@writes("ThiefTable")
+def _thief_table(result: Any) -> str:
+    endings = dict.fromkeys(cell.ending for cell in result.cells)
+    rows = [(ending, *(result.cell(ending, *pair).restart for pair in _COMBINATIONS.values())) for ending in endings]
+    caption = f"SO_REUSEADDR on whom, and when the server can start; {result.summary}"
+    return table(("the client", *_COMBINATIONS), rows, caption)
