@@ -21,8 +21,13 @@ _SHOWN_STEPS = 40  # more different steps than this are drawn as a histogram of 
 
 
 def exchange(captured: Any, ax: Axes | None = None) -> Axes:
-    """Draw the ladder of a captured exchange. Raises ValueError if nothing was captured."""
-    return ladder(captured.segments, captured.replayed, ax=ax, received=captured.received)
+    """Draw the ladder of a captured exchange, a recorded one with its label. ValueError if nothing was captured.
+
+    Of a crossing that is not over it shows what is still on the cable, too.
+    """
+    shown, label = getattr(captured, "so_far", captured), getattr(captured, "label", "")
+    under_way = getattr(shown, "under_way", ())
+    return ladder(shown.segments, shown.replayed, ax=ax, received=shown.received, label=label, under_way=under_way)
 
 
 @style.styled

@@ -6,7 +6,7 @@ are in inches of a figure drawn at its own size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from textwrap import wrap
 
 from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ _SLOPE = 0.26  # how far an arrow falls
 _TEXT = 0.185  # a line of text
 _NEAR = 0.22  # between two things that happen at about the same time
 _BEHIND = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.6}  # text stays readable over an arrow
-_COLUMNS = 80  # characters in a line of small print
+_COLUMNS, _HALF = 80, 36  # characters in a line of small print: across, and where two labels stand side by side
 
 
 def ladder(
@@ -61,11 +61,15 @@ def ladder(
     ax: Axes | None = None,
     relative: bool = True,
     received: Mapping[int, float] | None = None,
+    label: str = "",
+    under_way: Collection[int] = (),
 ) -> Axes:
     """Draw `segments` of one connection as a ladder diagram and return its Axes.
 
     `replay` holds the states (None: they are worked out), `received` the times of arrival in seconds by
-    position in `segments`, where they are known. With `relative`, numbers count from x and y.
+    position in `segments`, where they are known. With `relative`, numbers count from x and y. A `label`, such as where
+    the segments come from, stands in the title and in the alternative text; `under_way` lists the positions of those
+    that are still on the way.
     Raises ValueError for no segments, or for segments of several connections.
     """
     segments = tuple(segments)
@@ -75,22 +79,23 @@ def ladder(
     if len(found.ends) > 2:
         ports = sorted({end.port for end in found.ends})
         raise ValueError(f"segments: a ladder shows one connection, these use ports {ports}; choose two")
-    return _draw(_Layout(segments, found, relative, received or {}), title, ax)
+    return _draw(_Layout(segments, found, relative, received or {}, under_way), title, ax, label)
 
 
 @style.styled
-def _draw(layout: _Layout, title: str | None, ax: Axes | None) -> Axes:
+def _draw(layout: _Layout, title: str | None, ax: Axes | None, label: str) -> Axes:
     ax = style.figure(ax, size=(_WIDTH, layout.height + 0.6))
     ax.set(xlim=(0, _WIDTH), ylim=(layout.height, 0))
     ax.axis("off")
-    ax.set_title(_default_title(layout.replay) if title is None else title)
+    name = _default_title(layout.replay) if title is None else title
+    ax.set_title(f"{name} ({label})" if label else name)
     _draw_names(ax, layout)
     _draw_lifelines(ax, layout)
     for index, step in enumerate(layout.replay.steps):
         _draw_segment(ax, layout, index, step)
     if layout.relative:
         ax.text(_LINE[0], layout.height - 0.12, layout.legend, fontsize=8.5, color=style.GREY, va="center")
-    return style.set_alt(ax, _alt(layout))
+    return style.set_alt(ax, _alt(layout, label))
 
 
 def _default_title(replay: Replay) -> str:
@@ -104,9 +109,15 @@ class _Layout:
     """Where everything goes: for each segment its sides (0 left, 1 right) and the heights of its two ends."""
 
     def __init__(
-        self, segments: tuple[Segment, ...], replay: Replay, relative: bool, received: Mapping[int, float]
+        self,
+        segments: tuple[Segment, ...],
+        replay: Replay,
+        relative: bool,
+        received: Mapping[int, float],
+        under_way: Collection[int],
     ) -> None:
         self.segments, self.replay, self.relative, self.received = segments, replay, relative, received
+        self.under_way = under_way
         self.numbers = Numbers(segments, relative)
         self.moments = replay.moments
         self.one_socket = len(replay.ends) == 1
@@ -135,16 +146,26 @@ class _Layout:
         if self.relative:
             small.append(number_words(segment))
         small += option_words(segment)
-        return _pack(small, _COLUMNS // 2 if self.crosses(index) else _COLUMNS)
+        if not self.crosses(index):
+            return _pack(small, _COLUMNS)
+        parts = [payload_words(segment)] if segment.payload else []
+        return parts + _pack([part for item in small for part in item.split(", ")], _HALF)
+
+    def headline(self, index: int) -> str:
+        """Flags, numbers and, where there is room for them, the data."""
+        segment = self.segments[index]
+        data = "" if self.crosses(index) else payload_words(segment)
+        return "   ".join(filter(None, (flag_words(segment.flags), number_words(segment, self.numbers), data)))
 
     def remarks(self, index: int) -> list[tuple[str, str]]:
         """What stands out in a segment, with its colour: a D-SACK, a duplicate, loss, impossibility."""
         step = self.replay.steps[index]
         note = "" if step.note.startswith("answers") else step.note
-        bad = f"impossible: {step.impossible}" if step.impossible else "lost on the way" if step.lost else ""
+        fate = "" if not step.lost else "still on the way" if index in self.under_way else "lost on the way"
+        bad = f"impossible: {step.impossible}" if step.impossible else fate
         sack = sack_words(self.segments[index], self.numbers)
         texts = ((sack, style.BLUE), (note, style.BLUE), (bad, style.ALERT))
-        columns = 38 if self.crosses(index) else 70
+        columns = _HALF if self.crosses(index) else 70
         return [(line, colour) for text, colour in texts for line in wrap(text, columns)]
 
     def initial(self, side: int) -> State:
@@ -262,7 +283,8 @@ def _draw_segment(ax: Axes, layout: _Layout, index: int, step: Step) -> None:
     start, end = (_LINE[side], layout.tail[index]), (_LINE[1 - side], layout.head[index])
     if step.lost:
         end = (start[0] + 0.6 * (end[0] - start[0]), start[1] + 0.6 * (end[1] - start[1]))
-        ax.plot(*end, marker="x", markersize=9, markeredgewidth=2.5, color=style.VERMILLION, zorder=6)
+        if index not in layout.under_way:
+            ax.plot(*end, marker="x", markersize=9, markeredgewidth=2.5, color=style.VERMILLION, zorder=6)
     look = {"color": style.INK, "linewidth": 1.8}
     if step.impossible:
         look = {"color": style.VERMILLION, "linewidth": 1.8, "linestyle": (0, (4, 3))}
@@ -286,10 +308,7 @@ def _draw_label(ax: Axes, layout: _Layout, index: int) -> None:
     for line in reversed(layout.lines(index)):
         ax.text(x, y, line, fontsize=8, color=style.GREY, **look)
         y -= _TEXT * 0.85
-    segment = layout.segments[index]
-    numbers = number_words(segment, layout.numbers)
-    head = "   ".join(filter(None, (flag_words(segment.flags), numbers, payload_words(segment))))
-    ax.text(x, y, head, fontsize=11, fontweight="bold", **look)
+    ax.text(x, y, layout.headline(index), fontsize=11, fontweight="bold", **look)
 
 
 def _draw_times(ax: Axes, layout: _Layout, index: int, step: Step) -> None:
@@ -307,9 +326,9 @@ def _time(layout: _Layout, time: float) -> str:
     return f"{(time - layout.segments[0].time) * 1e6:,.0f} µs"
 
 
-def _alt(layout: _Layout) -> str:
+def _alt(layout: _Layout, label: str) -> str:
     sentences = [replay_sentence(layout.replay)]
     for index, step in enumerate(layout.replay.steps):
         time = _time(layout, step.segment.time)
-        sentences.append(step_sentence(index + 1, step, layout.numbers, time))
-    return " ".join(["Ladder diagram.", *sentences])
+        sentences.append(step_sentence(index + 1, step, layout.numbers, time, index in layout.under_way))
+    return " ".join([f"Ladder diagram, {label}." if label else "Ladder diagram.", *sentences])

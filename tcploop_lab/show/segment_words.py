@@ -109,24 +109,27 @@ def sack_words(segment: Segment, numbers: Numbers) -> str:
     return f"D-SACK: {which}{', the SYN,' if numbers.is_syn(segment, left) else ''} arrived twice"
 
 
-def step_sentence(position: int, step: Step, numbers: Numbers, time: str) -> str:
-    """Return one sentence: the segment, its numbers, and the states before and after at each end."""
+def step_sentence(position: int, step: Step, numbers: Numbers, time: str, under_way: bool = False) -> str:
+    """Return one sentence: the segment, its numbers, and the states before and after at each end.
+
+    A segment that has not arrived is lost, unless it is `under_way`.
+    """
     segment = step.segment
     self_connected = segment.to_itself
     way = "from the socket to itself" if self_connected else f"from {step.sender} to {step.receiver}"
     parts = [f"{flag_words(segment.flags)} {way}", number_words(segment, numbers)]
-    parts += filter(None, (payload_words(segment), sack_words(segment, numbers), _fate(step)))
+    parts += filter(None, (payload_words(segment), sack_words(segment, numbers), _fate(step, under_way)))
     return f"Segment {position}, at {time}: {'; '.join(parts)}."
 
 
-def _fate(step: Step) -> str:
+def _fate(step: Step, under_way: bool) -> str:
     if step.impossible:
         return f"impossible, {step.impossible}"
     changes = []
     if step.sender_before is not step.sender_after:
         changes.append(_change(step, step.sender, "sending", step.sender_before, step.sender_after))
     if step.lost:
-        changes.append("it is lost")
+        changes.append("it is still on the way" if under_way else "it is lost")
     elif step.receiver_before is not step.receiver_after:
         changes.append(_change(step, step.receiver, "receiving", step.receiver_before, step.receiver_after))
     return " and ".join(changes) or "no state changes"

@@ -7,23 +7,28 @@ believes is read from its kernel (TCP_INFO, tcp(7)), not worked out here.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model.endings import Ending, ending
 from ..model.present import Shown
 from ..model.replay import Replay, replay
 from ..model.segments import Segment
 from ..model.states import State
-from .capture import Frame, to_segment, write_pcap
+from . import cable
+from .cable import Held, Passed, SoFar
+from .capture import Frame, write_pcap
 from .errors import NotOnThisTestbed
-from .two_hosts import ADDRESSES, PORTS, make_two_hosts
+from .kernel_states import state_of
+from .two_hosts import ADDRESSES, PORTS, Host, make_two_hosts
 from .wire import Device
 
 if TYPE_CHECKING:
@@ -32,48 +37,8 @@ if TYPE_CHECKING:
 HOSTS = ("A", "B")
 _LARGEST = 65535  # bytes of a datagram
 _SETTLE = 0.02  # seconds in which a kernel has answered what was delivered
+_TOGETHER = 0.005  # seconds between two segments that count as sent at once
 _QUIET = 0.15  # seconds without a segment after which an exchange is over: longer than a delayed ACK (40 ms)
-
-# The kernel's numbers (include/net/tcp_states.h) by the names of RFC 9293 section 3.3.2.
-_KERNEL_STATES = {
-    1: State.ESTABLISHED,
-    2: State.SYN_SENT,
-    3: State.SYN_RECEIVED,
-    4: State.FIN_WAIT_1,
-    5: State.FIN_WAIT_2,
-    6: State.TIME_WAIT,
-    7: State.CLOSED,
-    8: State.CLOSE_WAIT,
-    9: State.LAST_ACK,
-    10: State.LISTEN,
-    11: State.CLOSING,
-}
-
-
-@dataclass(frozen=True)
-class Held:
-    """A segment on the cable: sent, not yet delivered. `copies` counts it with its retransmissions."""
-
-    segment: Segment
-    datagram: bytes = field(repr=False)
-    copies: int = 1
-
-    def __str__(self) -> str:
-        again = f" (sent {self.copies} times)" if self.copies > 1 else ""
-        return f"{self.segment.sender} sent {self.segment.flags} seq {self.segment.seq}{again}"
-
-
-@dataclass(frozen=True)
-class Passed:
-    """A segment that left the cable: delivered at `received` (seconds since the epoch), or lost (None).
-
-    `states` is what both kernels said right after.
-    """
-
-    segment: Segment
-    received: float | None
-    states: dict[str, State]
-    datagram: bytes = field(repr=False)
 
 
 class Crossing(Shown):
@@ -81,15 +46,21 @@ class Crossing(Shown):
 
     `held` lists what is on the cable; `deliver(i)` and `lose(i)` take one segment off it; `states` asks both kernels.
     Use it in a `with` block; it stays readable after, as an Exchange does.
+
+    Whoever delivers by hand is slow, and TCP sends again what waits for longer than a second. While something is held,
+    copies of what was delivered already are taken off the cable (`spared` counts them): they change nothing.
     """
 
     dropped = 0  # every segment passes through the lab: none can be missed
 
-    def __init__(self, ends: tuple[Device, socket.socket, Device, socket.socket], kernel: str) -> None:
+    def __init__(self, hosts: tuple[Host, Host], kernel: str) -> None:
         self.kernel = kernel
         _load_scapy()  # takes long enough for a first SYN to be sent again
-        self._cables = {"A": ends[0], "B": ends[2]}
-        self.sockets = {"A": ends[1], "B": ends[3]}
+        named = dict(zip(HOSTS, hosts, strict=True))
+        self._cables = {name: host.cable for name, host in named.items()}
+        self._tables = {name: host.table for name, host in named.items()}
+        self.sockets = {name: host.socket for name, host in named.items()}
+        self.spared = 0
         self.held: list[Held] = []
         self.passed: list[Passed] = []
         self.paths: dict[str, list[State]] = {host: [State.CLOSED] for host in HOSTS}
@@ -107,7 +78,8 @@ class Crossing(Shown):
     def close(self) -> None:
         """Cut the cable: both hosts and their namespaces are gone. What passed stays."""
         self._last_states = self.states
-        for end in (*self.sockets.values(), *self._cables.values(), *self._listeners):
+        open_files = (self.sockets, self._cables, self._tables)
+        for end in (*(end for ends in open_files for end in ends.values()), *self._listeners):
             end.close()
 
     def connect(self, host: str) -> None:
@@ -133,20 +105,39 @@ class Crossing(Shown):
         return self
 
     def deliver(self, index: int = 0) -> Passed:
-        """Deliver one held segment, wait for the answer of its receiver, and return what both ends say."""
+        """Deliver one held segment, wait for the answer of its receiver, and return what both ends say.
+
+        Raises ValueError for an index that `held` does not have.
+        """
         held = self._take(index)
         return self._pass(held, time.time())
 
     def lose(self, index: int = 0) -> Passed:
-        """Lose one held segment."""
+        """Lose one held segment. Raises ValueError for an index that `held` does not have."""
         return self._pass(self._take(index), None)
+
+    def look(self) -> list[Held]:
+        """Return what is on the cable now: a host that waits has perhaps sent something again."""
+        if not self.closed:
+            self._look(0.0)
+        return self.held
 
     @property
     def states(self) -> dict[str, State]:
-        """The state of both sockets, as their kernels tell it (TCP_INFO); after the end, as they told it last."""
+        """The state of both connections, as their kernels tell it; after the end, as they told it last."""
         if self.closed:
             return self._last_states
-        return {host: _kernel_state(sock) for host, sock in self.sockets.items()}
+        return {host: state_of(sock, self._tables[host]) for host, sock in self.sockets.items()}
+
+    @property
+    def ending(self) -> Ending:
+        """How it ended; `Ending.NONE` while a segment is on the cable or a host waits for an answer."""
+        return Ending.NONE if self.held else ending(self.replayed, self.states.values())
+
+    @property
+    def so_far(self) -> SoFar:
+        """All that was sent up to now, also what is still on the cable."""
+        return cable.so_far(self.passed, self.held)
 
     def run(self, delay: float, timeout: float = 10.0) -> Crossing:
         """Deliver every segment `delay` seconds after it was sent, until nobody sends any more.
@@ -156,7 +147,7 @@ class Crossing(Shown):
         deadline = time.monotonic() + timeout + 8 * delay
         quiet_since = time.monotonic()
         while time.monotonic() < min(deadline, quiet_since + _QUIET + delay):
-            due = [held for held in self.held if time.time() >= held.segment.time + delay]
+            due = self._due(delay)
             arrived = time.time()
             for held in due:
                 self.held.remove(held)
@@ -164,7 +155,7 @@ class Crossing(Shown):
                 self.passed.append(Passed(held.segment, arrived, {}, held.datagram))
             if due or self.held:
                 quiet_since = time.monotonic()
-            self._look(0.001)
+            self._look(0.001, by_hand=False)
         if self.passed:
             self.passed[-1] = replace(self.passed[-1], states=self.states)
         return self
@@ -197,7 +188,9 @@ class Crossing(Shown):
         """The segments as scapy packets, each once, with the time at which it was sent."""
         from scapy.plist import PacketList
 
-        return PacketList([_packet(frame.data, frame.time) for frame in self.copies if frame.outgoing], "the cable")
+        return PacketList(
+            [cable.packet(frame.data, frame.time) for frame in self.copies if frame.outgoing], "the cable"
+        )
 
     def pcap(self, path: str | os.PathLike[str]) -> Path:
         """Write the segments, each once, to a pcap file and return its path. ValueError if it cannot be written."""
@@ -236,6 +229,7 @@ class Crossing(Shown):
         return sorted(self.passed, key=lambda passed: passed.segment.time)
 
     def _take(self, index: int) -> Held:
+        self._look(0.0)  # copies that came meanwhile; they stand behind all others, so the index stays right
         if not 0 <= index < len(self.held):
             there = f"0 to {len(self.held) - 1}" if self.held else "none: the cable is empty"
             raise ValueError(f"segment {index}: the cable holds {there}")
@@ -253,36 +247,49 @@ class Crossing(Shown):
         self._cables[_other(held.segment.sender)].write(held.datagram)
         self._note_states()
 
-    def _look(self, seconds: float = _SETTLE) -> None:
+    def _due(self, delay: float) -> list[Held]:
+        """Those whose time on the cable is over. What was sent together arrives together, on a busy machine too."""
+        first = min((held.segment.time for held in self.held), default=math.inf)
+        if time.time() < first + delay:
+            return []
+        due = [held for held in self.held if held.segment.time - first <= _TOGETHER]
+        time.sleep(max(0.0, max(held.segment.time for held in due) + delay - time.time()))
+        return due
+
+    def _look(self, seconds: float = _SETTLE, by_hand: bool = True) -> None:
         """Take from both cables what was sent since, and note the states."""
         end = time.monotonic() + seconds
         while True:
             ready, _, _ = select.select(list(self._cables.values()), [], [], max(0.0, end - time.monotonic()))
             if not ready:
                 break
-            for host, cable in self._cables.items():
-                if cable in ready:
-                    self._read(host, cable)
+            for host, moment, datagram in list(self._read(ready)):  # read all before scapy takes its time
+                segment = cable.dissect(datagram, host, moment)
+                if segment is not None:
+                    self._hold(Held(segment, datagram), by_hand)
         self._note_states()
 
-    def _read(self, host: str, cable: Device) -> None:
-        while datagram := cable.read(_LARGEST):
-            segment = _dissect(datagram, host)
-            if segment is not None:
-                self._hold(Held(segment, datagram))
+    def _read(self, ready: list[Device]) -> Iterator[tuple[str, float, bytes]]:
+        for host, device in self._cables.items():
+            while device in ready and (datagram := device.read(_LARGEST)):
+                yield host, time.time(), datagram
 
-    def _hold(self, new: Held) -> None:
+    def _hold(self, new: Held, by_hand: bool) -> None:
         """Put a segment on the cable; a retransmission of one that is still held only raises its count."""
         for index, old in enumerate(self.held):
-            if _what(old.segment) == _what(new.segment):
+            if cable.is_copy(old.segment, new.segment):
                 self.held[index] = replace(old, copies=old.copies + 1)
                 return
-        self.held.append(new)
+        arrived = (one.segment for one in self.passed if one.received is not None)
+        if by_hand and self.held and any(cable.is_copy(one, new.segment) for one in arrived):
+            self.spared += 1
+        else:
+            self.held.append(new)
 
     def _accept(self) -> None:
         """Where a listener has a connection, go on with the socket of that connection."""
         for host, sock in self.sockets.items():
-            if _kernel_state(sock) is State.LISTEN and select.select([sock], [], [], 0)[0]:
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and select.select([sock], [], [], 0)[0]:
                 self._listeners.append(sock)
                 self.sockets[host] = sock.accept()[0]
                 self.sockets[host].setblocking(False)
@@ -294,38 +301,14 @@ class Crossing(Shown):
                 self.paths[host].append(state)
 
 
-def _what(segment: Segment) -> tuple[object, ...]:
-    return segment.sender, segment.flags, segment.seq, segment.ack, segment.payload
-
-
 def _other(host: str) -> str:
     if host not in HOSTS:
         raise ValueError(f"host {host!r}: the hosts of a crossing are A and B")
     return "B" if host == "A" else "A"
 
 
-def _load_scapy() -> tuple[Any, Any]:
-    from scapy.layers.inet import IP, TCP
-
-    return IP, TCP
-
-
-def _dissect(datagram: bytes, host: str) -> Segment | None:
-    """Return the TCP segment in an IPv4 datagram; None for anything else, such as IPv6 neighbour discovery."""
-    if datagram[0] >> 4 != 4:
-        return None
-    packet = _packet(datagram, time.time())
-    return replace(to_segment(packet), sender=host) if _load_scapy()[1] in packet else None
-
-
-def _packet(datagram: bytes, moment: float) -> Any:
-    packet = _load_scapy()[0](datagram)
-    packet.time = moment
-    return packet
-
-
-def _kernel_state(sock: socket.socket) -> State:
-    return _KERNEL_STATES[sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]]
+def _load_scapy() -> None:
+    cable.packet(b"", 0.0)
 
 
 def open_crossing(submit: Callable[..., Future[Any]], kernel: str) -> Crossing:

@@ -103,14 +103,6 @@ class RecordedExchange(Exchange):
     def close(self) -> None:
         """Do nothing: there is no capture to end."""
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the ladder diagram, labelled as recorded, on `ax` (a new figure if None) and return the Axes."""
-        axes = super().plot(ax)
-        title = axes.get_title(loc="left")
-        for text in axes.findobj(lambda artist: getattr(artist, "get_text", str)() == title):
-            text.set_text(f"{title} ({self.label})")
-        return axes
-
     @property
     def summary(self) -> str:
         """One sentence: that it is recorded, how many segments, which, and what is wrong with them."""

@@ -13,7 +13,9 @@ import fcntl
 import os
 import socket
 import struct
+from typing import NamedTuple
 
+from .kernel_states import open_table
 from .wire import Device
 
 ADDRESSES = {"A": "192.0.2.1", "B": "192.0.2.2"}  # TEST-NET-1, RFC 5737: nobody's
@@ -24,22 +26,31 @@ _CLONE_NEWNET = 0x40000000
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFFLAGS, _IFF_UP = 0x8916, 0x891C, 0x8914, 0x1
 _NAME = b"cable"
+_PATIENCE = 127  # retransmissions of a SYN, the most that TCP_SYNCNT takes: who delivers by hand may think for hours
 
 
-def make_two_hosts() -> tuple[Device, socket.socket, Device, socket.socket]:
-    """Return (cable of A, socket of A, cable of B, socket of B); each socket is bound to its host's address and port.
+class Host(NamedTuple):
+    """One host: its end of the cable, its socket, and the open table of its sockets."""
+
+    cable: Device
+    socket: socket.socket
+    table: Device
+
+
+def make_two_hosts() -> tuple[Host, Host]:
+    """Return the hosts A and B; the socket of each is bound to its host's address and port.
 
     Raises OSError where there is no TUN device or no right to make one.
     """
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
-        return (*_make_host("A"), *_make_host("B"))
+        return _make_host("A"), _make_host("B")
     finally:
         _check(_libc().setns(home, _CLONE_NEWNET))
         os.close(home)
 
 
-def _make_host(name: str) -> tuple[Device, socket.socket]:
+def _make_host(name: str) -> Host:
     _check(_libc().unshare(_CLONE_NEWNET))
     cable = Device(os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK), "r+")
     fcntl.ioctl(cable, _TUNSETIFF, struct.pack("16sH22x", _NAME, _IFF_TUN | _IFF_NO_PI))
@@ -48,8 +59,9 @@ def _make_host(name: str) -> tuple[Device, socket.socket]:
         fcntl.ioctl(control, _SIOCSIFNETMASK, _address_request(_NETMASK))
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", _NAME, _IFF_UP))
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, _PATIENCE)
     sock.bind((ADDRESSES[name], PORTS[name]))
-    return cable, sock
+    return Host(cable, sock, open_table())
 
 
 def _address_request(address: str) -> bytes:

@@ -14,6 +14,7 @@ from matplotlib.transforms import Bbox
 from tcploop_lab.model.replay import replay
 from tcploop_lab.show.ladder import ladder
 from tcploop_lab.show.style import alt_of
+from tcploop_lab.testbed.recorded import recorded, recorded_names
 
 from ..model import exchanges
 from ..model.exchanges import X, Y
@@ -143,16 +144,15 @@ def crossed(box: Bbox, mark: Annotation) -> bool:
     return bool(((points > box.p0) & (points < box.p1)).all(axis=1).any())
 
 
-@pytest.mark.parametrize("name", ["self-connection", "handshake", "crossing"])
+@pytest.mark.parametrize("name", [*recorded_names(), "crossing"])
 def test_texts_stand_free(name: str) -> None:
-    """No two texts of a ladder overlap, and no arrow runs through one."""
+    """No two texts of a ladder overlap, and no arrow runs through one; also where both ends send data at once."""
     segments, received = exchanges.crossing()
-    other = {"self-connection": exchanges.self_connection, "handshake": exchanges.handshake}
-    ax = ladder(segments, received=received) if name == "crossing" else ladder(other[name]())
+    ax = ladder(segments, received=received) if name == "crossing" else recorded(name).ladder()
     ax.figure.canvas.draw()
     marks = [mark for mark in ax.texts if isinstance(mark, Annotation)]
     boxes = [(text.get_text(), Bbox(text.get_window_extent())) for text in ax.texts if text.get_text()]
-    assert len(boxes) > 30
+    assert len(boxes) > 12
     for place, (words, box) in enumerate(boxes):
         assert [other for other, second in boxes[:place] if box.overlaps(second)] == [], words
         assert not any(crossed(box, mark) for mark in marks), words
@@ -176,6 +176,26 @@ def test_lost_segments_do_not_arrive() -> None:
     ends = [end[0] for _, end in arrows(ax)]
     assert ends[0] < ends[1]
     assert "lost on the way" in texts(ax)
+
+
+def test_segments_under_way_are_not_lost() -> None:
+    """The arrow of a segment that is still on the way ends on the way, without a cross, and the text says so."""
+    (first, second), marks = exchanges.crossing()[0][:2], {}
+    for under_way in ((), (1,)):
+        ax = ladder(
+            [first, second], replay([first, second], received={0: first.time + 1}, lost={1}), under_way=under_way
+        )
+        marks[under_way] = sum(line.get_marker() == "x" for line in ax.lines)
+    assert marks == {(): 1, (1,): 0}
+    assert "still on the way" in texts(ax) and "lost on the way" not in texts(ax)
+    assert "sending it, B goes from CLOSED to SYN-SENT and it is still on the way" in alt_of(ax)
+
+
+def test_a_label_stands_in_title_and_text() -> None:
+    """What the segments come from is said above the ladder and in its alternative text."""
+    ax = ladder(exchanges.refused(), label="recorded on a Sunday")
+    assert ax.get_title("left") == "Refused try: 2 segments (recorded on a Sunday)"
+    assert alt_of(ax).startswith("Ladder diagram, recorded on a Sunday. Refused try in 2 segments ")
 
 
 def test_alternative_text() -> None:

@@ -49,6 +49,11 @@ def fail(text: str) -> None:
     raise LookupError(text)
 
 
+def refuse(code: int) -> None:
+    """Raise the error that the kernel raises with this errno."""
+    raise OSError(code, os.strerror(code))
+
+
 def unsendable() -> Any:
     """Return something that cannot be pickled."""
     return lambda: None

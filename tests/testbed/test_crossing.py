@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.model.endings import Ending
 from tcploop_lab.model.replay import replay
 from tcploop_lab.model.states import State
-from tcploop_lab.testbed.crossing import Crossing
+from tcploop_lab.show.style import alt_of
+from tcploop_lab.testbed.crossing import Crossing, open_crossing
 from tcploop_lab.testbed.testbed import Testbed
+
+from . import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 
@@ -104,7 +112,8 @@ def test_with_a_listener_it_is_the_ordinary_handshake(crossing: Crossing) -> Non
     crossing.run(0.01)
     assert sent(crossing) == [("A", "S"), ("B", "SA"), ("A", "A")]
     assert crossing.established
-    assert State.SYN_SENT not in crossing.paths["B"]
+    assert crossing.paths["B"] == [State.CLOSED, State.LISTEN, State.SYN_RECEIVED, State.ESTABLISHED]
+    assert crossing.ending is Ending.HANDSHAKE
 
 
 def test_a_segment_that_waits_is_sent_again_and_shown_once(crossing: Crossing) -> None:
@@ -114,6 +123,79 @@ def test_a_segment_that_waits_is_sent_again_and_shown_once(crossing: Crossing) -
     (held,) = crossing.held
     assert held.copies == 2
     assert str(held).endswith("(sent 2 times)")
+
+
+def test_who_thinks_for_long_still_gets_six_segments(crossing: Crossing) -> None:
+    """While one SYN waits, the host of the delivered one sends again; the copies are counted and change nothing."""
+    crossing.open().deliver(0)
+    time.sleep(1.3)
+    while crossing.look():
+        crossing.deliver(0)
+    assert [flag for _, flag in sent(crossing)] == ["S", "S", "SA", "SA", "A", "A"]
+    assert crossing.spared >= 1
+    assert crossing.ending is Ending.CROSSED
+
+
+def test_on_an_empty_cable_what_is_sent_again_counts(crossing: Crossing) -> None:
+    """A's SYN was refused and the RST lost: A sends its SYN again, and now B, which calls too, answers it."""
+    crossing.connect("A")
+    crossing.deliver(0)
+    crossing.lose(0)
+    assert (crossing.held, crossing.ending) == ([], Ending.NONE)
+    time.sleep(1.3)
+    assert [held.segment.flags for held in crossing.look()] == ["S"]
+    crossing.connect("B")
+    crossing.run(0.0)
+    assert (crossing.established, crossing.ending) == (True, Ending.OTHER)
+
+
+def test_a_host_is_patient(crossing: Crossing) -> None:
+    """Each socket sends its SYN again for hours before it gives up: nobody is hurried."""
+    tries = [sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT) for sock in crossing.sockets.values()]
+    assert tries == [127, 127]
+
+
+@pytest.mark.parametrize(
+    ("moves", "ending"),
+    [
+        ("open 0 0 0 0 0 0", Ending.CROSSED),
+        ("open 1 0 1 0 1 0", Ending.CROSSED),
+        ("A 0 0", Ending.REFUSED),
+        ("open lose0 0 0 0", Ending.LOST_SYN),
+        ("A 0 B 1 0 0 0", Ending.LATE_RST),
+        ("listenB A 0 0 0", Ending.HANDSHAKE),
+        ("open 0", Ending.NONE),
+    ],
+)
+def test_each_order_has_its_ending(crossing: Crossing, moves: str, ending: Ending) -> None:
+    """The order in which segments are delivered or lost decides how the call ends, and the ending is named."""
+    for move in moves.split():
+        call = {"open": crossing.open, "A": lambda: crossing.connect("A"), "B": lambda: crossing.connect("B")}
+        call |= {"listenB": lambda: crossing.listen("B"), "lose0": lambda: crossing.lose(0)}
+        call.get(move, lambda move=move: crossing.deliver(int(move)))()
+    assert crossing.ending is ending, crossing
+
+
+def test_the_picture_so_far_shows_what_is_on_the_cable(crossing: Crossing) -> None:
+    """With B's SYN delivered and A's held, A has answered; the ladder shows both, A's SYN as still on the way."""
+    crossing.open().deliver(1)
+    assert [(one.sender, one.flags) for one in crossing.segments] == [("B", "S")]
+    so_far = crossing.so_far
+    assert sorted((one.sender, one.flags) for one in so_far.segments) == [("A", "S"), ("A", "SA"), ("B", "S")]
+    assert len(so_far.under_way) == 2 and so_far.lost == ()
+    assert not so_far.replayed.impossible
+    assert alt_of(crossing.ladder()).count("it is still on the way") == 2
+
+
+def test_once_closed_no_file_is_left_open(testbed: Testbed) -> None:
+    """Sockets, cables and tables of twenty crossings are closed again, also after a handshake."""
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with testbed.crossing() as crossing:
+            crossing.listen("B")
+            crossing.connect("A")
+            crossing.deliver(0)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize("delay", [-1, 31, float("nan"), "soon", None])
@@ -140,10 +222,20 @@ def test_the_testbed_is_as_before(testbed: Testbed) -> None:
     assert testbed.connect_loop(40500).self_connected
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(errno.ENOENT, "no TUN device .*modprobe tun"), (errno.ENODEV, "modprobe tun"), (errno.EACCES, "read and write")],
+)
+def test_without_a_tun_device_it_is_a_clear_error(testbed: Testbed, code: int, reason: str) -> None:
+    """No device, no driver, no access: the reason and the way out, in one line, and the testbed goes on."""
+    with pytest.raises(lab.NotOnThisTestbed, match=reason) as caught:
+        open_crossing(lambda _: testbed.submit(inside.refuse, code), testbed.kernel)
+    assert "\n" not in str(caught.value)
+    assert testbed.connect_loop(40500).self_connected
+
+
 def test_without_rights_it_is_a_clear_error() -> None:
     """A worker without capabilities cannot make hosts, and the error says what is needed."""
-    from . import inside
-
     with lab.open_testbed(kind="host") as testbed:
         testbed.submit(inside.drop_capabilities).result()
         with pytest.raises(lab.NotOnThisTestbed, match="it needs the namespace testbed"):

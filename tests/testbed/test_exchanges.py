@@ -67,10 +67,17 @@ def test_the_ends_of_a_close(four) -> None:
     assert ends["simultaneous-open"] == [State.TIME_WAIT, State.TIME_WAIT]
 
 
+def test_both_kernels_go_the_way_of_the_table(four) -> None:
+    """From CLOSED to TIME-WAIT, the states that the two kernels reported are those of the replayed segments."""
+    crossing = four["simultaneous-open"]
+    assert {end.name: list(end.path) for end in crossing.replayed.ends} == crossing.paths
+    assert crossing.paths["A"][-2:] == [State.CLOSING, State.TIME_WAIT]
+
+
 def test_a_crossing_reads_as_an_exchange_does(four, tmp_path) -> None:
     """After its end a crossing still has segments, packets, copies, states, a ladder and a pcap file."""
     crossing = four["simultaneous-open"]
-    assert crossing.closed and crossing.states == {"A": State.CLOSED, "B": State.CLOSED}
+    assert crossing.closed and crossing.states == {"A": State.TIME_WAIT, "B": State.TIME_WAIT}
     assert len(crossing.packets) == len(crossing.segments) == len(crossing.copies) / 2 == 14
     assert repr(crossing).startswith("<Crossing: closed; 14 segments passed (A S, B S, ")
     assert repr(crossing).count(" SA, ") == 2  # in either order: both answer at the same time
