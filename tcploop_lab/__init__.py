@@ -39,6 +39,7 @@ _HOME = {
     "recorded_thief": "testbed.thief",
     "recorded_thief_table": "testbed.thief",
     "ThiefResult": "testbed.thief",
+    "precondition_board": "show.widgets.board",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -77,14 +77,15 @@ class Chart:
         return self._size[1] - _BOTTOM - (y - low) / (high - low) * (self._size[1] - _TOP - _BOTTOM)
 
     def _write(self, x: float, y: float, words: str, anchor: str, colour: str = style.INK) -> None:
-        place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"'
+        halo = f'stroke="{style.PAPER}" stroke-width="3" paint-order="stroke"'  # readable over what is drawn
+        place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" {halo}'
         self._marks.append(f"<text {place}>{escape(words)}</text>")
 
     def _ticks(self) -> Iterable[str]:
         bottom, left = self._size[1] - _BOTTOM, _LEFT
         for x in ticks(*self._x):
             place = f'x="{self._at_x(x):.1f}" y="{bottom + 16}" text-anchor="middle"'
-            yield f'<text {place} fill="{style.GREY}">{_number(x)}</text>'
+            yield f'<text {place} fill="{style.GREY}">{_number(x, ",")}</text>'
         for y in ticks(*self._y):
             at = self._at_y(y)
             yield f'<path d="M{left} {at:.1f}H{self._size[0] - _RIGHT}" stroke="{style.PALE}"/>'
@@ -112,5 +113,5 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [step * number for number in range(first, math.floor(high / step + 1e-9) + 1)][:most]
 
 
-def _number(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"
+def _number(value: float, separator: str = "") -> str:
+    return f"{value:{separator}.0f}" if abs(value) >= 1 or value == 0 else f"{value:.3g}"

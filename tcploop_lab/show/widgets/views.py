@@ -145,6 +145,13 @@ def button(name: str, act: Callable[[], None], hint: str = "") -> w.Button:
     return made
 
 
+def switch(name: str, act: Callable[[bool], None]) -> w.Checkbox:
+    """A switch that calls `act` with True or False when it is turned."""
+    made = w.Checkbox(False, description=name, indent=False, layout=w.Layout(width="auto", margin="0 1.5em 0 0"))
+    made.observe(lambda change: act(change["new"]), "value")
+    return made
+
+
 def row(*widgets: w.Widget) -> w.HBox:
     """Widgets beside each other, as far as there is room."""
     return w.HBox(list(widgets), layout=w.Layout(flex_flow="row wrap", align_items="center"))
