@@ -25,6 +25,8 @@ _HOME = {
     "Run": "testbed.results",
     "Exchange": "testbed.capture",
     "doctor": "testbed.doctor",
+    "audit": "testbed.audit",
+    "AuditResult": "testbed.audit",
     "recorded": "testbed.recorded",
     "read_pcap": "testbed.recorded",
     "replay": "model.replay",
@@ -33,13 +35,18 @@ _HOME = {
     "Study": "study.plan",
     "StudyResult": "study.result",
     "crowd": "study.crowd",
+    "distribution_explorer": "show.widgets.explorer",
     "loop_console": "show.widgets.console",
+    "crossing_by_hand": "show.widgets.crossing",
+    "precondition_board": "show.widgets.board",
     "port_thief": "testbed.thief",
     "port_thief_table": "testbed.thief",
     "recorded_thief": "testbed.thief",
     "recorded_thief_table": "testbed.thief",
     "ThiefResult": "testbed.thief",
-    "precondition_board": "show.widgets.board",
+    "defences": "testbed.defence_table",
+    "measure_defence": "testbed.defence_table",
+    "measure_client": "testbed.defence_table",
 }
 
 __all__ = ["__version__", *_HOME]

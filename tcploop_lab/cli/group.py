@@ -29,6 +29,16 @@ class Command(click.Command):
         formatter.write_usage(ctx.command_path.strip(), " ".join(self.collect_usage_pieces(ctx)))
 
 
+class Program(Command):
+    """A command whose arguments are another program's: after the first of them nothing is an option of its own."""
+
+    allow_interspersed_args = False
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Leave the arguments as they are: a -1 among them is the other program's."""
+        return click.Command.parse_args(self, ctx, args)
+
+
 def _has_value(item: click.Parameter) -> bool:
     return isinstance(item, click.Option) and not item.is_flag
 

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from ..model.preconditions import Verdict
     from ..model.probe import ProbeResult
     from ..model.replay import Step
+    from ..model.segments import Segment
     from ..model.theory import TriesDistribution
     from ..study.result import StudyResult
+    from ..testbed.audit import AuditResult
     from ..testbed.crossing import Crossing
     from ..testbed.doctor import Doctor
     from ..testbed.results import Run
@@ -76,22 +78,22 @@ def of_run(run: Run) -> Record:
 
 def of_steps(steps: Sequence[Step]) -> list[Record]:
     """The segments, each with the state that it brings its receiver to."""
-    return [
-        {
-            "time": step.segment.time,
-            "src": step.segment.src,
-            "sport": step.segment.sport,
-            "dst": step.segment.dst,
-            "dport": step.segment.dport,
-            "flags": step.segment.flags,
-            "seq": step.segment.seq,
-            "ack": step.segment.ack,
-            "length": step.segment.length,
-            "state": step.receiver_after,
-            "transition": step.transition,
-        }
-        for step in steps
-    ]
+    return [of_segment(step.segment) | {"state": step.receiver_after, "transition": step.transition} for step in steps]
+
+
+def of_segment(segment: Segment) -> Record:
+    """One segment, without a word on what it means."""
+    return {
+        "time": segment.time,
+        "src": segment.src,
+        "sport": segment.sport,
+        "dst": segment.dst,
+        "dport": segment.dport,
+        "flags": segment.flags,
+        "seq": segment.seq,
+        "ack": segment.ack,
+        "length": segment.length,
+    }
 
 
 def of_crossing(crossing: Crossing) -> Record:
@@ -159,6 +161,28 @@ def of_study(result: StudyResult) -> Record:
             for cell in result.cells
         ],
         "provenance": dict(result.provenance),
+    }
+
+
+def of_audit(result: AuditResult) -> Record:
+    """What a program did. `exit_status` is null where the lab ended the program, negative where a signal did."""
+    return {
+        "verdict": result.verdict,
+        "evidence": list(result.evidence),
+        "exit_status": result.exit_status,
+        "command": list(result.command),
+        "port": result.port,
+        "host": result.host,
+        "attempts": result.attempts,
+        "stopped": result.stopped,
+        "seconds": result.seconds,
+        "compared": result.compared,
+        "left": result.left,
+        "output": result.output,
+        "sockets": [{"local": row.local, "peer": row.peer, "state": row.state} for row in result.sockets],
+        "segments": [of_segment(segment) for segment in result.segments],
+        "testbed": "namespace",
+        "kernel": result.kernel,
     }
 
 

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from ..model.replay import Step
     from ..model.theory import TriesDistribution
     from ..study.result import StudyResult
+    from ..testbed.audit import AuditResult
     from ..testbed.crossing import Crossing
     from ..testbed.doctor import Doctor
     from ..testbed.results import Run
 
+_LINES = 10  # of a program's output, at its beginning and at its end
 _BAR = 30  # characters of the longest bar
 
 
@@ -152,6 +154,36 @@ def study(console: Console, result: StudyResult) -> None:
         numbers = (f"{cell.samples:,}", f"{cell.hits:,}", mean)
         table.add_row(str(cell.port), str(cell.port_range), str(cell.client), *numbers)
     console.print(table)
+
+
+def audit(console: Console, result: AuditResult) -> None:
+    """Print the verdict on a program, the evidence, the socket table and what the program printed."""
+    answer(console, result.ok, result.summary)
+    for line in result.evidence:
+        console.print(Text(f"- {_visible(line)}"))
+    if result.sockets:
+        table = _table("local", "peer", "state")
+        for row in result.sockets:
+            table.add_row(row.local, row.peer or "-", row.state)
+        console.print(table)
+    if result.output:
+        console.print("what it printed:")
+        console.print(
+            Text("".join(f"    {_visible(line)}\n" for line in _shortened(result.output.splitlines()))), end=""
+        )
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """The first and the last lines; --json has more of them."""
+    left_out = len(lines) - 2 * _LINES
+    if left_out <= 0:
+        return lines
+    return [*lines[:_LINES], f"... {left_out:,} lines are left out, --json has more ...", *lines[-_LINES:]]
+
+
+def _visible(line: str) -> str:
+    """The line with control characters spelled out: a program's output must not steer the terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line.replace("\t", "    "))
 
 
 def answer(console: Console, good: bool, text: str) -> None:

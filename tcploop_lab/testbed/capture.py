@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,9 +57,10 @@ class Frame:
 class Exchange(Shown):
     """The segments of one port, captured while it is open. Use it in a `with` block; it stays readable after."""
 
-    def __init__(self, port: int, packet_socket: socket.socket, kernel: str) -> None:
+    def __init__(self, port: int, packet_socket: socket.socket, kernel: str, label: str = "") -> None:
         self.port = port
         self.kernel = kernel
+        self.label = label  # what it must be shown with, if it is not live
         self._socket = packet_socket
         self._frames: list[Frame] = []
         self._dropped = 0
@@ -130,11 +132,9 @@ class Exchange(Shown):
     def _read_waiting(self) -> None:
         if self._socket.fileno() < 0:
             return
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._frames.append(_read_frame(self._socket))
-        statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)  # reading sets it to zero
-        self._dropped += struct.unpack("II", statistics)[1]
+        frames, dropped = read_waiting(self._socket)
+        self._frames += frames
+        self._dropped += dropped
 
 
 def write_pcap(path: str | os.PathLike[str], packets: PacketList) -> Path:
@@ -156,6 +156,16 @@ def writable(path: Path) -> Any:
         raise ValueError(f"file {path}: {error.strerror}; give a path that can be written") from None
 
 
+def read_waiting(packet_socket: socket.socket, most: int = sys.maxsize) -> tuple[list[Frame], int]:
+    """Return the frames that wait on a packet socket, `most` of them, and how many the kernel dropped since last."""
+    frames: list[Frame] = []
+    with contextlib.suppress(BlockingIOError):
+        while len(frames) < most:
+            frames.append(_read_frame(packet_socket))
+    statistics = packet_socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)  # reading sets it to zero
+    return frames, struct.unpack("II", statistics)[1]
+
+
 def _read_frame(sock: socket.socket) -> Frame:
     data, ancillary, _, address = sock.recvmsg(_FRAME, socket.CMSG_SPACE(16))
     seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2][:16])
@@ -169,6 +179,11 @@ def _dissect(frame: Frame) -> Any:
     packet = l2.Ether(frame.data)
     packet.time = frame.time
     return packet
+
+
+def segment_of(frame: Frame) -> Segment:
+    """Return the TCP segment in a frame of the packet socket."""
+    return to_segment(_dissect(frame))
 
 
 def to_segment(packet: Any) -> Segment:

@@ -14,10 +14,10 @@ MAX_DELAY = 30.0  # seconds that a segment may spend on the cable of a crossing
 MAX_TIMEOUT = 24 * 3600.0
 
 
-def parse_tries(value: object) -> int:
-    """Return a number of tries of at least 1; ValueError names the value otherwise."""
+def parse_tries(value: object, name: str = "max tries") -> int:
+    """Return a number of tries of at least 1; ValueError says its name and the value otherwise."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise ValueError(f"max tries {value!r}: give a whole number of at least 1")
+        raise ValueError(f"{name} {value!r}: give a whole number of at least 1")
     return int(value.__index__())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+from typing import NamedTuple
 
 _SO_ATTACH_FILTER = 26
 _LDH_ABS, _LDB_ABS, _LDH_IND, _LDX_IHL, _JEQ, _RET = 0x28, 0x30, 0x48, 0xB1, 0x15, 0x06
@@ -51,3 +52,23 @@ def attach(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> Non
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))
     pointer = struct.pack("HP", len(program), ctypes.addressof(code))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+
+
+class TcpHeader(NamedTuple):
+    """What a look at the TCP header tells; `length` is the number of payload bytes, `flags` are those of RFC 9293."""
+
+    sport: int
+    dport: int
+    seq: int
+    flags: int
+    length: int
+
+
+def tcp_header(frame: bytes) -> TcpHeader:
+    """Return the TCP header of a frame that passed the filter, without the cost of a whole dissection."""
+    if frame[_ETHERTYPE : _ETHERTYPE + 2] == b"\x08\x00":
+        start, end = 14 + 4 * (frame[14] & 15), 14 + int.from_bytes(frame[16:18], "big")
+    else:
+        start, end = 54, 54 + int.from_bytes(frame[18:20], "big")
+    sport, dport, seq, _, offset, flags = struct.unpack_from("!HHIIBB", frame, start)
+    return TcpHeader(sport, dport, seq, flags, end - start - 4 * (offset >> 4))

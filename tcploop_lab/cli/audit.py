@@ -1,0 +1,53 @@
+"""What a program does with a self-connection: audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+import tcploop_lab as lab
+
+from . import options, output, records
+from .group import Program
+from .root import INTERRUPTED, NO, YES
+from .values import HOST, PORT, SECONDS, TRIES, checked
+
+if TYPE_CHECKING:
+    from ..testbed.audit import AuditResult
+
+
+@click.command(cls=Program)
+@click.option("--port", type=PORT, default="33334", show_default=True, help="The port that is watched.")
+@click.option("--host", type=HOST, default="127.0.0.1", help="What {host} stands for: an address of this machine.")
+@click.option("--attempts", type=TRIES, default="1", help="How many of its attempts meet themselves (default: 1).")
+@click.option("--timeout", type=SECONDS, default=10.0, show_default=True, help="End the program after S seconds.")
+@options.the_place
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def audit(
+    port: int,
+    host: str,
+    attempts: int,
+    timeout: float,
+    kind: str | None,
+    as_json: bool,
+    command: tuple[str, ...],
+) -> int:
+    """Run COMMAND where a connection to the port can only be a self-connection, and say what it does.
+
+    {port} and {host} in COMMAND are replaced. It runs in a private network, has no terminal and an empty stdin,
+    and all its processes end with it. The verdict is never-tried, refused, self-connected, detected or unclear;
+    exit code 1 means self-connected, or unclear.
+
+    Example: tcploop audit -- curl http://127.0.0.1:{port}/
+    """
+    with checked():
+        result = lab.audit(command, port, timeout, attempts, host, kind)
+    output.deliver(as_json, records.of_audit(result), lambda tables, to: tables.audit(to, result))
+    return _exit_code(result)
+
+
+def _exit_code(result: AuditResult) -> int:
+    if result.stopped == "interrupted":
+        return INTERRUPTED
+    return YES if result.ok else NO
