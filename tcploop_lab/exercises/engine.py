@@ -105,14 +105,14 @@ class Checker:
     def check(self, number: str, answer: Any) -> Feedback:
         """Return the feedback on one answer. ValueError only for an exercise that does not exist."""
         exercise = self.find(number)
-        if _is_unanswered(answer):
+        if is_unanswered(answer):
             message = f"Replace the three dots (`...`) with {exercise.asks}, and run the cell again."
             return Feedback(number, State.UNANSWERED, message)
         try:
             value = exercise.reads(answer)
         except Exception as error:  # whatever a learner passes must not raise in the notebook
             told = str(error) if isinstance(error, ValueError) else f"it cannot be read as {exercise.asks}"
-            return self._wrong_answer(exercise, answer, f"You gave {_short(answer)}: {told}.")
+            return self._wrong_answer(exercise, answer, f"You gave {shortened(answer)}: {told}.")
         if _holds(exercise.right, value):
             return Feedback(number, State.RIGHT, _because(exercise, value))
         hints = (mistake.hint for mistake in exercise.mistakes if _holds(mistake.when, value))
@@ -127,7 +127,8 @@ class Checker:
         return Feedback(exercise.number, State.WRONG, message, len(wrong))
 
 
-def _is_unanswered(answer: Any) -> bool:
+def is_unanswered(answer: Any) -> bool:
+    """True for `...` and None, and for a collection that still holds a `...`."""
     parts = answer.values() if isinstance(answer, dict) else answer
     if isinstance(answer, (dict, list, tuple, set, frozenset)):
         return any(part is ... for part in parts)
@@ -152,6 +153,7 @@ def _text(answer: Any) -> str:
         return f"a {type(answer).__name__}"
 
 
-def _short(answer: Any) -> str:
+def shortened(answer: Any) -> str:
+    """Return an answer as text, cut to at most 60 characters."""
     text = _text(answer)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."

@@ -15,13 +15,13 @@ from .engine import Exercise, Mistake
 if TYPE_CHECKING:
     import pandas as pd
 
-_SOCKET = ("127.0.0.1", 40000)
+_NUMBERS = 2**32  # sequence numbers count modulo this (RFC 9293 section 3.4)
 _NEVER = frozenset({State.LISTEN, State.FIN_WAIT_2, State.CLOSE_WAIT, State.LAST_ACK})
 
 
-def whole_life(x: int, payload: bytes) -> tuple[Segment, ...]:
+def whole_life(x: int, payload: bytes, port: int = 40000) -> tuple[Segment, ...]:
     """Return a constructed self-connection in order: it opens from number `x`, writes once, closes."""
-    wrote = x + 1 + len(payload)
+    end, wrote = ("127.0.0.1", port), x + 1 + len(payload)
     lines = (
         ("S", x, 0, b""),
         ("SA", x, x + 1, b""),
@@ -32,7 +32,7 @@ def whole_life(x: int, payload: bytes) -> tuple[Segment, ...]:
         ("A", wrote + 1, wrote + 1, b""),
     )
     return tuple(
-        Segment(float(i), *_SOCKET, *_SOCKET, flags, seq, ack, payload=data)
+        Segment(float(i), *end, *end, flags, seq % _NUMBERS, ack % _NUMBERS, payload=data)
         for i, (flags, seq, ack, data) in enumerate(lines)
     )
 
@@ -42,7 +42,8 @@ _SHUFFLED = dict(zip(IN_ORDER, whole_life(7000, b"hello"), strict=True))
 _BLANKS = {"P": 5001, "Q": 5000, "R": 5001, "T": 5005}  # a life that begins at 5000 and writes 4 bytes
 
 
-def _table(segments: Mapping[str, Segment]) -> pd.DataFrame:
+def segment_table(segments: Mapping[str, Segment]) -> pd.DataFrame:
+    """Return flags, numbers and payload of some segments, one in a row, with their names beside."""
     import pandas as pd
 
     rows = {
@@ -54,13 +55,13 @@ def _table(segments: Mapping[str, Segment]) -> pd.DataFrame:
 
 def shuffled() -> pd.DataFrame:
     """Return the seven segments of exercise 03.2, constructed, in the order of their letters."""
-    return _table(dict(sorted(_SHUFFLED.items())))
+    return segment_table(dict(sorted(_SHUFFLED.items())))
 
 
 def blanked() -> pd.DataFrame:
     """Return the first five segments of exercise 03.3, constructed, with letters in place of four numbers."""
     segments = whole_life(5000, b"ping")[:5]
-    table = _table({str(i): segment for i, segment in enumerate(segments, start=1)})
+    table = segment_table({str(i): segment for i, segment in enumerate(segments, start=1)})
     for row, column, letter in (("2", "ack", "P"), ("2", "seq", "Q"), ("4", "seq", "R"), ("5", "ack", "T")):
         table.loc[row, column] = letter
     return table

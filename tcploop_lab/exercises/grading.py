@@ -1,0 +1,80 @@
+"""What the graded cells of the assignments call: they stop with one line of words, never with a traceback of the lab.
+
+nbgrader gives a graded cell its points if nothing is raised in it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .assignment import NOBODY, name_of
+from .engine import is_unanswered, shortened
+
+T = TypeVar("T")
+
+
+class NotYet(AssertionError):
+    """An answer that earns no points, and why, in one line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows of it: the line alone (IPython calls this)."""
+        return [f"Not yet: {self}"]
+
+
+def expect(holds: object, otherwise: str) -> None:
+    """Raise NotYet, which says `otherwise`, unless the condition holds."""
+    if not _true(holds):
+        raise NotYet(otherwise)
+
+
+def given(answer: object, reads: Callable[[Any], T]) -> T:
+    """Return the answer as one of the readers of `answers` reads it.
+
+    Raises NotYet if it is still unanswered, or if the reader cannot make sense of it.
+    """
+    expect(not is_unanswered(answer), "not answered yet. Replace the three dots, and run both cells again.")
+    try:
+        return reads(answer)
+    except Exception as error:  # whatever a student writes must end in words
+        why = str(error) if isinstance(error, ValueError) else "it cannot be read"
+    raise NotYet(f"you gave {shortened(answer)}: {why}.")
+
+
+def result_of(function: object, *arguments: object) -> Any:
+    """Return what a student's function returns. Raises NotYet if it raises, or is no function."""
+    expect(callable(function), "this asks for a function. Do not give its name to anything else.")
+    name = getattr(function, "__name__", "your function")
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # stderr would cost the points (nbgrader)
+            return function(*arguments)  # type: ignore[operator]
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}"
+    raise NotYet(f"{name}({', '.join(map(shortened, arguments))}) raised {why}")
+
+
+def owner(student: object) -> str:
+    """Return whose data a graded cell must use.
+
+    While nbgrader grades (it says so in NBGRADER_EXECUTION), that is the student in whose folder the notebook lies,
+    .../STUDENT/ASSIGNMENT: a copied notebook is graded with the data of the one who handed it in. Elsewhere it is
+    the name in the notebook. Raises NotYet if that name is missing, or another one.
+    """
+    name = name_of(student)
+    expect(name != NOBODY, 'no name. Write yours into the first cell, as in student = "ada", and run all cells again.')
+    if os.environ.get("NBGRADER_EXECUTION") != "autograde":
+        return name
+    folder = name_of(Path.cwd().parent.name)
+    expect(name == folder, f"this was handed in by {folder!r}, but its first cell says {name!r}: that is other data.")
+    return folder
+
+
+def _true(holds: object) -> bool:
+    try:
+        return bool(holds)
+    except Exception:  # an array, or an object that resists
+        return False
