@@ -45,8 +45,9 @@ lint: env ## check style and types
 notebooks: env ## run the notebooks again, in order, and store them clean (NOTEBOOKS=...)
 	@$(PY) tools/notebooks.py $(NOTEBOOKS)
 
-record: env ## record the exchanges and the port thief that ship with the package again, on this kernel
+record: env ## record the exchanges, the port thief and the lessons' measurements again, on this kernel
 	@$(PY) tools/record.py
+	@$(PY) tools/record_lessons.py
 
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png

@@ -14,6 +14,7 @@ from ..model.clients import parse_client
 from ..model.ports import PortRange, parse_port
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import MAX_DELAY, parse_delay, parse_timeout, parse_tries
+from ..testbed.testbed import MISSING
 
 
 class BadValue(click.UsageError):
@@ -62,8 +63,8 @@ def _delay(value: object) -> float:
 
 
 def _testbed(value: str) -> str:
-    if value not in ("namespace", "host"):
-        raise ValueError(f"testbed {value!r}: a testbed is namespace or host")
+    if value not in MISSING:
+        raise ValueError(f"testbed {value!r}: a testbed is {', '.join(MISSING)}")
     return value
 
 

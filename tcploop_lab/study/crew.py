@@ -14,6 +14,7 @@ from ..model.probe import classify
 from ..testbed.errors import NotOnThisTestbed
 from ..testbed.executor import MAX_WORKERS, NamespaceExecutor
 from ..testbed.namespace import network_id
+from ..testbed.replaying import RecordedExecutor
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import open_testbed
 from .plan import DEFAULT_ERA
@@ -64,14 +65,14 @@ class Crew:
     def stop(self, futures: Iterable[Future[Samples]]) -> None:
         """Ask tasks to return what they have; another executor can only cancel those that have not begun."""
         for future in futures:
-            if isinstance(self.executor, NamespaceExecutor):
-                self.executor.stop(future)
+            if self._own:
+                self.executor.stop(future)  # type: ignore[attr-defined]
             else:
                 future.cancel()
 
     @property
     def _own(self) -> bool:
-        return isinstance(self.executor, NamespaceExecutor)
+        return isinstance(self.executor, (NamespaceExecutor, RecordedExecutor))
 
 
 def cores() -> int:
@@ -85,7 +86,7 @@ def cores() -> int:
 def hire(place: Any, workers: int | None) -> Iterator[Crew]:
     """Yield the crew for what Study.run was given: nothing, a testbed, or an executor.
 
-    Raises ValueError for anything else, NotOnThisTestbed for a testbed that makes no tries.
+    Raises ValueError for anything else.
     """
     if isinstance(place, NamespaceExecutor):
         yield _own_crew(place, _kind_of(place))
@@ -97,7 +98,7 @@ def hire(place: Any, workers: int | None) -> Iterator[Crew]:
             yield _own_crew(testbed.executor, testbed.kind)
 
 
-def _own_crew(executor: NamespaceExecutor, kind: str) -> Crew:
+def _own_crew(executor: NamespaceExecutor | RecordedExecutor, kind: str) -> Crew:
     place = executor.submit(probe_place, kind).result()
     return Crew(executor, kind, place, _TASKS_PER_WORKER * executor.workers)
 
@@ -110,8 +111,6 @@ def _kind_to_open(place: Any) -> str | None:
     if place is None:
         return None
     kind = getattr(place, "kind", None)
-    if kind == "recorded":
-        raise NotOnThisTestbed("a recorded testbed makes no tries: look at a stored study with StudyResult.load(path)")
     if not isinstance(kind, str):
         raise ValueError(f"testbed {place!r}: give a testbed, a concurrent.futures executor, or nothing")
     return kind

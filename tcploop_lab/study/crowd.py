@@ -181,7 +181,7 @@ def crowd(
         law = _law(plan, crew)
         found = _draw(plan, law, crew, schedule, other_traffic, progress)
     cells = tuple(_cell(count, law, found, seed) for count in counts)
-    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": str(cores())}
+    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": str(cores()) if crew.kind != "recorded" else "an unknown number of"}
     date = datetime.now(UTC).isoformat(timespec="seconds")
     traffic = int(sum(found.traffic))
     return CrowdResult(plan.port, plan.port_range, other_traffic, traffic, cells, {**where, "date": date})
@@ -211,7 +211,7 @@ def _draw(
     """Draw all samples in one worker, or those there are at an interrupt."""
     own_range = crew.socket_ranges(plan.port_range)
     socket_range = plan.port_range if own_range else None
-    namespace_range = plan.port_range if crew.kind == "namespace" and not own_range else None
+    namespace_range = plan.port_range if crew.kind != "host" and not own_range else None
     spec = LoopSpec("", plan.port, plan.client, plan.max_tries(law.era), TIMEOUT, socket_range=socket_range)
     first = random.SystemRandom().randrange(ADDRESSES)  # those of an earlier run are just past the port for 10 s
     addresses = [address(first + number) for number in range(len(schedule))]

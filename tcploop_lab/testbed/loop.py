@@ -220,3 +220,26 @@ def _reason_to_stop(spec: LoopSpec, outcome: LoopOutcome, deadline: float, stopp
     if outcome.tries >= spec.max_tries:
         return "max-tries"
     return "timeout" if time.monotonic() >= deadline else ""
+
+
+def why_unsuitable(port_range: PortRange | None) -> str:
+    """Return why the host cannot make the loops of the course, in words; "" if it can. Found out by doing.
+
+    Wanted are a range for each socket, where one is asked for, and that a socket that dials itself connects.
+    """
+    spec = LoopSpec("127.0.0.1", _any_free_port(), ClientKind.BIND_SELF, 1, timeout=5.0)
+    try:
+        if port_range is not None:
+            with socket.socket() as sock:
+                set_socket_range(sock, port_range)
+    except OSError as error:
+        return f"no range for a socket ({error.strerror})"
+    outcome, connected = run_loop(spec)
+    _close(connected)
+    return "" if connected is not None else f"no self-connection ({', '.join(outcome.errors) or outcome.stopped})"
+
+
+def _any_free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])

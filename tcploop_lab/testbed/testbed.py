@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 import platform
 import socket
 import weakref
@@ -243,7 +242,7 @@ class Testbed(Shown):
         A private network gets it as its own; elsewhere each socket of a loop gets it. Raises ValueError.
         """
         wanted, undo = PortRange.parse(port_range), contextlib.ExitStack()
-        if self.kind == "namespace" and self._socket_range is None:
+        if self.kind != "host" and self._socket_range is None:
             before = self.submit(staging.set_port_range, wanted).result()
             undo.callback(lambda: self.submit(staging.set_port_range, before).result())
         else:

@@ -1,0 +1,200 @@
+"""The recorded testbed: an executor that answers from the recording what workers answered once.
+
+All code above it is that of a live testbed. Sockets it hands out answer as the recorded ones did and never reach a
+network. In a notebook every cell that shows something says that it is recorded.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import is_dataclass, replace
+from functools import partial
+from typing import Any
+
+from ..model.ports import PortRange
+from . import tape_values
+from .errors import NotOnThisTestbed
+from .situation import Situation, WatchedSocket
+from .tape import Question, Tape, question
+
+# What a recorded socket answers from the recording. Options and time-outs are taken and ignored.
+CALLS = (
+    *("accept", "bind", "connect", "connect_ex", "getpeername", "getsockname", "getsockopt", "listen"),
+    *("recv", "recvmsg", "send", "sendall", "shutdown"),
+)
+_ASKING = {"getsockname", "getpeername", "getsockopt"}  # they do not tell one recorded socket from another
+_SHORT = 64  # longer data is told apart by its length and its beginning
+
+
+class ReplayedSocket(WatchedSocket):
+    """A socket that answers as one of the recorded ones did. It owns a descriptor, and never uses it."""
+
+    def __init__(self, logs: Sequence[Any], situation: Situation) -> None:
+        super().__init__(socket.AF_INET, socket.SOCK_STREAM)
+        self._logs = [_as_queues(log) for log in logs]
+        self._at: dict[str, int] = {}
+        self.enter(situation)
+
+    def _answer(self, method: str, *args: Any) -> Any:
+        key = call_key(method, args, self.situation)
+        found = [log for log in self._logs if key in log]
+        if not found:
+            asked = ", ".join(map(str, json.loads(key)[1]))
+            raise NotOnThisTestbed(f"this was not recorded: {method}({asked}) of a socket; run the cells as they are")
+        if method not in _ASKING:
+            self._logs = found
+        turn = self._at[key] = self._at.get(key, -1) + 1
+        value = self._decoded(_at_turn(found[0][key], turn))
+        self.noted(method, args, value)
+        return value
+
+    def _decoded(self, answer: Mapping[str, Any]) -> Any:
+        if "raises" in answer:
+            raise tape_values.decode_error(answer["raises"])
+        return tape_values.decode(answer["gives"], lambda log: ReplayedSocket([log], self.situation))
+
+    def setsockopt(self, *args: Any) -> None:
+        """Note SO_LINGER; there is no kernel to tell anything."""
+        with contextlib.suppress(OSError):
+            super().setsockopt(*args)
+
+    def settimeout(self, value: Any) -> None:
+        """Do nothing: a recorded answer comes at once."""
+
+    def setblocking(self, flag: bool) -> None:
+        """Do nothing: a recorded answer comes at once."""
+
+
+for _call in CALLS:
+    setattr(ReplayedSocket, _call, lambda self, *args, _call=_call: self._answer(_call, *args))
+
+
+def call_key(method: str, args: Sequence[Any], situation: Situation) -> str:
+    """Return what a call of a socket is found by: method, arguments, and for bind() the situation of its port."""
+    plain = [f"{len(arg)} bytes: {bytes(arg[:_SHORT]).hex()}" if isinstance(arg, bytes) else arg for arg in args]
+    words = situation.of(args[0][1], connections=True) if method == "bind" else []
+    return json.dumps([method, tape_values.encode(tuple(plain))["tuple"], words])
+
+
+def _as_queues(log: Sequence[Any]) -> dict[str, list[tuple[int, Any]]]:
+    """A log ([key, answer, how often in a row], ...) as the answers to each call in their order."""
+    queues: dict[str, list[tuple[int, Any]]] = {}
+    for key, answer, count in log:
+        queues.setdefault(key, []).append((count, answer))
+    return queues
+
+
+def _at_turn(queue: Sequence[tuple[int, Any]], turn: int) -> Any:
+    for count, answer in queue:
+        if turn < count:
+            return answer
+        turn -= count
+    return queue[-1][1]  # it goes on as it ended
+
+
+class RecordedExecutor(Executor):
+    """Answers what NamespaceExecutor's workers answered when the lessons were recorded."""
+
+    workers = 1
+
+    def __init__(self, tape: Tape, port_range: PortRange | None) -> None:
+        if port_range is not None and str(port_range) not in tape.ranges:
+            raise NotOnThisTestbed(
+                f"range {port_range}: the recorded testbed has {', '.join(tape.ranges)} and the default one; "
+                "take one of these, or use Linux for ranges of your own"
+            )
+        self._tape, self._situation = tape, Situation(port_range)
+        self.closed = False
+        self.info = {"pid": os.getpid(), "network": "recorded", "range_set": True, "kernel": tape.label}
+        _label_cells(tape.label)
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Return a future that is done: with the recorded answer, the recorded error, or NotOnThisTestbed."""
+        if self.closed:
+            raise RuntimeError("this testbed is closed: open another one with open_testbed()")
+        future: Future[Any] = Future()
+        future.reports = []  # type: ignore[attr-defined]
+        try:
+            future.set_result(self._answer(function, args))
+        except (NotOnThisTestbed, OSError, RuntimeError, ValueError) as error:
+            future.set_exception(error)
+        return future
+
+    def _answer(self, function: Any, args: Sequence[Any]) -> Any:
+        asked = question(function, args, self._situation)
+        if asked.name == "make_socket":
+            return self._by_hand(asked)
+        value = self._tape.take(asked, partial(self._read, asked))
+        self._situation.done(asked.name, args, value)
+        return value
+
+    def _by_hand(self, asked: Question) -> ReplayedSocket:
+        logs = [answer["gives"]["socket"] for answer in self._tape.all_of(asked)]
+        if not logs:
+            raise NotOnThisTestbed("this was not recorded: such a socket; run the lesson's cells as they are")
+        return ReplayedSocket(logs, self._situation)
+
+    def _read(self, asked: Question, answer: Mapping[str, Any]) -> Any:
+        if "raises" in answer:
+            raise tape_values.decode_error(answer["raises"])
+        # What one recorded socket was not asked, another one that stands in the same place may have been.
+        others = self._tape.sockets_of(asked) if asked.name == "run_loop" else []
+        value = tape_values.decode(answer["gives"], lambda log: ReplayedSocket([log, *others], self._situation))
+        if is_dataclass(value) and hasattr(value, "kernel"):
+            value = replace(value, kernel=self.info["kernel"])  # type: ignore[type-var]
+        return value
+
+    def stop(self, future: Future[Any]) -> None:
+        """Do nothing: every answer is there at once."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Close the testbed."""
+        self.closed = True
+
+
+def _label_cells(label: str) -> None:
+    """In a notebook, let every cell that shows something say from now on that it is recorded."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None and not any(isinstance(one, _CellLabel) for one in shell.events.callbacks["post_run_cell"]):
+        shell.events.register("post_run_cell", _CellLabel(label))
+
+
+class _CellLabel:
+    """Shows the label under a cell that shows something."""
+
+    def __init__(self, label: str) -> None:
+        self._label = _Label(label)
+
+    def __call__(self, result: Any = None) -> None:
+        if result is not None and result.success and shows(result.info.raw_cell):
+            sys.modules["IPython"].display.display(self._label)
+
+
+class _Label:
+    def __init__(self, label: str) -> None:
+        self._text = f"recorded, not live: {label}"
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        return f'<p style="opacity: .75; font-size: 90%; border-left: 3px solid #E69F00; padding-left: 8px">{self}</p>'
+
+
+def shows(cell: str) -> bool:
+    """True if a cell of this source shows something: its last line is a value, or it prints."""
+    try:
+        body = ast.parse(cell).body
+    except SyntaxError:
+        return False
+    calls = [node.func for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Call)]
+    prints = any(isinstance(call, ast.Name) and call.id in ("print", "display") for call in calls)
+    checks = "exercises.check(" in cell  # says whether an answer is right, and no more
+    return bool(body) and not checks and (isinstance(body[-1], ast.Expr) or prints)
