@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .html import writes
-from .tables import facts, table
+from .tables import Mark, facts, line, table
 
 _COMBINATIONS = {"neither": (False, False), "client only": (True, False), "server only": (False, True),
                  "both": (True, True)}  # fmt: skip
@@ -33,3 +33,19 @@ def _thief_table(result: Any) -> str:
     rows = [(ending, *(result.cell(ending, *pair).restart for pair in _COMBINATIONS.values())) for ending in endings]
     caption = f"SO_REUSEADDR on whom, and when the server can start; {result.summary}"
     return table(("the client", *_COMBINATIONS), rows, caption)
+
+
+@writes("DefenceResult")
+def _defence(result: Any) -> str:
+    rows = [
+        (s.what, s.trials, s.failures, Mark(not s.failures), "" if s.failures else s.worth) for s in result.situations
+    ]
+    head = ("situation", "trials", "failures", "holds there", "what that is worth")
+    caption = f"{result.name} ({result.title}): {result.verdict}; {result.seconds:.1f} s on {result.kernel}"
+    return table(head, rows, caption) + "".join(map(line, result.notes))
+
+
+@writes("DefenceTable")
+def _defence_table(result: Any) -> str:
+    rows = [(each.name, each.title, each.verdict, each.number) for each in result.results]
+    return table(("defence", "what it does", "verdict", "the number behind it"), rows, result.summary)
