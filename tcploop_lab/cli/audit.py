@@ -11,7 +11,7 @@ import tcploop_lab as lab
 from . import options, output, records
 from .group import Program
 from .root import INTERRUPTED, NO, YES
-from .values import HOST, PORT, SECONDS, TRIES, checked
+from .values import HOST, PORT, SECONDS, WHOLE, checked
 
 if TYPE_CHECKING:
     from ..testbed.audit import AuditResult
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.command(cls=Program)
 @click.option("--port", type=PORT, default="33334", show_default=True, help="The port that is watched.")
 @click.option("--host", type=HOST, default="127.0.0.1", help="What {host} stands for: an address of this machine.")
-@click.option("--attempts", type=TRIES, default="1", help="How many of its attempts meet themselves (default: 1).")
+@click.option("--attempts", type=WHOLE, default="1", help="How many of its attempts meet themselves (default: 1).")
 @click.option("--timeout", type=SECONDS, default=10.0, show_default=True, help="End the program after S seconds.")
 @options.the_place
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)

@@ -20,6 +20,7 @@ from ..model.present import Shown
 from ..model.segments import Segment
 from .capture import Frame, segment_of
 from .errors import NotOnThisTestbed
+from .hosts import resolve_own
 from .limits import parse_timeout, parse_tries
 from .program_run import INTERRUPT, Order, Report, run_program
 from .staging import SocketRow
@@ -92,11 +93,12 @@ def audit(
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network.
     """
     number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
-    words = parse_command(command, number, host)
-    order = Order(words, number, seconds, count, os.getcwd(), dict(os.environ))
+    target = resolve_own(host)
+    words = parse_command(command, number, target.name)
+    order = Order(words, target, number, seconds, count, os.getcwd(), dict(os.environ))
     if kind == "host":
         raise NotOnThisTestbed("an audit needs the private network: use the namespace testbed")
-    return _audit(order, host)
+    return _audit(order)
 
 
 def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[str, ...]:
@@ -124,18 +126,18 @@ def _must_be_a_program(name: str) -> None:
     raise ValueError(f"command {name!r}: there is no such program; give its path, or install it")
 
 
-def _audit(order: Order, host: str) -> AuditResult:
-    report, kernel = _run(order, host)
+def _audit(order: Order) -> AuditResult:
+    report, kernel = _run(order)
     seen, comparison = _behaviour(report), None
     if needs_comparison(seen, order.port, order.attempts) and _stopped(report) != "interrupted":
-        comparison = _behaviour(_run(_for_comparison(order, seen), host)[0])
+        comparison = _behaviour(_run(_for_comparison(order, seen))[0])
     judged = judge_audit(seen, order.port, order.attempts, comparison)
     return AuditResult(
         command=order.command,
         verdict=judged.verdict,
         evidence=(*judged.evidence, *_beside(report)),
         port=order.port,
-        host=host,
+        host=order.target.name,
         attempts=order.attempts,
         exit_status=report.status,
         seconds=report.seconds,
@@ -149,10 +151,9 @@ def _audit(order: Order, host: str) -> AuditResult:
     )
 
 
-def _run(order: Order, host: str) -> tuple[Report, str]:
+def _run(order: Order) -> tuple[Report, str]:
     """Run the program in a network that is made for it, and return what was seen, and on which kernel."""
     with open_testbed(kind="namespace") as testbed:
-        testbed.check(order.port, host)  # refuses an address of somebody else, and brings this one inside
         future = testbed.submit(run_program, order)
         report: Report = wait_for(testbed.executor, future, None, _GRACE)
     if report.failed is not None:

@@ -24,6 +24,7 @@ from ..model.ports import PortRange
 from . import namespace, supervisor
 from .capture import Frame, open_packet_socket, read_waiting
 from .errors import NotOnThisTestbed
+from .hosts import Target
 from .packet_filter import tcp_header
 from .staging import SocketRow, socket_rows
 from .worker import current_task
@@ -48,6 +49,7 @@ class Order:
     """
 
     command: tuple[str, ...]
+    target: Target
     port: int
     timeout: float
     attempts: int
@@ -112,6 +114,8 @@ def run_program(order: Order) -> Report:
 
 
 def _set_scene(order: Order) -> None:
+    if not order.target.is_loopback:
+        namespace.add_address(order.target.address)
     try:
         only = PortRange(order.port, order.port)
         namespace.write_port_range(_without(order.port) if order.listen else only)

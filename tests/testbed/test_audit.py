@@ -1,0 +1,280 @@
+"""Audits of small programs on the real kernel: each verdict, each way a program can misbehave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.testbed.program_run import Output
+
+from . import inside
+
+PY = sys.executable
+CONNECT = "import socket, sys, time\ns = socket.create_connection(('{host}', {port}))\n"
+NOTICE = CONNECT + "if s.getsockname() == s.getpeername(): sys.exit(3)\n"
+RETRY = CONNECT + (
+    "while s.getsockname() == s.getpeername():\n    s.close()\n    s = socket.create_connection(('{host}', {port}))\n"
+)
+TWICE = (
+    "import socket\nfor n in range(3):\n    s = socket.create_connection(('{host}', {port}))\n"
+    "    if n == 2 or s.getsockname() != s.getpeername(): break\n    s.close()\ns.send(b'hello')\n"
+)
+DEAF = (
+    "import signal, time\nfor n in range(1, 32):\n    n in (9, 19) or signal.signal(n, signal.SIG_IGN)\ntime.sleep(60)"
+)
+DAEMON = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    os.fork() or time.sleep(60)\n    time.sleep(60)"
+MARK = "audit-left-behind"
+
+
+def python(code: str) -> list[str]:
+    """The command that runs this code."""
+    return [PY, "-c", code]
+
+
+def alive(mark: str = MARK) -> list[str]:
+    """The processes of this machine whose command line has the mark, whatever their namespace."""
+    found = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+    return [line.decode(errors="replace") for line in found if mark.encode() in line and b"pytest" not in line]
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict", "status"),
+    [
+        ("pass", "never-tried", 0),
+        (CONNECT + "s.send(b'hello')", "self-connected", 0),
+        (CONNECT + "s.close()", "self-connected", 0),
+        (NOTICE + "s.send(b'hello')", "detected", 3),
+        (NOTICE + "s.recv(1)", "detected", 3),
+        (NOTICE, "detected", 3),
+        ("import socket\nsocket.create_connection(('{host}', {port}), source_address=('{host}', 4001))", "refused", 1),
+    ],
+    ids=["never dials", "writes", "only opens", "notices, else writes", "notices, else reads", "notices", "own port"],
+)
+def test_each_verdict(code: str, verdict: str, status: int) -> None:
+    """The verdict is what the program's source says."""
+    result = lab.audit(python(code))
+    assert (result.verdict, result.exit_status, result.stopped) == (verdict, status, "exited")
+    assert result.compared == (verdict == "detected" or "s.close()" in code)
+
+
+@pytest.mark.parametrize(("code", "verdict"), [("s.send(b'hi')", "self-connected"), ("", "detected")])
+def test_ipv6_is_the_same(code: str, verdict: str) -> None:
+    """Over ::1 a program is judged as over 127.0.0.1."""
+    result = lab.audit(python((CONNECT if code else NOTICE) + code), host="::1")
+    assert result.verdict == verdict
+    assert {(one.src, one.dst) for one in result.segments} == {("::1", "::1")}
+
+
+def test_a_self_connection_comes_with_its_witnesses() -> None:
+    """Segments, socket table and output tell the same story; the port is certain at the first try, odd or not."""
+    result = lab.audit(python(CONNECT + "s.send(b'hi')\nprint(s.recv(9))"), port=40001)
+    assert [one.flags for one in result.segments[:4]] == ["S", "SA", "A", "PA"]
+    assert {one.to_itself for one in result.segments} == {True}
+    assert ("127.0.0.1:40001", "127.0.0.1:40001") in {(row.local, row.peer) for row in result.sockets}
+    assert result.output == "b'hi'\n"
+    assert not result.ok
+
+
+def test_low_ports_need_no_root() -> None:
+    """Port 22 loops in the private network too."""
+    assert lab.audit(python(CONNECT + "s.send(b'hi')"), port=22).verdict == "self-connected"
+
+
+def test_who_keeps_the_connection_has_not_noticed() -> None:
+    """A program that waits for a word from itself is ended by the time limit, and has taken itself for a server."""
+    result = lab.audit(python(CONNECT + "s.recv(1)"), timeout=1.5)
+    assert (result.verdict, result.exit_status, result.stopped) == ("self-connected", None, "timeout")
+    assert result.seconds < 4
+    assert "waited for itself" in repr(result)
+
+
+def test_who_retries_is_refused_afterwards() -> None:
+    """A client that closes and dials again has detected it; the later attempts are refused, as elsewhere."""
+    result = lab.audit(python(RETRY + "s.send(b'x')"))
+    assert (result.verdict, result.exit_status) == ("detected", 1)
+    assert "Connection refused" in result.output or "assign requested address" in result.output
+
+
+@pytest.mark.parametrize(("attempts", "verdict"), [(1, "detected"), (2, "detected"), (3, "self-connected")])
+def test_attempts_find_the_end_of_a_clients_patience(attempts: int, verdict: str) -> None:
+    """A client that gives up detecting after two self-connections uses the third."""
+    assert lab.audit(python(TWICE), attempts=attempts).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("code", "stopped"),
+    [
+        ("import time; time.sleep(60)", "timeout"),
+        ("import os, time\nfor n in range(64): n in (3, 4) or os.closerange(n, n + 1)\ntime.sleep(60)", "timeout"),
+        ("while True: print('flood ' * 2000)", "timeout"),
+        (DEAF, "timeout"),
+        (DAEMON, "exited"),
+        ("open('/dev/tty')", "exited"),
+        ("import sys; sys.exit(len(sys.stdin.read()))", "exited"),
+        ("import os; os.kill(-1, 9)", "exited"),
+        ("import os; os.kill(os.getppid(), 9)", "exited"),
+        ("import os; os.kill(os.getpid(), 11)", "exited"),
+        ("import socket; socket.create_connection(('no-such-name.invalid', {port}))", "exited"),
+        ("import socket; socket.create_connection(('192.0.2.1', {port}), 1)", "exited"),
+    ],
+    ids=["never ends", "closes its descriptors", "floods", "ignores signals", "forks and stays", "needs a terminal",
+         "reads stdin", "kills all", "kills its parent", "crashes", "no such name", "another host"],
+)  # fmt: skip
+def test_whatever_a_program_does_nothing_is_left(code: str, stopped: str) -> None:
+    """It ends within its time, with a verdict and all of its processes; nothing of it goes on."""
+    mark = f"{MARK}-{os.getpid()}"
+    began = time.monotonic()
+    result = lab.audit(python(f"'{mark}'\n{code}"), timeout=1.0)
+    assert time.monotonic() - began < 6
+    assert (result.verdict, result.stopped) == ("never-tried", stopped)
+    assert alive(mark) == []
+
+
+def test_who_stays_behind_is_counted() -> None:
+    """Processes that outlive the command are ended, and the evidence says how many."""
+    result = lab.audit(["sh", "-c", "sleep 60 & sleep 60 & exit 4"])
+    assert (result.exit_status, result.left) == (4, 2)
+    assert "it left 2 processes behind, which ended with it" in result.evidence
+
+
+def test_a_flood_is_kept_in_part() -> None:
+    """The first and the last of the output are kept, and the rest is counted."""
+    output = Output()
+    for number in range(20_000):
+        output.add(b"line %d\n" % number)
+    assert output.kept.startswith(b"line 0\n")
+    assert output.kept.endswith(b"line 19999\n")
+    assert b"bytes are left out" in output.kept
+    assert len(output.kept) < 70_000 < output.printed
+
+
+def test_a_flood_into_itself_is_judged() -> None:
+    """A program that writes to itself without end is self-connected; what is kept of the capture is bounded."""
+    code = CONNECT + "s.setblocking(True)\nwhile True:\n    s.send(bytes(60000)); s.recv(60000)"
+    result = lab.audit(python(code), timeout=1.0)
+    assert result.verdict == "self-connected"
+    assert sum(len(one.payload) for one in result.segments) < 3 << 20
+
+
+def test_listening_on_the_port_is_no_self_connection() -> None:
+    """A program that dials its own listener, from a port that it binds, is no case for an audit: unclear."""
+    code = (
+        "import socket\nl = socket.create_server(('127.0.0.1', {port}))\n"
+        "socket.create_connection(('127.0.0.1', {port}), source_address=('127.0.0.1', 4001))"
+    )
+    result = lab.audit(python(code))
+    assert result.verdict == "unclear"
+    assert "somebody listens on port 33334" in repr(result)
+
+
+def test_the_environment_is_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program has the folder and the variables of whoever calls, and is found on their PATH."""
+    (tmp_path / "mine").write_text("#!/bin/sh\necho $PWD $WORD\n")
+    (tmp_path / "mine").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("WORD", "hello")
+    monkeypatch.chdir(tmp_path)
+    assert lab.audit("mine").output == f"{tmp_path} hello\n"
+
+
+def test_words_are_replaced() -> None:
+    """{port} and {host} are replaced, other braces stay; text is split as a shell does."""
+    assert lab.audit("echo {port} '{host} {x}' {{port}}", port=40001).output == "40001 127.0.0.1 {x} {40001}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ((), "there is no program in it; for example: tcploop audit --"),
+        ("", "there is no program in it"),
+        ("'unclosed", "No closing quotation"),
+        (["no-such-program-anywhere"], "there is no such program"),
+        (["/no/such/file"], "there is no such program"),
+        (["/etc/passwd"], "it is not executable; chmod"),
+        (["/"], "it is a folder"),
+        (["echo", "a\0b"], "cannot hold a zero byte"),
+        ([1, 2], "give a list of words"),
+        (5, "give a list of words"),
+    ],
+)  # fmt: skip
+def test_a_command_that_cannot_be_run_is_one_line(command: object, complaint: str) -> None:
+    """It is named, with what is wrong, before anything runs."""
+    with pytest.raises(ValueError, match=r"^command ") as caught:
+        lab.audit(command)  # type: ignore[arg-type]
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_program_is_one_line(tmp_path: Path) -> None:
+    """What the kernel refuses to execute is said as such."""
+    (tmp_path / "noise").write_bytes(bytes(range(256)))
+    (tmp_path / "noise").chmod(0o755)
+    with pytest.raises(ValueError, match=r"noise': it cannot be started \(Exec format error\)"):
+        lab.audit([str(tmp_path / "noise")])
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"port": 0}, "port 0: a TCP port is 1 to 65535"),
+        ({"port": 70000}, "port 70000: a TCP port is 1 to 65535"),
+        ({"attempts": 0}, "attempts 0: give a whole number of at least 1"),
+        ({"timeout": -1}, "timeout -1: give seconds above 0"),
+        ({"host": "192.0.2.1"}, "host '192.0.2.1': 192.0.2.1 is not an address of this machine"),
+    ],
+)
+def test_bad_values_are_one_line(values: dict[str, object], complaint: str) -> None:
+    """A value out of bounds is named, with what is allowed."""
+    with pytest.raises(ValueError, match="^" + complaint):
+        lab.audit("true", **values)  # type: ignore[arg-type]
+
+
+def test_an_audit_needs_a_private_network() -> None:
+    """On the host's own loopback nothing would be certain, so it is refused with the reason."""
+    with pytest.raises(lab.NotOnThisTestbed, match="an audit needs the private network"):
+        lab.audit("true", kind="host")
+
+
+def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where children cannot be kept together, nothing is run, and the reason is given."""
+    from tcploop_lab.testbed import audit as module
+
+    monkeypatch.setattr(module, "run_program", inside.run_without_rights)
+    with pytest.raises(lab.NotOnThisTestbed, match="a private process namespace is refused here"):
+        lab.audit("true")
+
+
+def test_an_interrupt_ends_the_program() -> None:
+    """Ctrl-C returns what was seen so far; the program is gone."""
+    mark = f"{MARK}-interrupt-{os.getpid()}"
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    result = lab.audit(python(f"'{mark}'\nimport time; time.sleep(60)"), timeout=30)
+    assert result.stopped == "interrupted"
+    assert alive(mark) == []
+
+
+def test_a_killed_lab_leaves_nothing() -> None:
+    """When the process that audits is killed, the audited program ends with it."""
+    mark = f"{MARK}-killed-{os.getpid()}"
+    code = f"import tcploop_lab as lab; lab.audit([{PY!r}, '-c', 'import time; time.sleep(60)', {mark!r}], timeout=50)"
+    with subprocess.Popen([PY, "-c", code]) as lab_process:
+        deadline = time.monotonic() + 20
+        while (
+            sum("sleep(60)" in line and "lab.audit" not in line for line in alive(mark)) < 2
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.1)
+        assert len(alive(mark)) > 1
+        lab_process.kill()
+    deadline = time.monotonic() + 5
+    while alive(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive(mark) == []
