@@ -54,7 +54,7 @@ class BoardView(View):
     def _on_switch(self, name: str, on: bool) -> None:
         if on != (name in self.model.on):
             self.model.switch(name, on)
-            self.refresh()
+            self.refresh()  # also where nothing was switched: the box goes back
 
     def _on_range(self, kind: str) -> None:
         if kind != self.model.range_kind:

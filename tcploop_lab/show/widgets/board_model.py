@@ -34,7 +34,7 @@ _NO_TESTBED = "There is no testbed to act on. Write: lab.precondition_board(test
 class PreconditionBoard:
     """What is broken on a testbed for one port, and what the kernel makes of it.
 
-    `on` names the switches that are on, `range_kind` the range in force, `verdict` is the last check, `run` the last loop.
+    `range_kind` names the range in force, `verdict` is the last check, `run` the last loop.
     """
 
     def __init__(self, testbed: Any, port: Any) -> None:
@@ -64,7 +64,7 @@ class PreconditionBoard:
         """How things stand."""
         if self.work.busy:
             return "At work."
-        found = _dialled(self.run) if self.run else f"{self.verdict.summary}." if self.verdict else ""
+        found = _dialled(self.run) if self.run else _judged(self.verdict) if self.verdict else ""
         return " ".join(filter(None, (self.work.problem or self._note, found))) or "Ready."
 
     def begin(self, port: Any) -> None:
@@ -147,6 +147,7 @@ class PreconditionBoard:
             self._note = f"That cannot be: {reason.strerror}. Switch off what is in the way."
         except (ValueError, RuntimeError) as reason:
             self._note = f"That cannot be: {in_words(reason)}."
+        self.work.changed()
         return not self._note
 
     def _look(self) -> None:
@@ -192,6 +193,13 @@ class PreconditionBoard:
         )
         run.close(reset=True)
         self.run = run
+
+
+def _judged(verdict: Verdict) -> str:
+    if verdict.can_loop:
+        return f"{verdict.summary}."
+    broken = f"{len(verdict.broken)} of {len(verdict.rules)} preconditions"
+    return f"{verdict.host} port {verdict.port} cannot loop: {broken} do not hold."
 
 
 def _dialled(run: Run) -> str:

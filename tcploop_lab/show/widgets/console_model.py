@@ -158,6 +158,8 @@ class LoopConsole:
                 self._note = f"It cannot succeed: {'; '.join(rule.evidence for rule in verdict.broken)}."
             self.exchange = self._capture(place, wish.port)
             self._dial(place, wish)
+        if self.exchange is not None:
+            len(self.exchange.segments)  # reads them here: the first time takes a second, and loads scapy
 
     @staticmethod
     def _capture(place: Any, port: int) -> Any:

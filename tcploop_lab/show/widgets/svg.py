@@ -56,8 +56,9 @@ class Chart:
 
     def legend(self, entries: Sequence[tuple[str, str]]) -> None:
         """Write what the colours stand for, (words, colour) each, one below the other."""
+        first = (self._size[1] - 16 * len(entries)) / 2  # in the middle, at the right
         for number, (words, colour) in enumerate(entries):
-            self._write(self._size[0] - _RIGHT, _TOP + 14 + 16 * number, words, "end", readable(colour))
+            self._write(self._size[0] - _RIGHT - 8, first + 16 * number, words, "end", readable(colour))
 
     def html(self, alt: str) -> str:
         """Return the chart as SVG with this alternative text."""

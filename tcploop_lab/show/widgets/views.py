@@ -138,6 +138,12 @@ def choice(name: str, options: Sequence[Any], value: Any, width: str = "20em") -
     return w.Dropdown(options=options, value=value, description=name, style=_NAME, layout=w.Layout(width=width))
 
 
+def choices(name: str, options: Sequence[Any], value: Sequence[Any]) -> w.SelectMultiple:
+    """A list of which several are chosen: with Shift or Ctrl."""
+    look = w.Layout(width="20em")
+    return w.SelectMultiple(options=options, value=value, rows=3, description=name, style=_NAME, layout=look)
+
+
 def button(name: str, act: Callable[[], None], hint: str = "") -> w.Button:
     """A button that calls `act`."""
     made = w.Button(description=name, tooltip=hint or name, layout=w.Layout(width="auto"))

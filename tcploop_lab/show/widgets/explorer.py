@@ -1,0 +1,74 @@
+"""The distribution explorer: change range, port, era and clients, see the law at once, measure on demand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as w
+
+from ...model.clients import ClientKind
+from ...model.eras import ERAS
+from .explorer_figure import histogram_html, shares_html
+from .explorer_model import DistributionExplorer, known, known_era
+from .views import View, button, choice, choices, field, put, row, status
+
+
+class ExplorerView(View):
+    """The explorer on the page."""
+
+    def __init__(self, model: DistributionExplorer, port: Any, port_range: Any, era: Any, clients: Any) -> None:
+        self._port = field("port to dial", port)
+        self._range = field("ephemeral ports", port_range, "20em", "LOW-HIGH")
+        self._era = choice("era", list(ERAS), known_era(era))
+        self._clients = choices("clients", list(map(str, ClientKind)), known(clients))
+        self._samples = field("samples", 100, "12em")
+        self._measure = button("Measure", self._on_measure, "Add so many samples for each client")
+        self._stop = button("Stop", self._on_stop, "End the measurement, keep the samples")
+        self._words, self._shares, self._histogram = w.HTML(), w.HTML(), w.HTML()
+        rows = (
+            row(self._port, self._range, self._era),
+            row(self._clients, self._samples, self._measure, self._stop),
+            self._words,
+            self._shares,
+            self._histogram,
+        )
+        super().__init__(model, rows, "distribution explorer")
+        model.work.changed = self.refresh
+        for control in (self._port, self._range, self._era, self._clients):
+            control.observe(lambda _: self._on_change(), "value")
+        self._on_change()
+
+    def update(self) -> None:
+        """Bring the page up to date."""
+        model, busy = self.model, self.model.work.busy
+        self._measure.disabled, self._stop.disabled = busy or not model.series, not busy
+        put(self._words, status(model.words))
+        curves = model.curves
+        put(self._shares, shares_html(curves) if curves else "")
+        put(self._histogram, histogram_html(curves) if curves else "")
+
+    def _on_change(self) -> None:
+        self.model.choose(self._port.value, self._range.value, self._era.value, self._clients.value)
+
+    def _on_measure(self) -> None:
+        self.model.measure(self._samples.value)
+        self.refresh()
+
+    def _on_stop(self) -> None:
+        self.model.stop()
+        self.refresh()
+
+
+def distribution_explorer(
+    testbed: Any = None,
+    port: Any = 40500,
+    port_range: Any = None,
+    era: Any = "random-walk",
+    clients: Any = ("same-socket",),
+) -> View:
+    """Return an explorer of the tries to success. Without a testbed it shows theory, and cannot measure.
+
+    `port_range` None takes the range of the testbed. What is typed wrong is answered in words in the explorer.
+    """
+    ports = port_range or getattr(testbed, "port_range", "32768-60999")
+    return ExplorerView(DistributionExplorer(testbed), port, ports, era, clients)
