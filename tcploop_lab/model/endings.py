@@ -51,8 +51,8 @@ def ending(replayed: Replay, states: Collection[State]) -> Ending:
         return Ending.HANDSHAKE
     if _lost_syn(replayed):
         return Ending.LOST_SYN
-    if any(map(_reset, replayed.steps)):
-        return Ending.LATE_RST if all(not step.lost for step in replayed.steps if _reset(step)) else Ending.OTHER
+    if any(_came_too_late(step) for step in replayed.steps):
+        return Ending.LATE_RST
     return Ending.CROSSED if _crossed(replayed) else Ending.OTHER
 
 
@@ -62,6 +62,10 @@ def _is_syn(step: Step) -> bool:
 
 def _reset(step: Step) -> bool:
     return "R" in step.segment.flags
+
+
+def _came_too_late(step: Step) -> bool:
+    return _reset(step) and not step.lost and step.receiver_before not in (State.SYN_SENT, State.CLOSED)
 
 
 def _lost_syn(replayed: Replay) -> bool:

@@ -87,7 +87,7 @@ def _draw(layout: _Layout, title: str | None, ax: Axes | None, label: str) -> Ax
     ax = style.figure(ax, size=(_WIDTH, layout.height + 0.6))
     ax.set(xlim=(0, _WIDTH), ylim=(layout.height, 0))
     ax.axis("off")
-    name = _default_title(layout.replay) if title is None else title
+    name = _default_title(layout.replay, bool(layout.under_way)) if title is None else title
     ax.set_title(f"{name} ({label})" if label else name)
     _draw_names(ax, layout)
     _draw_lifelines(ax, layout)
@@ -98,11 +98,11 @@ def _draw(layout: _Layout, title: str | None, ax: Axes | None, label: str) -> Ax
     return style.set_alt(ax, _alt(layout, label))
 
 
-def _default_title(replay: Replay) -> str:
+def _default_title(replay: Replay, unfinished: bool) -> str:
     count = f"{len(replay.steps)} segment{'' if len(replay.steps) == 1 else 's'}"
     if replay.kind == "self-connection":
         return f"Self-connection: {count}, one socket"
-    return f"{replay.kind.capitalize() or 'Exchange'}: {count}"
+    return f"{replay.kind.capitalize() or 'Exchange'}{' so far' if unfinished else ''}: {count}"
 
 
 class _Layout:
@@ -136,7 +136,9 @@ class _Layout:
         return 0 if self.one_socket else int(self.replay.steps[index].sender != self.replay.ends[0].name)
 
     def crosses(self, index: int) -> bool:
-        """True if something else happens while the segment is on its way."""
+        """True if something else happens while the segment is on its way, or if it has not arrived."""
+        if self.replay.steps[index].lost:
+            return True
         departure = self.moments.index((index, False))
         return (index, True) in self.moments[departure + 2 :]
 
@@ -192,12 +194,12 @@ class _Layout:
         return not arrived and not arrives and self.side(before) != self.side(index)
 
     def _place(self) -> float:
-        y, under_way, last = _TOP, 0, False
+        y, under_way, last, beside = _TOP, 0, False, False
         for position, (index, arrives) in enumerate(self.moments):
             if arrives:
-                y += _NEAR if last else _SLOPE * (1 if under_way == 1 else 3)
+                y += _NEAR if last else _SLOPE * (1 if under_way == 1 and not beside else 3)
                 self.head[index] = y
-            elif position and self._answers_at_once(position):
+            elif beside := position > 0 and self._answers_at_once(position):
                 y += _NEAR
                 self.tail[index] = y
             else:

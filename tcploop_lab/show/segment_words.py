@@ -34,7 +34,12 @@ class Numbers:
                 self._origins[end] = ("xyz"[min(len(self._origins), 2)], segment.seq)
 
     def seq(self, segment: Segment) -> str:
-        """The sequence number of `segment`, such as "x+1"; as it is where nothing tells its origin."""
+        """The sequence number of `segment`, such as "x+1"; as it is where nothing tells its origin.
+
+        Nothing does for the 0 of a RST by which CLOSED answers (RFC 9293 section 3.10.7.1).
+        """
+        if "R" in segment.flags and segment.seq == 0:
+            return "0"
         return self._written(segment.src, segment.sport, segment.seq)
 
     def ack(self, segment: Segment) -> str:

@@ -85,6 +85,18 @@ def dissect(datagram: bytes, host: str, moment: float) -> Segment | None:
     return replace(to_segment(found), sender=host) if "TCP" in found else None
 
 
+def echo_request(source: str, target: str) -> bytes:
+    """Return a ping: a host answers it after it has dealt with all that came before (RFC 1122 section 3.2.2.6)."""
+    from scapy.layers.inet import ICMP, IP
+
+    return bytes(IP(src=source, dst=target) / ICMP())
+
+
+def is_echo_reply(datagram: bytes) -> bool:
+    """True for the answer to a ping."""
+    return datagram[0] >> 4 == 4 and datagram[9] == 1 and datagram[(datagram[0] & 15) * 4] == 0
+
+
 def packet(datagram: bytes, moment: float) -> Any:
     """Return an IPv4 datagram as a scapy packet of that time. The first call loads scapy."""
     from scapy.layers import inet  # TCP, too: importing the layer is what registers it

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 HOSTS = ("A", "B")
 _LARGEST = 65535  # bytes of a datagram
-_SETTLE = 0.02  # seconds in which a kernel has answered what was delivered
+_PATIENCE = 1.0  # seconds to wait for a ping: a machine may be busy
+_AFTER = 0.002  # seconds to go on looking after it
 _TOGETHER = 0.005  # seconds between two segments that count as sent at once
 _QUIET = 0.15  # seconds without a segment after which an exchange is over: longer than a delayed ACK (40 ms)
 
@@ -85,7 +86,7 @@ class Crossing(Shown):
     def connect(self, host: str) -> None:
         """Let `host` call connect() to the other one; its SYN is then on the cable. ValueError for no host."""
         self._call(host)
-        self._look()
+        self._settle(host)
 
     def _call(self, host: str) -> None:
         other = _other(host)
@@ -101,7 +102,7 @@ class Crossing(Shown):
         """Let both hosts connect to each other at once: two SYNs are then on the cable."""
         for host in HOSTS:
             self._call(host)
-        self._look()
+        self._settle(*HOSTS)
         return self
 
     def deliver(self, index: int = 0) -> Passed:
@@ -119,7 +120,7 @@ class Crossing(Shown):
     def look(self) -> list[Held]:
         """Return what is on the cable now: a host that waits has perhaps sent something again."""
         if not self.closed:
-            self._look(0.0)
+            self._look()
         return self.held
 
     @property
@@ -229,7 +230,7 @@ class Crossing(Shown):
         return sorted(self.passed, key=lambda passed: passed.segment.time)
 
     def _take(self, index: int) -> Held:
-        self._look(0.0)  # copies that came meanwhile; they stand behind all others, so the index stays right
+        self._look()  # copies that came meanwhile; they stand behind all others, so the index stays right
         if not 0 <= index < len(self.held):
             there = f"0 to {len(self.held) - 1}" if self.held else "none: the cable is empty"
             raise ValueError(f"segment {index}: the cable holds {there}")
@@ -238,7 +239,7 @@ class Crossing(Shown):
     def _pass(self, held: Held, received: float | None) -> Passed:
         if received is not None:
             self._write(held)
-        self._look()
+            self._settle(_other(held.segment.sender))
         passed = Passed(held.segment, received, self.states, held.datagram)
         self.passed.append(passed)
         return passed
@@ -256,18 +257,31 @@ class Crossing(Shown):
         time.sleep(max(0.0, max(held.segment.time for held in due) + delay - time.time()))
         return due
 
-    def _look(self, seconds: float = _SETTLE, by_hand: bool = True) -> None:
-        """Take from both cables what was sent since, and note the states."""
-        end = time.monotonic() + seconds
-        while True:
-            ready, _, _ = select.select(list(self._cables.values()), [], [], max(0.0, end - time.monotonic()))
-            if not ready:
-                break
+    def _settle(self, *hosts: str) -> None:
+        """Wait until these hosts have dealt with what they were handed or told: a ping comes back after all that."""
+        for host in hosts:
+            self._cables[host].write(cable.echo_request(ADDRESSES[_other(host)], ADDRESSES[host]))
+        waiting, end = set(hosts), time.monotonic() + _PATIENCE
+        while waiting and time.monotonic() < end:
+            waiting -= self._look(_AFTER)
+        self._look(_AFTER)
+
+    def _look(self, seconds: float = 0.0, by_hand: bool = True) -> set[str]:
+        """Take from both cables what was sent since, note the states, and return who answered a ping."""
+        end, answered = time.monotonic() + seconds, set()
+        while ready := self._wait(end):
             for host, moment, datagram in list(self._read(ready)):  # read all before scapy takes its time
                 segment = cable.dissect(datagram, host, moment)
                 if segment is not None:
                     self._hold(Held(segment, datagram), by_hand)
+                elif cable.is_echo_reply(datagram):
+                    answered.add(host)
         self._note_states()
+        return answered
+
+    def _wait(self, end: float) -> list[Device]:
+        """The cables on which something waits, as soon as there is one; none after `end`."""
+        return select.select(list(self._cables.values()), [], [], max(0.0, end - time.monotonic()))[0]
 
     def _read(self, ready: list[Device]) -> Iterator[tuple[str, float, bytes]]:
         for host, device in self._cables.items():

@@ -119,8 +119,8 @@ def test_with_a_listener_it_is_the_ordinary_handshake(crossing: Crossing) -> Non
 def test_a_segment_that_waits_is_sent_again_and_shown_once(crossing: Crossing) -> None:
     """A SYN held for longer than a second is retransmitted; the cable shows one segment with its copies."""
     crossing.connect("A")
-    crossing._look(1.3)
-    (held,) = crossing.held
+    time.sleep(1.3)
+    (held,) = crossing.look()
     assert held.copies == 2
     assert str(held).endswith("(sent 2 times)")
 
