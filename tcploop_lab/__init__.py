@@ -47,6 +47,7 @@ _HOME = {
     "defences": "testbed.defence_table",
     "measure_defence": "testbed.defence_table",
     "measure_client": "testbed.defence_table",
+    "state_stepper": "show.widgets.stepper",
 }
 
 __all__ = ["__version__", *_HOME]

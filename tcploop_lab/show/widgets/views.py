@@ -144,6 +144,11 @@ def choices(name: str, options: Sequence[Any], value: Sequence[Any]) -> w.Select
     return w.SelectMultiple(options=options, value=value, rows=3, description=name, style=_NAME, layout=look)
 
 
+def number(name: str, low: int, high: int) -> w.BoundedIntText:
+    """A number to choose from low to high; the arrow keys step through it."""
+    return w.BoundedIntText(low, min=low, max=high, description=name, style=_NAME, layout=w.Layout(width="10em"))
+
+
 def button(name: str, act: Callable[[], None], hint: str = "") -> w.Button:
     """A button that calls `act`."""
     made = w.Button(description=name, tooltip=hint or name, layout=w.Layout(width="auto"))
