@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..model.ports import PortRange
-from . import namespace
 from .defence_results import Situation
 from .defences import Address, NewSocket, close_with_reset, read_line, serve, start_server
 from .errors import NotOnThisTestbed
@@ -37,27 +36,21 @@ class Ground:
     """A private testbed on which the range may be changed for a while."""
 
     def __init__(self, testbed: Testbed) -> None:
-        if testbed.kind != "namespace":
+        if testbed.kind != "namespace" or not testbed.executor.info["range_set"]:
             raise NotOnThisTestbed(
-                "a defence is measured in port ranges of its own, which the host's are not: use the namespace testbed"
+                "a defence is measured in port ranges of its own, which cannot be set here: use the namespace testbed"
             )
         self.testbed = testbed
 
     @contextlib.contextmanager
     def range(self, port_range: PortRange) -> Iterator[None]:
         """Give the namespace this range until the end of the block."""
-        before = self.testbed.port_range
-        self._set(port_range)
         try:
-            yield
-        finally:
-            self._set(before)
-
-    def _set(self, port_range: PortRange) -> None:
-        try:
-            self.testbed.submit(namespace.write_port_range, port_range).result()
+            undo = self.testbed.use_range(port_range)
         except OSError as error:
             raise NotOnThisTestbed(f"the range cannot be set here ({error.strerror}): /proc/sys is read-only") from None
+        with undo:
+            yield
 
     def new_socket(self, host: str = HOST) -> NewSocket:
         """Return what makes sockets of this network, for addresses like `host`."""

@@ -1,0 +1,116 @@
+"""The exercises of lesson 06: right answers, typical mistakes, and clients that are measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.exercises import lesson_06
+from tcploop_lab.exercises.engine import Checker, State
+from tcploop_lab.model.theory import distribution
+from tcploop_lab.testbed import defences
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+RIGHT = [
+    ("06.1", 7999),
+    ("06.1", "1024"),
+    ("06.1", 30005),
+    ("06.1", 47808),
+    ("06.2", defences.dial_and_compare),
+    ("06.3", "cdf"),
+    ("06.3", {"F", "d", "c"}),
+    ("06.4", 93),
+    ("06.5", "a, d, e"),
+]
+MISTAKEN = [
+    ("06.1", 8000, "That port is in the range: while"),
+    ("06.1", 40501, "weak defence"),
+    ("06.1", 443, "ip_unprivileged_port_start"),
+    ("06.1", 5432, "listens there already"),
+    ("06.1", 30000, "listens there already"),
+    ("06.1", 70000, "1 to 65535"),
+    ("06.2", defences.dial, "hands over its own connection"),
+    ("06.2", defences.dial_and_close, "TIME-WAIT"),
+    ("06.2", 5, "the function itself"),
+    ("06.2", lambda address, new_socket: None, "it returned None"),
+    ("06.2", lambda address: None, "it raised TypeError"),
+    ("06.2", lambda address, new_socket: new_socket(), "it must dial"),
+    ("06.3", "bcdf", "not enough"),
+    ("06.3", "acdf", "orderly close"),
+    ("06.3", "cd", "there are three"),
+    ("06.4", 7, "none"),
+    ("06.4", 0, "would be a proof"),
+    ("06.5", "abde", "Look at b"),
+    ("06.5", "acde", "Look at c"),
+    ("06.5", "ad", "there are three"),
+    ("06.6", 40100, "asks for a verdict"),
+]
+
+
+@pytest.fixture
+def checker() -> Checker:
+    """A checker with no memory of earlier answers."""
+    return Checker()
+
+
+@pytest.mark.parametrize(("number", "answer"), RIGHT, ids=str)
+def test_right_answers_are_right(checker: Checker, number: str, answer: Any) -> None:
+    """The solution is accepted, in each way in which one may write it."""
+    feedback = checker.check(number, answer)
+    assert feedback.state is State.RIGHT, feedback
+
+
+@pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN, ids=str)
+def test_a_typical_mistake_gets_its_own_hint(checker: Checker, number: str, answer: Any, hint: str) -> None:
+    """Who makes a typical mistake is told about this very mistake."""
+    feedback = checker.check(number, answer)
+    assert feedback.state is State.WRONG
+    assert hint in feedback.message
+
+
+def test_a_client_that_refuses_everybody_is_no_repair(checker: Checker) -> None:
+    """Exercise 06.2 wants a client that can still reach its server."""
+
+    def refuse(address: defences.Address, new_socket: defences.NewSocket) -> Any:
+        defences.close_with_reset(defences.dial(address, new_socket))
+        raise ConnectionRefusedError
+
+    assert "does not accept a real server" in checker.check("06.2", refuse).message
+
+
+def test_a_port_is_protected_where_it_is(checker: Checker) -> None:
+    """Exercise 06.6 takes a reserved and a held port, and neither an open one, another one, nor a moved range."""
+    with lab.open_testbed((40000, 40999), kind="namespace") as testbed:
+        with testbed.reserve(40100):
+            reserved = testbed.check(40100)
+        with testbed.hold(40100):
+            held = testbed.check(40100)
+        free, other = testbed.check(40100), testbed.check(40101)
+        with testbed.use_range("41000-41999"):
+            moved = testbed.check(40100)
+    told = [checker.check("06.6", verdict) for verdict in (reserved, held, free, other, moved)]
+    assert [feedback.right for feedback in told] == [True, True, False, False, False]
+    hints = [feedback.message.split(".")[0] for feedback in told[2:]]
+    assert hints == [
+        "It can loop still",
+        "That is a verdict on another port; this asks for 40100",
+        "That works, but it moves the range away",
+    ]
+
+
+def test_the_luck_of_1000_tries_is_that_of_every_era() -> None:
+    """93 percent of loops see nothing in 1000 tries, whichever the era; so the exercise needs none."""
+    eras = ("random-walk", "even-sequence", "geometric")
+    chances = [distribution(era, (32768, 60999), 40000).sf(1000) for era in eras]
+    assert [round(100 * float(chance)) for chance in chances] == [lesson_06._luck_percent()] * 3
+
+
+def test_the_machine_is_shown_as_its_settings() -> None:
+    """Exercise 06.1 shows four lines, as sysctl and the socket table would."""
+    lines = repr(lesson_06.machine()).splitlines()
+    assert lines[0] == "net.ipv4.ip_local_port_range = 8000 65535"
+    assert lines[1] == "net.ipv4.ip_local_reserved_ports = 30000-30009,47808"
+    assert len(lines) == 4
