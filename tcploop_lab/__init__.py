@@ -27,9 +27,13 @@ _HOME = {
     "doctor": "testbed.doctor",
     "audit": "testbed.audit",
     "AuditResult": "testbed.audit",
+    "audit_programs": "testbed.audit_table",
+    "stored_audits": "testbed.audit_table",
     "recorded": "testbed.recorded",
     "read_pcap": "testbed.recorded",
     "replay": "model.replay",
+    "witnesses": "testbed.witnesses",
+    "four_exchanges": "testbed.exchanges",
     "ladder": "show.ladder",
     "state_diagram": "show.statediagram",
     "Study": "study.plan",
@@ -39,6 +43,7 @@ _HOME = {
     "loop_console": "show.widgets.console",
     "crossing_by_hand": "show.widgets.crossing",
     "precondition_board": "show.widgets.board",
+    "state_stepper": "show.widgets.stepper",
     "port_thief": "testbed.thief",
     "port_thief_table": "testbed.thief",
     "recorded_thief": "testbed.thief",
@@ -47,7 +52,6 @@ _HOME = {
     "defences": "testbed.defence_table",
     "measure_defence": "testbed.defence_table",
     "measure_client": "testbed.defence_table",
-    "state_stepper": "show.widgets.stepper",
 }
 
 __all__ = ["__version__", *_HOME]

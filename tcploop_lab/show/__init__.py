@@ -9,7 +9,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from . import html_audit as _html_audit  # noqa: F401  (its writers register themselves)
 from . import html_defences as _html_defences  # noqa: F401  (its writers register themselves)
+from . import html_wire as _html_wire  # noqa: F401
 from .html import html
 
 # Every figure and the module that draws it. These import matplotlib, so they load at the first figure.

@@ -1,0 +1,182 @@
+"""One run, told by everybody who saw it: the loop, the capture, the kernel's counters, and its tables of sockets.
+
+They do not know of each other, so where two of them answer the same question they must agree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..model.present import Shown
+from ..model.replay import replay
+from ..model.segments import Segment
+from ..model.states import State
+from .capture import Exchange
+from .errors import NotOnThisTestbed
+from .results import Run
+from .staging import SocketTable
+
+if TYPE_CHECKING:
+    from .testbed import Testbed
+
+CALLS, REFUSED, SEGMENTS = "connect() calls", "tries that were refused", "segments that arrived"
+LISTENED, TO_ITSELF = "connections that a listener took", "connections of a socket with itself"
+NAMES, STATE = "local name = peer's name", "state"
+QUESTIONS = (CALLS, REFUSED, SEGMENTS, LISTENED, TO_ITSELF, NAMES, STATE)
+
+Answers = Mapping[str, object]
+
+_ADDRESS = r"(\[?[0-9a-f.:]+\]?:\d+)"
+_PAIR = {"ss": rf"^ESTAB\b.*?\s{_ADDRESS}\s+{_ADDRESS}", "lsof": rf"TCP {_ADDRESS}->{_ADDRESS} \(ESTABLISHED\)"}
+
+
+@dataclass(frozen=True)
+class Witnesses(Shown):
+    """What each witness answers. `accounts` maps a witness to its answers, `absent` one that is not here to why."""
+
+    run: Run
+    accounts: Mapping[str, Answers]
+    absent: Mapping[str, str]
+
+    def answers(self, question: str) -> dict[str, object]:
+        """Return who answers a question of `QUESTIONS`, and what."""
+        return {name: account[question] for name, account in self.accounts.items() if question in account}
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        """The questions on which two witnesses differ."""
+        return tuple(question for question in QUESTIONS if len(set(self.answers(question).values())) > 1)
+
+    @property
+    def agree(self) -> bool:
+        """True if no two witnesses differ."""
+        return not self.disagreements
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how many were heard, whether they agree, and who was not there."""
+        found = "they agree" if self.agree else f"they differ on: {', '.join(self.disagreements)}"
+        missing = "".join(f"; {name} is missing: {why}" for name, why in self.absent.items())
+        return f"{len(self.accounts)} witnesses of one run of {self.run.tries:,} tries: {found}{missing}"
+
+    def __repr__(self) -> str:
+        return f"<Witnesses: {self.summary}>"
+
+
+def witnesses(testbed: Testbed, port: object, host: str = "127.0.0.1", client: object = "same-socket") -> Witnesses:
+    """Make one connect loop, ask all witnesses about it, and return what they say. The connection is closed after.
+
+    Raises ValueError for a bad port, host or client.
+    """
+    absent: dict[str, str] = {}
+    before = testbed.counters() if testbed.kind != "host" else {}
+    exchange = _capture(testbed, port, absent)
+    run = testbed.connect_loop(port, host, client, progress=False)
+    accounts: dict[str, Answers] = {"the loop": of_loop(run)}
+    if exchange is not None:
+        exchange.close()
+        if exchange.dropped:
+            absent["the capture"] = f"{exchange.dropped:,} frames did not fit, take a smaller range"
+        else:
+            accounts["the capture"] = of_capture(exchange)
+    if before:
+        moved = {name: count - before[name] for name, count in testbed.counters().items()}
+        accounts["/proc/net/snmp"] = of_counters(moved)
+    else:
+        absent["/proc/net/snmp"] = "on the host all programs count together"
+    accounts |= _tables(testbed, run, absent)
+    run.close()
+    return Witnesses(run, accounts, absent)
+
+
+def of_loop(run: Run) -> Answers:
+    """What the loop counted."""
+    return {
+        CALLS: run.tries,
+        REFUSED: run.errors.get("ECONNREFUSED", 0),
+        TO_ITSELF: int(run.self_connected),
+        NAMES: f"{_name(*run.local)} = {_name(*run.peer)}" if run.self_connected else "",
+    }
+
+
+def of_capture(exchange: Exchange) -> Answers:
+    """What the captured segments say."""
+    segments = exchange.segments
+    own = [segment for segment in segments if segment.to_itself]
+    named = {f"{_name(one.src, one.sport)} = {_name(one.dst, one.dport)}" for one in own}
+    flags = [segment.flags for segment in segments]
+    return {
+        CALLS: flags.count("S"),
+        REFUSED: flags.count("RA"),
+        SEGMENTS: len(flags),
+        LISTENED: sum(segment.flags == "SA" and not segment.to_itself for segment in segments),
+        TO_ITSELF: sum(segment.flags == "S" for segment in own),
+        NAMES: ", ".join(sorted(named)),
+        STATE: _last_state(own),
+    }
+
+
+def of_counters(moved: Mapping[str, int]) -> Answers:
+    """What the TCP counters of a private network say of the time between (RFC 4022)."""
+    return {
+        CALLS: moved["ActiveOpens"],
+        REFUSED: moved["AttemptFails"],
+        SEGMENTS: moved["InSegs"],
+        LISTENED: moved["PassiveOpens"],
+        TO_ITSELF: moved["ActiveOpens"] - moved["AttemptFails"] - moved["PassiveOpens"],  # neither refused nor taken
+    }
+
+
+def of_table(table: SocketTable) -> Answers:
+    """What psutil read from the kernel's table of sockets."""
+    own = [row for row in table.rows if row.local == row.peer]
+    return {
+        LISTENED: len([row for row in table.rows if row.peer and row not in own]),
+        TO_ITSELF: len(own),
+        NAMES: ", ".join(f"{row.local} = {row.peer}" for row in own),
+        STATE: ", ".join(row.state for row in own),
+    }
+
+
+def of_tool(tool: str, output: str) -> Answers:
+    """What ss or lsof printed."""
+    pairs = [tuple(map(_plain, pair)) for pair in re.findall(_PAIR[tool], output, re.MULTILINE)]
+    own = [local for local, peer in pairs if local == peer]
+    names = ", ".join(f"{name} = {name}" for name in own)
+    return {TO_ITSELF: len(own), NAMES: names, STATE: ", ".join(str(State.ESTABLISHED) for _ in own)}
+
+
+def _tables(testbed: Testbed, run: Run, absent: dict[str, str]) -> dict[str, Answers]:
+    accounts = {"psutil": of_table(testbed.sockets(run.port))}
+    for tool in _PAIR:
+        output = testbed.look(run.port, tool).output
+        if "is not installed here" in output:
+            absent[tool] = output.partition(";")[0]
+        else:
+            accounts[tool] = of_tool(tool, output)
+    return accounts
+
+
+def _capture(testbed: Testbed, port: object, absent: dict[str, str]) -> Exchange | None:
+    try:
+        return testbed.capture(port, both_ends=False)
+    except NotOnThisTestbed as reason:
+        absent["the capture"] = str(reason)
+        return None
+
+
+def _last_state(segments: Sequence[Segment]) -> str:
+    ends = replay(segments).ends
+    return str(ends[0].state) if ends else ""
+
+
+def _name(address: str, port: int) -> str:
+    return f"{address}:{port}"
+
+
+def _plain(name: str) -> str:
+    """Without the brackets that some tools put around an IPv6 address."""
+    return name.replace("[", "").replace("]", "")
