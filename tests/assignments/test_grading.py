@@ -1,0 +1,119 @@
+"""The assignments as a course: generated, handed out, handed in, graded and given back, from the command line."""
+
+from __future__ import annotations
+
+import getpass
+import re
+
+import pytest
+
+from .answers import DELETED, ENDLESS, NO_PYTHON, PARTLY, right
+from .course import ASSIGNMENTS, NAMES, Course, grade_id, notebook, points
+
+FIRST = NAMES[0]
+USER = getpass.getuser()  # nbgrader's exchange knows students by their account
+REGION = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)### END", re.DOTALL)
+pytestmark = pytest.mark.slow
+
+
+def hand_in_broken_ones(course: Course) -> None:
+    """A syntax error and an endless loop; deleted cells; and a copy of somebody else's work."""
+    course.hand_in(FIRST, "dan", course.solved(FIRST, "dan", right(FIRST) | {"candidates": NO_PYTHON, "picks": ENDLESS}))
+    deleted = course.solved(FIRST, "eva", right(FIRST))
+    deleted.cells = [cell for cell in deleted.cells if grade_id(cell) not in DELETED]
+    course.hand_in(FIRST, "eva", deleted)
+    course.hand_in(FIRST, "fay", course.solved(FIRST, "ada", right(FIRST)))
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """A course in which everybody has handed in and everything is graded."""
+    made = Course.made(tmp_path_factory.mktemp("nbgrader"))
+    made.run("generate_assignment", "*")
+    made.hand_in_by_exchange(FIRST, USER, right(FIRST))
+    for name in NAMES:
+        made.hand_in(name, "bea", made.released(name))
+        made.hand_in(name, "cem", made.solved(name, "cem", right(name) | PARTLY[name][0]))
+    for name in NAMES[1:]:
+        made.hand_in(name, USER, made.solved(name, USER, right(name)))
+    hand_in_broken_ones(made)
+    made.run("autograde", "*", "--Execute.timeout=8")
+    made.run("generate_feedback", "*", "--student=cem")
+    return made
+
+
+@pytest.fixture(scope="module")
+def scores(course: Course) -> dict[tuple[str, str], float]:
+    """The points of (student, assignment)."""
+    return course.scores()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_release_reveals_no_answer(course, name):
+    """What students get holds no line of a solution or of a hidden test, and no output."""
+    released = course.released(name)
+    kept = "\n".join(cell.source for cell in released.cells)
+    source = notebook(ASSIGNMENTS / "source" / name / f"{name}.ipynb")
+    secret = [line.strip() for cell in source.cells for part in REGION.findall(cell.source) for line in part.splitlines()]
+    assert len(secret) > 40
+    assert [line for line in secret if len(line) > 20 and line in kept] == []
+    assert not any(cell.get("outputs") for cell in released.cells)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_assignment_is_worth_twenty_points(course, name):
+    """Each assignment has 20 points, and says so at the top."""
+    released = course.released(name)
+    assert sum(map(points, released.cells)) == 20
+    assert "20 points" in released.cells[0].source
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_gets_full_marks(scores, name):
+    """The instructor's answers, on another student's data, get every point."""
+    assert scores[USER, name] == 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stub_gets_nothing(scores, name):
+    """Who hands in the notebook as it was released gets no point."""
+    assert scores["bea", name] == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_partly_wrong_answers_get_the_points_of_the_right_ones(scores, name):
+    """Each wrong answer costs its own points and no others."""
+    assert scores["cem", name] == PARTLY[name][1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_feedback_says_what_is_wrong(course, name):
+    """The page that comes back has a line of words for each wrong answer, and no code of the hidden tests."""
+    page = course.feedback("cem", name)
+    assert [words for words in PARTLY[name][2] if words not in page] == []
+    assert page.count("Not yet:") == len(PARTLY[name][2])
+    assert "HIDDEN" not in page
+
+
+def test_broken_cells_cost_only_their_own_points(scores):
+    """A syntax error and an endless loop lose what depends on them; the grading goes on behind them."""
+    assert scores["dan", FIRST] == 20 - 2 - 2 - 2
+
+
+def test_deleted_cells_cost_only_their_own_points(scores):
+    """Deleted answers and a deleted graded cell lose what depends on them."""
+    assert scores["eva", FIRST] == 20 - 2 - 2 - 2
+
+
+def test_a_copied_notebook_gets_nothing(scores):
+    """A notebook that carries another name than the one it was handed in under gets no point."""
+    assert scores["fay", FIRST] == 0
+
+
+def test_the_instructors_page_gives_the_commands_that_were_run(course, scores):
+    """Every nbgrader command of the page was run above, in the order of the page."""
+    page = (ASSIGNMENTS / "README.md").read_text()
+    named = re.findall(r"^    (?:\$ )?nbgrader (\w+)", page, re.MULTILINE)
+    ran = [command.split()[1] for command in course.ran]
+    assert len(named) > 6
+    assert [command for command in named if command not in ran] == []
