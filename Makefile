@@ -49,6 +49,9 @@ record: env ## record the exchanges, the port thief and the lessons' measurement
 	@$(PY) tools/record.py
 	@$(PY) tools/record_lessons.py
 
+audit: env ## audit the real programs of this machine again, and store the table (some 20 s)
+	@$(PY) tools/audit_table.py
+
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png
 

@@ -7,14 +7,13 @@ is refused, as elsewhere.
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..model.audit import AuditVerdict, Behaviour, counted, judge_audit, needs_comparison
+from ..model.audit import AuditVerdict, Behaviour, judge_audit, needs_comparison
 from ..model.ports import parse_port
 from ..model.present import Shown
 from ..model.segments import Segment
@@ -30,7 +29,7 @@ from .waiting import wait_for
 DEFAULT_PORT = 33334
 DEFAULT_TIMEOUT = 10.0  # seconds
 _GRACE = 3.0  # seconds a run that is interrupted gets to hand back what it saw
-_LONGER = 1.0  # seconds by which a listener must keep a program longer than it kept itself
+_LONGER = 1.0  # seconds by which a program must stay longer with a listener to have noticed itself
 _EXAMPLE = "tcploop audit -- curl http://127.0.0.1:{port}/"
 
 
@@ -130,7 +129,7 @@ def _audit(order: Order) -> AuditResult:
     report, kernel = _run(order)
     seen, comparison = _behaviour(report), None
     if needs_comparison(seen, order.port, order.attempts) and _stopped(report) != "interrupted":
-        comparison = _behaviour(_run(_for_comparison(order, seen))[0])
+        comparison = _behaviour(_run(_for_comparison(order, report))[0])
     judged = judge_audit(seen, order.port, order.attempts, comparison)
     return AuditResult(
         command=order.command,
@@ -162,12 +161,10 @@ def _run(order: Order) -> tuple[Report, str]:
     return report, str(testbed.kernel)
 
 
-def _for_comparison(order: Order, seen: Behaviour) -> Order:
-    """The same program with a listener, for as long as makes the difference clear."""
-    own = counted(seen, order.port, order.attempts)
-    kept = max((one.closed or one.began) - one.began for one in own)
-    limit = math.ceil(order.timeout + kept + _LONGER)
-    return replace(order, listen=True, enough=3 * kept + _LONGER, timeout=limit)
+def _for_comparison(order: Order, report: Report) -> Order:
+    """The same program with a listener, for so long that whoever does the same has ended by then."""
+    enough = min(2 * report.seconds, order.timeout) + _LONGER
+    return replace(order, listen=True, enough=enough, timeout=order.timeout + enough)
 
 
 def _behaviour(report: Report) -> Behaviour:
