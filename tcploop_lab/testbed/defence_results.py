@@ -20,11 +20,19 @@ class Standing(StrEnum):
     UNPROVEN = "unproven"
 
 
+_MANY = {
+    Standing.HOLDS: "hold",
+    Standing.WEAK: "are weak",
+    Standing.NONE: "are none",
+    Standing.UNPROVEN: "are unproven",
+}
+
+
 @dataclass(frozen=True)
 class Situation:
     """One situation: what was counted, how often it was tried, how often the defence failed in it.
 
-    `undefended` is the chance of a failure per trial without the defence.
+    `undefended` is the chance of a failure per trial without the defence; 1 also for harm that only a defence can do.
     """
 
     what: str
@@ -51,8 +59,8 @@ class Situation:
     def worth(self) -> str:
         """What no failure in so many trials is worth, in words."""
         if self.undefended == 1.0:
-            return f"undefended all would; one in {1 / self.rarer_than:,.0f} would have shown"
-        return f"undefended about {self.trials * self.undefended:,.0f} would; none by luck: {luck(self.missed)}"
+            return f"one failure in {1 / self.rarer_than:,.0f} would be missed once in a million"
+        return f"without it about {self.trials * self.undefended:,.0f} would; none by luck: {luck(self.missed)}"
 
     def __str__(self) -> str:
         if self.undefended == 1.0:
@@ -133,7 +141,7 @@ class DefenceTable(Shown):
     def summary(self) -> str:
         """One sentence: how many hold, are weak, are none; a client without any is not counted."""
         found = [verdict for name, verdict in self.verdicts.items() if name != UNDEFENDED]
-        told = [f"{found.count(kind)} {kind}" for kind in Standing if kind in found]
+        told = [f"{found.count(kind)} {_MANY[kind]}" for kind in Standing if kind in found]
         seconds = sum(result.seconds for result in self.results)
         return f"{len(found)} defences: {', '.join(told)}; measured in {seconds:.1f} s"
 

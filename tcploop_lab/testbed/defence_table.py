@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 TRIES = 5000  # of a dead port: 1 in 1e+44 if each still connected with chance 1/50
 MEETINGS = 300  # of a client with itself: a failure in 22 would have shown
 _SOME = 20  # trials of what happens always or never
+_MANY = 100  # a failure in 8 would have shown
 _OUTSIDE = PORT - 1000
 _ODD = PORT + 1
 _TWENTY = PortRange(PORT - 10, PORT + 9)
@@ -118,7 +119,7 @@ def _measure(
 
 def _client(ground: Ground, dial: Dial, tries: int, seen: _Measured) -> None:
     used, blocked = meets_itself(ground, dial, tries)
-    seen.situations += [used, blocked, meets_a_server(ground, dial, _SOME)]
+    seen.situations += [used, blocked, meets_a_server(ground, dial, _MANY)]
 
 
 @_defence(UNDEFENDED, "connect, and use the connection")
@@ -130,7 +131,7 @@ def _nothing(ground: Ground, tries: int, seen: _Measured) -> None:
 @_defence("detect-reset", "compare the two names, reset")
 def _detect_reset(ground: Ground, tries: int, seen: _Measured) -> None:
     _client(ground, code.dial_and_compare, tries or MEETINGS, seen)
-    ipv6 = meets_itself_on(ground, code.dial_and_compare, _SOME, "::1")
+    ipv6 = meets_itself_on(ground, code.dial_and_compare, _MANY, "::1")
     seen.situations += [ipv6] if ipv6 else []
 
 

@@ -120,7 +120,7 @@ def test_a_client_of_one_own_is_measured(place: Testbed) -> None:
     good = lab.measure_client(lambda *given: defences.dial_and_compare(*given), place, 20)
     bad = lab.measure_client(refuse_all, place, 20)
     assert (str(good.verdict), good.failing) == ("holds", ())
-    assert [str(situation) for situation in bad.failing] == ["refuses a real server: 20 of 20"]
+    assert [str(situation) for situation in bad.failing] == ["refuses a real server: 100 of 100"]
 
 
 def test_a_client_that_keeps_its_socket_blocks_the_server(place: Testbed) -> None:
@@ -149,7 +149,7 @@ def test_the_range_is_as_before(place: Testbed) -> None:
 def test_a_table_shows_itself(table: DefenceTable) -> None:
     """One line per defence in text, a row in HTML; one defence shows each situation and what it is worth."""
     assert len(repr(table).splitlines()) == 1 + len(VERDICTS)
-    assert table.summary.startswith("11 defences: 5 holds, 3 weak, 3 none; ")
+    assert table.summary.startswith("11 defences: 5 hold, 3 are weak, 3 are none; ")
     assert table._repr_html_().count("<tr>") == 1 + len(VERDICTS)
     assert "none by luck: 1 in 7e+43" in table["held-port"]._repr_html_()
     assert repr(table["server-reuse"]) == "<DefenceResult: server-reuse: none. the server cannot start: 20 of 20>"
