@@ -38,12 +38,10 @@ class BoardView(View):
 
     def update(self) -> None:
         """Bring the page up to date: a switch that could not be turned goes back."""
-        model, busy = self.model, self.model.work.busy
+        model = self.model
         for name, box in self._switches.items():
-            box.value, box.disabled = name in model.on, busy or model.port is None
-        self._range.value, self._range.disabled = model.range_kind, busy or model.port is None
-        self._dial.disabled, self._stop.disabled = busy or model.port is None, not busy
-        self._port.disabled = self._reset.disabled = busy
+            box.value = name in model.on
+        self._range.value = model.range_kind
         put(self._words, status(model.words))
         put(self._rules, html(model.verdict) if model.verdict is not None else "")
 

@@ -63,7 +63,7 @@ class PreconditionBoard:
     def words(self) -> str:
         """How things stand."""
         if self.work.busy:
-            return "At work."
+            return "Dialling. Press Stop to end it."
         found = _dialled(self.run) if self.run else _judged(self.verdict) if self.verdict else ""
         return " ".join(filter(None, (self.work.problem or self._note, found))) or "Ready."
 

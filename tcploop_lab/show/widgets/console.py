@@ -53,9 +53,7 @@ class ConsoleView(View):
         """Bring the page up to date."""
         model = self.model
         put(self._words, status(model.words))
-        self._start.disabled, self._stop.disabled = model.work.busy, not model.work.busy
         talking = model.connected and not model.work.busy
-        self._send.disabled = self._close.disabled = self._text.disabled = not talking
         put(self._echoed, status(model.echoed) if model.echoed else "")
         captured = model.exchange if talking and model.exchange is not None else None
         put(self._exchange, html(captured) if captured is not None and captured.segments else "")

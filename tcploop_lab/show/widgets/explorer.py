@@ -40,10 +40,8 @@ class ExplorerView(View):
 
     def update(self) -> None:
         """Bring the page up to date."""
-        model, busy = self.model, self.model.work.busy
-        self._measure.disabled, self._stop.disabled = busy or not model.series, not busy
-        put(self._words, status(model.words))
-        curves = model.curves
+        curves = self.model.curves
+        put(self._words, status(self.model.words))
         put(self._shares, shares_html(curves) if curves else "")
         put(self._histogram, histogram_html(curves) if curves else "")
 

@@ -35,9 +35,6 @@ class StepperView(View):
         """Bring the page up to date."""
         model = self.model
         self._moment.value = model.position
-        self._first.disabled = self._back.disabled = model.position == 0
-        self._next.disabled = self._last.disabled = model.position == model.last
-        self._moment.disabled = not model.last
         put(self._words, status(model.words))
         put(self._diagram, diagram_html(model.states, model.taken) if model.last else "")
         put(self._segments, segments_html(model) if model.last else "")

@@ -69,7 +69,7 @@ def _box(state: State, here: Sequence[str]) -> str:
 
 def _short(end: str) -> str:
     """The name of an end, or its port where it has only an address: there is no more room."""
-    return f"port {end.rpartition(':')[2]}" if ":" in end else end
+    return f":{end.rpartition(':')[2]}" if ":" in end else end
 
 
 def segments_html(model: StateStepper) -> str:
