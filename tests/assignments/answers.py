@@ -44,7 +44,7 @@ PARTLY = {
     ),
 }
 ENDLESS, NO_PYTHON = "while True:\n    pass", "candidates = = 3"
-DELETED = ("candidates", "picks", "picks-test")
+DELETED = ("can-loop", "loop-stops-test")
 
 
 def right(assignment: str) -> dict[str, str]:

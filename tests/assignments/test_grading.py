@@ -6,6 +6,7 @@ import getpass
 import re
 
 import pytest
+from nbformat import NotebookNode
 
 from .answers import DELETED, ENDLESS, NO_PYTHON, PARTLY, right
 from .course import ASSIGNMENTS, NAMES, Course, grade_id, notebook, points
@@ -16,13 +17,11 @@ REGION = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)### END", re.DOT
 pytestmark = pytest.mark.slow
 
 
-def hand_in_broken_ones(course: Course) -> None:
-    """A syntax error and an endless loop; deleted cells; and a copy of somebody else's work."""
-    course.hand_in(FIRST, "dan", course.solved(FIRST, "dan", right(FIRST) | {"candidates": NO_PYTHON, "picks": ENDLESS}))
-    deleted = course.solved(FIRST, "eva", right(FIRST))
-    deleted.cells = [cell for cell in deleted.cells if grade_id(cell) not in DELETED]
-    course.hand_in(FIRST, "eva", deleted)
-    course.hand_in(FIRST, "fay", course.solved(FIRST, "ada", right(FIRST)))
+def broken(course: Course, student: str) -> NotebookNode:
+    """The right answers, but for a syntax error, an endless loop, a deleted answer and a deleted graded cell."""
+    made = course.solved(FIRST, student, right(FIRST) | {"candidates": NO_PYTHON, "picks": ENDLESS})
+    made.cells = [cell for cell in made.cells if grade_id(cell) not in DELETED]
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,9 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         made.hand_in(name, "cem", made.solved(name, "cem", right(name) | PARTLY[name][0]))
     for name in NAMES[1:]:
         made.hand_in(name, USER, made.solved(name, USER, right(name)))
-    hand_in_broken_ones(made)
-    made.run("autograde", "*", "--Execute.timeout=8")
+    made.hand_in(FIRST, "dan", broken(made, "dan"))
+    made.hand_in(FIRST, "fay", made.solved(FIRST, "ada", right(FIRST)))
+    made.run("autograde", "*", "--Execute.timeout=6")
     made.run("generate_feedback", "*", "--student=cem")
     return made
 
@@ -54,7 +54,9 @@ def test_the_release_reveals_no_answer(course, name):
     released = course.released(name)
     kept = "\n".join(cell.source for cell in released.cells)
     source = notebook(ASSIGNMENTS / "source" / name / f"{name}.ipynb")
-    secret = [line.strip() for cell in source.cells for part in REGION.findall(cell.source) for line in part.splitlines()]
+    secret = [
+        line.strip() for cell in source.cells for part in REGION.findall(cell.source) for line in part.splitlines()
+    ]
     assert len(secret) > 40
     assert [line for line in secret if len(line) > 20 and line in kept] == []
     assert not any(cell.get("outputs") for cell in released.cells)
@@ -95,14 +97,10 @@ def test_feedback_says_what_is_wrong(course, name):
     assert "HIDDEN" not in page
 
 
-def test_broken_cells_cost_only_their_own_points(scores):
-    """A syntax error and an endless loop lose what depends on them; the grading goes on behind them."""
-    assert scores["dan", FIRST] == 20 - 2 - 2 - 2
-
-
-def test_deleted_cells_cost_only_their_own_points(scores):
-    """Deleted answers and a deleted graded cell lose what depends on them."""
-    assert scores["eva", FIRST] == 20 - 2 - 2 - 2
+def test_broken_cells_cost_only_what_depends_on_them(scores):
+    """Grading goes on behind a syntax error, an endless loop and deleted cells: the last answers still count."""
+    depends = {"candidates-test": 2, "picks-test": 2, "why-test": 2, "can-loop-test": 4, "loop-stops-test": 3}
+    assert scores["dan", FIRST] == 20 - sum(depends.values())
 
 
 def test_a_copied_notebook_gets_nothing(scores):
