@@ -35,6 +35,8 @@ _HOME = {
     "witnesses": "testbed.witnesses",
     "four_exchanges": "testbed.exchanges",
     "ladder": "show.ladder",
+    "rfc_figure": "show.rfc_figure",
+    "side_by_side": "show.side_by_side",
     "state_diagram": "show.statediagram",
     "Study": "study.plan",
     "StudyResult": "study.result",

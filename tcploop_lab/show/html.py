@@ -7,6 +7,7 @@ from typing import Any
 
 from ..model.preconditions import Verdict
 from ..model.probe import ProbeResult
+from ..model.replay import Replay
 from ..model.segments import Segment
 from ..model.theory import TriesDistribution
 from ..study.result import StudyResult
@@ -65,15 +66,16 @@ def _verdict(verdict: Verdict) -> str:
 
 @writes("Exchange")
 def _exchange(exchange: Any) -> str:
-    return _segments(exchange.segments, exchange.summary)
+    return _segments(exchange.segments, exchange.replayed, exchange.summary)
 
 
 @writes("Crossing")
 def _crossing(crossing: Any) -> str:
-    return _segments(crossing.segments, repr(crossing).strip("<>"))  # its summary asks kernels; it may be closed
+    caption = repr(crossing).strip("<>")  # its summary asks kernels; it may be closed
+    return _segments(crossing.so_far.segments, crossing.so_far.replayed, caption)
 
 
-def _segments(segments: Sequence[Segment], caption: str) -> str:
+def _segments(segments: Sequence[Segment], replayed: Replay, caption: str) -> str:
     rows = [
         (
             number,
@@ -83,10 +85,13 @@ def _segments(segments: Sequence[Segment], caption: str) -> str:
             str(segment.seq),
             str(segment.ack),
             len(segment.payload),
+            step.sender_after,
+            "lost or on the way" if step.lost else step.receiver_after,
         )
-        for number, segment in enumerate(segments, start=1)
+        for number, (segment, step) in enumerate(zip(segments, replayed.steps, strict=True), start=1)
     ]
-    return table(("segment", "sent at", "from → to", "flags", "seq", "ack", "bytes"), rows, caption)
+    head = ("segment", "sent at", "from → to", "flags", "seq", "ack", "bytes", "sender then", "receiver then")
+    return table(head, rows, caption)
 
 
 @writes("Study")

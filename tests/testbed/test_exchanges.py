@@ -111,8 +111,18 @@ def test_ipv6() -> None:
 
 
 def test_where_it_cannot_be_done() -> None:
-    """Without the right to capture it is NotOnThisTestbed; the recorded ones remain."""
+    """Without the right to capture each one alone is NotOnThisTestbed; the four together are then recorded ones."""
     with lab.open_testbed(kind="host") as testbed:
         testbed.submit(inside.drop_capabilities).result()
         with pytest.raises(lab.NotOnThisTestbed, match="namespace testbed"):
-            exchanges.four_exchanges(testbed)
+            exchanges.self_connection(testbed)
+        four = lab.four_exchanges(testbed)
+    assert {name: exchange.replayed.kind for name, exchange in four.items()} == KINDS
+    assert all(exchange.label.startswith("recorded on 20") for exchange in four.values())
+
+
+def test_the_recorded_testbed_has_the_recorded_four() -> None:
+    """There the four exchanges are those that ship with the package, and say so."""
+    with lab.open_testbed(kind="recorded") as testbed:
+        four = lab.four_exchanges(testbed)
+    assert [repr(exchange).startswith("<RecordedExchange: recorded on ") for exchange in four.values()] == [True] * 4
