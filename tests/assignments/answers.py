@@ -26,8 +26,8 @@ PARTLY = {
     ),
     "2_wire": (
         {
-            "numbers": 'x, n = data.first, len(data.word)\nnumbers = {"P": x + 1, "Q": x + 1, "R": x + 1 + n, "T": x + 2 + n}',
-            "is-self-connection": "def is_self_connection(segments):\n    return all(s.sport == s.dport for s in segments)",
+            "numbers": 'x = data.first\nnumbers = {"P": x + 1, "Q": x + 1, "R": x + 5, "T": x + 6}',
+            "is-self-connection": "def is_self_connection(them):\n    return them[0].sport == them[0].dport",
             "written": 'def written(segments):\n    return b"".join(s.payload for s in segments)',
         },
         4 + 2 + 3,

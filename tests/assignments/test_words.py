@@ -1,0 +1,119 @@
+"""What graded cells say: one line of words for whatever a student wrote, and nobody gets another's points."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from tcploop_lab.exercises.answers import truth, whole_number
+from tcploop_lab.exercises.grading import NotYet, expect, given, owner, result_of
+
+
+def told(function, *arguments) -> str:
+    """The line that a student reads."""
+    with pytest.raises(NotYet) as caught:
+        function(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("answer", [..., None, [...], {"P": ..., "Q": 1}])
+def test_unanswered_is_said_in_words(answer):
+    """Three dots are no wrong answer: the line says that nothing is there yet."""
+    assert told(given, answer, whole_number).startswith("not answered yet")
+
+
+@pytest.mark.parametrize("answer", ["ten", math.nan, 1e308 * 10, [], object, b"7", "7" * 5000])
+def test_what_cannot_be_read_is_told_what_is_asked_for(answer):
+    """An answer of a wrong type is repeated, cut short, with what is asked for."""
+    line = told(given, answer, whole_number)
+    assert line.startswith("you gave ")
+    assert line.endswith("whole number, such as 1234.")
+    assert len(line) < 150
+
+
+def test_what_resists_is_told_in_words():
+    """An answer on which the reader itself fails ends in words too."""
+    assert told(given, np.arange(3), whole_number) == "you gave array([0, 1, 2]): it cannot be read."
+
+
+def test_what_can_be_read_is_returned():
+    """A readable answer comes back as a plain value."""
+    assert given("14,116", whole_number) == 14116
+    assert given(np.True_, truth) is True
+
+
+def refuses(_: int) -> None:
+    """A student's function that raises."""
+    raise KeyError("port")
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (refuses, "refuses(7) raised KeyError: 'port'"),
+        (lambda: 1, "takes 0 positional arguments but 1 was given"),
+        (..., "this asks for a function"),
+        (7, "this asks for a function"),
+    ],
+)
+def test_a_function_that_fails_is_told_how(function, words):
+    """A function that raises, takes other arguments, or is none, ends in one line that says so."""
+    assert words in told(result_of, function, 7)
+
+
+def test_a_function_that_prints_costs_nothing(capsys):
+    """What a student's function prints is swallowed: nbgrader takes all points off for a line on stderr."""
+
+    def chatty(number: int) -> int:
+        print("warning", file=__import__("sys").stderr)
+        return number + 1
+
+    assert result_of(chatty, 7) == 8
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("holds", [False, 0, None, np.array([1, 2]), math.nan > 1])
+def test_what_does_not_hold_is_told(holds):
+    """A condition that is false, or that cannot be decided, earns nothing and says why."""
+    assert told(expect, holds, "count again.") == "count again."
+
+
+def test_a_notebook_shows_the_line_alone(capsys):
+    """IPython shows the words and no traceback of the lab."""
+    shell = InteractiveShell()
+    shell.run_cell("from tcploop_lab.exercises.grading import expect; expect(False, 'count again.')")
+    assert capsys.readouterr().out.strip() == "Not yet: count again."
+
+
+@pytest.mark.parametrize("nameless", ["your name here", "", None, ...])
+def test_a_name_is_asked_for(nameless):
+    """Without a name there are no points, and the line says where to write it."""
+    assert "into the first cell" in told(owner, nameless)
+
+
+@pytest.fixture
+def graded(monkeypatch, tmp_path) -> Path:
+    """The folder of Ada's first assignment while nbgrader grades it."""
+    folder = tmp_path / "autograded" / "Ada" / "1_preconditions"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_while_grading_the_folder_says_whose_data_count(graded):
+    """The name in the notebook must be that of the folder, in any case; another one is told so."""
+    assert owner(" ADA ") == "ada"
+    assert told(owner, "bea") == "this was handed in by 'ada', but its first cell says 'bea': that is other data."
+
+
+def test_elsewhere_the_name_in_the_notebook_counts(monkeypatch, tmp_path):
+    """A student who runs the notebook in any folder has their own data."""
+    monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert owner("Bea") == "bea"
