@@ -24,7 +24,7 @@ browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks record pins env clean
+.PHONY: help lab test lint notebooks assignments record pins env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,10 @@ lint: env ## check style and types
 notebooks: env ## run the notebooks again, in order, and store them clean (NOTEBOOKS=...)
 	@$(PY) tools/notebooks.py $(NOTEBOOKS)
 
+assignments: env ## make what students get in notebooks/assignments/release (the README there says the rest)
+	@cd notebooks/assignments && PATH="$(abspath $(VENV))/bin:$$PATH" nbgrader generate_assignment --force --log-level=WARN "*"
+	@echo "Made: notebooks/assignments/release"
+
 record: env ## record the exchanges, the port thief and the lessons' measurements again, on this kernel
 	@$(PY) tools/record.py
 	@$(PY) tools/record_lessons.py
@@ -60,7 +64,8 @@ pins: ## write constraints.txt again with the newest versions, for maintainers
 	@$(PYTHON) -m venv build/pins
 	@build/pins/bin/python -m pip install -qq --editable '.[test]'
 	@grep '^#' constraints.txt > build/constraints.txt
-	@build/pins/bin/python -m pip freeze --exclude-editable >> build/constraints.txt
+	@# --all: nbgrader needs setuptools, which freeze leaves out otherwise.
+	@build/pins/bin/python -m pip freeze --all --exclude pip --exclude-editable >> build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/pins
 
 env: $(STAMP) ## make the environment in .venv, if it is not there yet
@@ -75,6 +80,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@# No news or update check: the lab asks nothing of the network.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR \
 	  "@jupyterlab/apputils-extension:announcements"
+	@# nbgrader is here for the tests; its menus are the teacher's business, not the learner's.
+	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyter/nbgrader"
 	@touch $@
 
 clean: ## remove the environment and everything else that was made
