@@ -7,6 +7,7 @@ twice, once when lo sends it and once when lo receives it (packet(7), PACKET_OUT
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import struct
@@ -29,6 +30,8 @@ _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _SO_TIMESTAMPNS = 35
 _BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
 _FRAME = 1 << 17  # bytes; loopback's MTU is 65536
+_ETHERNET = 1  # the link type of lo in a pcap file
+_NOTHING = "none came while it ran (begin it before the loop, on the loop's port; both_ends=False shows refused tries)"
 
 
 def open_packet_socket(port: int, both_ends: bool = True) -> socket.socket:
@@ -43,6 +46,16 @@ def open_packet_socket(port: int, both_ends: bool = True) -> socket.socket:
     sock.setblocking(False)
     sock.bind(("lo", _ETH_P_ALL))
     return sock
+
+
+def why_no_capture(error: Exception) -> str:
+    """Return why capturing was refused, and the way out, in one line."""
+    if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EACCES):
+        return (
+            "capture on the host's loopback needs the right to capture (CAP_NET_RAW): "
+            "use the namespace testbed, or run as root"
+        )
+    return f"capture is not possible here ({error}): use the namespace testbed on Linux"
 
 
 @dataclass(frozen=True)
@@ -123,7 +136,7 @@ class Exchange(Shown):
     @property
     def summary(self) -> str:
         """One sentence: how many segments, which, and whether any was dropped."""
-        flags = ", ".join(segment.flags for segment in self.segments) or "none"
+        flags = ", ".join(segment.flags for segment in self.segments) or _NOTHING
         return f"{len(self.segments)} segments on port {self.port}: {flags}; {self.dropped} dropped"
 
     def __repr__(self) -> str:
@@ -143,7 +156,8 @@ def write_pcap(path: str | os.PathLike[str], packets: PacketList) -> Path:
 
     target = Path(path)
     with writable(target):
-        wrpcap(str(target), packets, nano=True)  # a microsecond is long on loopback
+        # A microsecond is long on loopback; and of no packets scapy cannot tell the link type.
+        wrpcap(str(target), packets, nano=True, linktype=None if packets else _ETHERNET)
     return target
 
 

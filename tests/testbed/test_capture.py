@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shutil
 import subprocess
 import time
@@ -131,10 +132,34 @@ def test_a_file_that_cannot_be_written_is_one_line(one_port: Testbed, tmp_path: 
 
 
 def test_an_empty_capture_is_said_in_words(one_port: Testbed) -> None:
-    """A capture in which nothing came says so."""
+    """A capture that is stopped before anything came says so, with the way out, wherever it is shown."""
     with one_port.capture(40500) as exchange:
         pass
-    assert repr(exchange) == "<Exchange: 0 segments on port 40500: none; 0 dropped>"
+    told = "0 segments on port 40500: none came while it ran (begin it before the loop, on the loop's port; "
+    assert repr(exchange).startswith(f"<Exchange: {told}") and repr(exchange).endswith("; 0 dropped>")
+    assert html.escape(told) in exchange._repr_html_()
+    with pytest.raises(ValueError, match=r"^segments: there are none to draw; capture a connection first$"):
+        exchange.ladder()
+
+
+def test_an_empty_capture_can_be_kept(one_port: Testbed, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its file is a capture file without a frame; reading it back says so, and scapy warns of nothing."""
+    with one_port.capture(40500) as exchange:
+        pass
+    path = exchange.pcap(tmp_path / "empty.pcap")
+    with pytest.raises(ValueError, match=r"it holds no frame; capture something first$"):
+        lab.read_pcap(path)
+    assert caplog.records == []
+
+
+def test_a_loop_that_never_connects_while_capturing(testbed: Testbed) -> None:
+    """An odd port of an even range: the run says that and how it ended, the capture that nothing came of it."""
+    with testbed.capture(40501) as own, testbed.capture(40501, both_ends=False) as every:
+        run = testbed.connect_loop(40501, max_tries=50)
+    assert (run.connected, run.stopped) == (False, "max-tries")
+    assert (len(own.segments), own.replayed.kind) == (0, "")
+    assert "both_ends=False shows refused tries" in own.summary
+    assert [segment.flags for segment in every.segments] == ["S", "RA"] * 50
 
 
 def test_without_permission_it_is_a_clear_error() -> None:
