@@ -1,0 +1,149 @@
+"""The exercises of lesson 05, in the wild."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..model.audit import AuditVerdict
+from ..testbed.audit import AuditResult
+from .answers import letters_of, one_of
+from .engine import Exercise, Mistake
+
+
+def an_audit(answer: Any) -> AuditResult:
+    """Read what `lab.audit` returned."""
+    if not isinstance(answer, AuditResult):
+        raise ValueError("this asks for the result of an audit: answer = lab.audit([...])")
+    return answer
+
+
+def _is(verdict: AuditVerdict) -> Any:
+    return lambda result: result.verdict is verdict
+
+
+def _sent(result: AuditResult) -> int:
+    return sum(len(segment.payload) for segment in result.segments)
+
+
+def _broke(result: AuditResult) -> bool:
+    """True if the program ended with an error of its own before it dialled."""
+    return result.verdict is AuditVerdict.NEVER_TRIED and bool(result.exit_status)
+
+
+def _last_words(result: AuditResult) -> str:
+    lines = result.output.split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "nothing")
+
+
+_BROKE = Mistake(
+    _broke,
+    "The program failed before it dialled. `answer.output` has its complaint; run it with `python3 -c` to see more.",
+)
+_NEVER = Mistake(
+    _is(AuditVerdict.NEVER_TRIED),
+    "It never dialled the port. Write `{port}` where the port belongs, without an f-string: the audit replaces it.",
+)
+_REFUSED = Mistake(
+    _is(AuditVerdict.REFUSED),
+    "It was refused: it dialled from a port of its own, or to another address than its own. Let the kernel choose.",
+)
+
+EXERCISES = (
+    Exercise(
+        number="05.1",
+        asks="the result of an audit",
+        reads=an_audit,
+        right=lambda result: result.verdict is AuditVerdict.SELF_CONNECTED and _sent(result) > 0,
+        because=lambda result: f"It wrote {_sent(result)} bytes to itself. Its last words: {_last_words(result)}",
+        hint="Look at `answer.evidence`: what did your program do?",
+        stronger="Four lines: import socket, `socket.create_connection((...))`, `sendall(...)`, `print(s.recv(100))`.",
+        mistakes=(
+            _BROKE,
+            _NEVER,
+            _REFUSED,
+            Mistake(
+                _is(AuditVerdict.DETECTED),
+                "Well done, but that is the answer to 05.2. Here the client shall not look at the names.",
+            ),
+            Mistake(_is(AuditVerdict.SELF_CONNECTED), "It connected, and wrote nothing. Send a line."),
+        ),
+    ),
+    Exercise(
+        number="05.2",
+        asks="the result of an audit that passes",
+        reads=an_audit,
+        right=lambda result: result.verdict is AuditVerdict.DETECTED,
+        because="It noticed and wrote nothing to itself; and the comparison shows that with a listener it goes on.",
+        hint="After connect(), compare the two names of the socket before you write anything.",
+        stronger="`if s.getsockname() == s.getpeername():` then close and give up, or dial again.",
+        mistakes=(
+            _BROKE,
+            _NEVER,
+            Mistake(
+                _is(AuditVerdict.REFUSED),
+                "Refused is safe, but no repair: your client takes a port of its own, so it cannot run twice. "
+                "Let the kernel choose, and look at the names.",
+            ),
+            Mistake(
+                lambda result: result.verdict is AuditVerdict.SELF_CONNECTED and _sent(result) == 0,
+                "It wrote nothing to itself, and does the same with a server. It must talk to a real one.",
+            ),
+            Mistake(
+                _is(AuditVerdict.SELF_CONNECTED),
+                "It still writes to itself. The look at the names must come before the first byte.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="05.3",
+        asks='one letter, such as `"a"`',
+        reads=one_of("abc"),
+        right=lambda letter: letter == "b",
+        because="It does the same with a server and with itself, so it cannot tell them apart.",
+        hint="What does the program do differently when it meets itself?",
+        stronger="Nothing is different. So what must it believe?",
+        mistakes=(
+            Mistake(
+                lambda letter: letter == "a",
+                "It did not use a connection to a server either. A program that noticed would do something else there.",
+            ),
+            Mistake(
+                lambda letter: letter == "c",
+                "It dialled: there was a SYN. Writing nothing is not the same as not trying.",
+            ),
+        ),
+    ),
+    Exercise(
+        number="05.4",
+        asks='letters from a to d, such as `"ad"`',
+        reads=letters_of("abcd"),
+        right=lambda letters: letters == frozenset("bc"),
+        because="65531 is above 60999, and odd. With the default range connect() never picks it.",
+        hint="Ask the lab: `testbed.check(65531)`. (Open a testbed with the range 32768-60999.)",
+        stronger="There are two. One is about the ends of the range, one about even and odd.",
+        mistakes=(
+            Mistake(lambda letters: letters == {"b"}, "That is one of two. Is 65531 even or odd?"),
+            Mistake(lambda letters: letters == {"c"}, "That is one of two. Where does the default range end?"),
+            Mistake(
+                lambda letters: "a" in letters, "A client on the same host can have the same address as its server."
+            ),
+            Mistake(lambda letters: "d" in letters, "By default no port is reserved."),
+        ),
+    ),
+    Exercise(
+        number="05.5",
+        asks='one letter, such as `"a"`',
+        reads=one_of("abc"),
+        right=lambda letter: letter == "b",
+        because="One socket with one name on both sides: a client that met itself, and now has the server's port.",
+        hint="The thief is one socket that talks to itself. How many names has it?",
+        stronger="Look again at `thief.witness` in section 5.",
+        mistakes=(
+            Mistake(lambda letter: letter == "a", "That is a listener: the old server, or another one, still runs."),
+            Mistake(
+                lambda letter: letter == "c",
+                "Those are the two ends of an ordinary connection on one machine: two sockets, two names.",
+            ),
+        ),
+    ),
+)

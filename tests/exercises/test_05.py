@@ -1,0 +1,110 @@
+"""The exercises of lesson 05: right answers, typical mistakes, and the folded solutions on the real kernel."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.exercises.engine import Checker, State
+from tcploop_lab.model.audit import AuditVerdict
+from tcploop_lab.model.segments import Segment
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_in_the_wild.ipynb"
+NUMBERS = ["05.1", "05.2", "05.3", "05.4", "05.5"]
+DATA = Segment(0.0, "127.0.0.1", 33334, "127.0.0.1", 33334, "PA", 1, 1, payload=b"hello")
+
+
+def audited(verdict: str, exit_status: int = 0, segments: tuple[Segment, ...] = ()) -> lab.AuditResult:
+    """The result of an audit, made by hand."""
+    return lab.AuditResult(
+        ("python3",), AuditVerdict(verdict), (), 33334, "127.0.0.1", 1, exit_status, 0.1, "exited", "Linux 6.18",
+        "first\nlast\n", segments,
+    )  # fmt: skip
+
+
+RIGHT = [
+    ("05.1", audited("self-connected", segments=(DATA,)), "5 bytes to itself. Its last words: last"),
+    ("05.2", audited("detected", 1), "the comparison shows"),
+    ("05.3", "b)", "cannot tell them apart"),
+    ("05.4", ["b", "c"], "above 60999, and odd"),
+    ("05.5", "B", "one name on both sides"),
+]
+MISTAKEN = [
+    ("05.1", audited("never-tried", 1), "failed before it dialled"),
+    ("05.1", audited("never-tried"), "without an f-string"),
+    ("05.1", audited("refused", 1), "Let the kernel choose"),
+    ("05.1", audited("detected", 1), "the answer to 05.2"),
+    ("05.1", audited("self-connected"), "Send a line"),
+    ("05.1", audited("unclear"), "answer.evidence"),
+    ("05.1", "python3 -c", "asks for the result of an audit"),
+    ("05.2", audited("self-connected", segments=(DATA,)), "before the first byte"),
+    ("05.2", audited("self-connected"), "does the same with a server"),
+    ("05.2", audited("refused", 1), "cannot run twice"),
+    ("05.2", audited("never-tried", 1), "failed before it dialled"),
+    ("05.2", audited("unclear"), "compare the two names"),
+    ("05.3", "a", "would do something else there"),
+    ("05.3", "c", "there was a SYN"),
+    ("05.4", "b", "even or odd"),
+    ("05.4", "c", "default range end"),
+    ("05.4", "abc", "same address as its server"),
+    ("05.4", "bcd", "no port is reserved"),
+    ("05.5", "a", "still runs"),
+    ("05.5", "c", "two sockets, two names"),
+]
+
+
+@pytest.mark.parametrize(("number", "answer", "because"), RIGHT, ids=[row[0] for row in RIGHT])
+def test_right_answers(number: str, answer: Any, because: str) -> None:
+    """A right answer is said to be right, with the reason."""
+    feedback = Checker().check(number, answer)
+    assert feedback.state is State.RIGHT
+    assert because in feedback.message
+
+
+@pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN, ids=[f"{row[0]} {row[2]}" for row in MISTAKEN])
+def test_each_mistake_has_its_hint(number: str, answer: Any, hint: str) -> None:
+    """A typical mistake is wrong, and gets the hint that helps; a second one gets the stronger hint too."""
+    checker = Checker()
+    checker.check(number, "something else")
+    feedback = checker.check(number, answer)
+    assert feedback.state is State.WRONG
+    assert hint in feedback.message
+    assert len(feedback.message) > len(hint) + 20
+
+
+def solutions() -> dict[str, str]:
+    """The folded solution of each exercise in the notebook."""
+    text = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells)
+    parts = re.split(r"^### Exercise ", text, flags=re.MULTILINE)[1:]
+    found = {}
+    for part in parts:
+        folded = part.partition("<details>")[2].partition("</details>")[0]
+        block = re.search(r"```python\n(.*?)```", folded, re.DOTALL) or re.search(r"`(answer = [^`]+)`", folded)
+        found[part[:4]] = block[1] if block else ""
+    return found
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("number", NUMBERS)
+def test_the_folded_solutions_are_right(number: str) -> None:
+    """Each solution of the notebook, run as it stands, is accepted."""
+    place: dict[str, Any] = {"lab": lab}
+    exec(solutions()[number], place)
+    assert Checker().check(number, place["answer"]).state is State.RIGHT
+
+
+def test_every_exercise_has_a_solution() -> None:
+    """The notebook asks the exercises that are checked, each once, and folds a solution under it."""
+    assert list(solutions()) == NUMBERS
+    assert all("answer" in text for text in solutions().values())
+
+
+def test_the_preconditions_say_what_exercise_4_says() -> None:
+    """Port 65531 breaks two rules on a default range: in range, parity."""
+    with lab.open_testbed((32768, 60999), kind="namespace") as testbed:
+        assert [rule.name for rule in testbed.check(65531).broken] == ["in range", "parity"]
