@@ -1,13 +1,12 @@
 """Record what the lessons measure, for the recorded testbed: every call of a worker and of its sockets.
 
 A lesson's cells run as in Jupyter, and its folded solutions after the exercises they answer. Each lesson becomes one
-file tcploop_lab/recorded/lesson-NN.json. `make record` runs this after tools/record.py.
+file tcploop_lab/recorded/lesson-NN.json.xz. `make record` runs this after tools/record.py.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import socket
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import is_dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from tcploop_lab.testbed.exchanges import tcp_settings
 from tcploop_lab.testbed.executor import NamespaceExecutor
 from tcploop_lab.testbed.replaying import CALLS, call_key
 from tcploop_lab.testbed.situation import Situation, WatchedSocket
-from tcploop_lab.testbed.tape import FOLDER, question
+from tcploop_lab.testbed.tape import FOLDER, question, write_lesson
 
 LESSONS = Path(__file__).parents[1] / "notebooks"
 SOLUTION = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -102,8 +102,9 @@ class RecordingExecutor(NamespaceExecutor):
             done.set_exception(error)
             return done
         self._situation.done(asked.name, args, result)
-        # The logs of its sockets go on growing; the sockets themselves must not be kept alive here.
-        _made.append({**item, "answer": {"gives": tape_values.encode(result, lambda sock: sock.log)}})
+        with contextlib.suppress(TypeError):  # two hosts and their cable have no form: they are not recorded
+            # The logs of its sockets go on growing; the sockets themselves must not be kept alive here.
+            _made.append({**item, "answer": {"gives": tape_values.encode(result, lambda sock: sock.log)}})
         done.set_result(result)
         return done
 
@@ -129,6 +130,16 @@ def steps(path: Path) -> Iterator[str]:
             yield from (f"{code}\n{check}" for code in SOLUTION.findall(cell.source.partition("<summary>Solution")[2]))
 
 
+def digest(path: Path) -> str:
+    """A name for the code of a lesson: it changes when a recording no longer fits."""
+    return sha256("\n".join(steps(path)).encode()).hexdigest()[:16]
+
+
+def course() -> list[Path]:
+    """Every lesson in reading order."""
+    return sorted(LESSONS.glob("[0-9]*.ipynb"))
+
+
 def run(path: Path) -> None:
     """Run a lesson in a shell like a notebook's, which keeps every result that was shown."""
     from IPython.core.interactiveshell import InteractiveShell
@@ -149,14 +160,14 @@ def record(path: Path) -> None:
     run(path)
     system = os.uname()
     beside = {
+        "cells": digest(path),
         "kernel": f"{system.sysname} {system.release}",
         "recorded_on": datetime.now(UTC).date().isoformat(),
         "command": "make record",
         "settings": dict(sorted(_settings.items())),
     }
-    lines = ",\n".join(json.dumps(item, separators=(",", ":")) for item in _made)
-    target = FOLDER / f"lesson-{path.name[:2]}.json"
-    target.write_text(f'{{"provenance": {json.dumps(beside)},\n"answers": [\n{lines}\n]}}\n', encoding="utf-8")
+    target = FOLDER / f"lesson-{path.name[:2]}.json.xz"
+    write_lesson(target, {"provenance": beside, "answers": _made})
     print(f"{target.name}: {len(_made)} answers, {target.stat().st_size:,} bytes", flush=True)
 
 
@@ -166,7 +177,7 @@ def main(names: Sequence[str]) -> None:
 
     matplotlib.use("Agg")
     opening.NamespaceExecutor = RecordingExecutor  # type: ignore[misc]
-    paths = [LESSONS / Path(name).name for name in names] or sorted(LESSONS.glob("[0-9]*.ipynb"))
+    paths = [LESSONS / Path(name).name for name in names] or course()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # some lessons write files
         for path in paths:
             record(path)

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..model.clients import ClientKind
 from ..model.ports import PortRange
+from .namespace import PORT_RANGE_FILE
 from .worker import current_task
 
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux 4.2, ip(7)
@@ -225,9 +226,11 @@ def _reason_to_stop(spec: LoopSpec, outcome: LoopOutcome, deadline: float, stopp
 def why_unsuitable(port_range: PortRange | None) -> str:
     """Return why the host cannot make the loops of the course, in words; "" if it can. Found out by doing.
 
-    Wanted are a range for each socket, where one is asked for, and that a socket that dials itself connects.
+    Wanted are Linux, a range for each socket, where one is asked for, and that a socket that dials itself connects.
     """
     spec = LoopSpec("127.0.0.1", _any_free_port(), ClientKind.BIND_SELF, 1, timeout=5.0)
+    if not PORT_RANGE_FILE.exists():
+        return "no ephemeral range to read: it is not Linux"
     try:
         if port_range is not None:
             with socket.socket() as sock:

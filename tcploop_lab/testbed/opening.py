@@ -37,25 +37,30 @@ def _open_host(port_range: PortRange | None, workers: int, why: str) -> Testbed:
     return Testbed("host", why, NamespaceExecutor(workers, port_range, private=False), port_range)
 
 
-def _open_recorded(port_range: PortRange | None, workers: int, why: str) -> Testbed:
+def _open_recorded(port_range: PortRange | None, workers: int, why: str, all_of_it: bool = True) -> Testbed:
     from .replaying import RecordedExecutor
     from .tape import lessons
 
-    return Testbed("recorded", why, RecordedExecutor(lessons(), port_range), port_range)
+    return Testbed("recorded", why, RecordedExecutor(lessons(), port_range, all_of_it), port_range)
 
 
 _OPENERS = {"host": _open_host, "recorded": _open_recorded}
 
 
 def _open_second_best(port_range: PortRange | None, workers: int, why: str) -> Testbed:
-    """Return the host's testbed if a loop is possible there, else the recorded one; none recorded: the host's."""
+    """Return the host's testbed if a loop is possible there, else the recorded one; none recorded: the host's.
+
+    What the host cannot show, the recorded one does in its place.
+    """
     host = _open_host(port_range, workers, why)
     reason = host.submit(why_unsuitable, port_range).result()
-    if not reason:
-        return host
     try:
-        recorded = _open_recorded(port_range, workers, f"{why}; on the host {reason}")
+        beside = f"{why}; on the host {reason}" if reason else why
+        recorded = _open_recorded(port_range, workers, beside, all_of_it=bool(reason))
     except NotOnThisTestbed:
+        return host
+    if not reason:
+        host.stand_in = recorded
         return host
     host.close()
     return recorded

@@ -22,7 +22,7 @@ from ..model.ports import PortRange
 from . import tape_values
 from .errors import NotOnThisTestbed
 from .situation import Situation, WatchedSocket
-from .tape import Question, Tape, question
+from .tape import Log, Question, Tape, as_queues, question
 
 # What a recorded socket answers from the recording. Options and time-outs are taken and ignored.
 CALLS = (
@@ -30,35 +30,44 @@ CALLS = (
     *("recv", "recvmsg", "send", "sendall", "shutdown"),
 )
 _ASKING = {"getsockname", "getpeername", "getsockopt"}  # they do not tell one recorded socket from another
+_ALL = "recorded, not live: {}"
+_PARTLY = "captures and reserved ports are recorded, not live: {}"
 _SHORT = 64  # longer data is told apart by its length and its beginning
 
 
 class ReplayedSocket(WatchedSocket):
     """A socket that answers as one of the recorded ones did. It owns a descriptor, and never uses it."""
 
-    def __init__(self, logs: Sequence[Any], situation: Situation) -> None:
+    def __init__(self, logs: Sequence[Log], situation: Situation, first: int = 0) -> None:
         super().__init__(socket.AF_INET, socket.SOCK_STREAM)
-        self._logs = [_as_queues(log) for log in logs]
+        self._logs, self._first = logs, first
+        self._called: set[str] = set()
         self._at: dict[str, int] = {}
         self.enter(situation)
 
     def _answer(self, method: str, *args: Any) -> Any:
         key = call_key(method, args, self.situation)
-        found = [log for log in self._logs if key in log]
-        if not found:
+        log = self._log_of({*self._called, key})
+        if log is None:
             asked = ", ".join(map(str, json.loads(key)[1]))
             raise NotOnThisTestbed(f"this was not recorded: {method}({asked}) of a socket; run the cells as they are")
         if method not in _ASKING:
-            self._logs = found
+            self._called.add(key)
         turn = self._at[key] = self._at.get(key, -1) + 1
-        value = self._decoded(_at_turn(found[0][key], turn))
+        value = self._decoded(_at_turn(log[key], turn))
         self.noted(method, args, value)
         return value
+
+    def _log_of(self, calls: set[str]) -> Log | None:
+        """The first recorded socket that was asked all this."""
+        count = len(self._logs)
+        places = ((self._first + index) % count for index in range(count))
+        return next((self._logs[place] for place in places if calls <= self._logs[place].keys()), None)
 
     def _decoded(self, answer: Mapping[str, Any]) -> Any:
         if "raises" in answer:
             raise tape_values.decode_error(answer["raises"])
-        return tape_values.decode(answer["gives"], lambda log: ReplayedSocket([log], self.situation))
+        return tape_values.decode(answer["gives"], lambda log: ReplayedSocket([as_queues(log)], self.situation))
 
     def setsockopt(self, *args: Any) -> None:
         """Note SO_LINGER; there is no kernel to tell anything."""
@@ -83,14 +92,6 @@ def call_key(method: str, args: Sequence[Any], situation: Situation) -> str:
     return json.dumps([method, tape_values.encode(tuple(plain))["tuple"], words])
 
 
-def _as_queues(log: Sequence[Any]) -> dict[str, list[tuple[int, Any]]]:
-    """A log ([key, answer, how often in a row], ...) as the answers to each call in their order."""
-    queues: dict[str, list[tuple[int, Any]]] = {}
-    for key, answer, count in log:
-        queues.setdefault(key, []).append((count, answer))
-    return queues
-
-
 def _at_turn(queue: Sequence[tuple[int, Any]], turn: int) -> Any:
     for count, answer in queue:
         if turn < count:
@@ -100,11 +101,14 @@ def _at_turn(queue: Sequence[tuple[int, Any]], turn: int) -> Any:
 
 
 class RecordedExecutor(Executor):
-    """Answers what NamespaceExecutor's workers answered when the lessons were recorded."""
+    """Answers what NamespaceExecutor's workers answered when the lessons were recorded.
+
+    With `all_of_it` False it stands in for a live testbed where that cannot do something.
+    """
 
     workers = 1
 
-    def __init__(self, tape: Tape, port_range: PortRange | None) -> None:
+    def __init__(self, tape: Tape, port_range: PortRange | None, all_of_it: bool = True) -> None:
         if port_range is not None and str(port_range) not in tape.ranges:
             raise NotOnThisTestbed(
                 f"range {port_range}: the recorded testbed has {', '.join(tape.ranges)} and the default one; "
@@ -113,7 +117,9 @@ class RecordedExecutor(Executor):
         self._tape, self._situation = tape, Situation(port_range)
         self.closed = False
         self.info = {"pid": os.getpid(), "network": "recorded", "range_set": True, "kernel": tape.label}
-        _label_cells(tape.label)
+        self._label = _PARTLY.format(tape.label) if not all_of_it else _ALL.format(tape.label)
+        if all_of_it:
+            _label_cells(self._label)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Return a future that is done: with the recorded answer, the recorded error, or NotOnThisTestbed."""
@@ -121,6 +127,7 @@ class RecordedExecutor(Executor):
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
+        _label_cells(self._label)
         try:
             future.set_result(self._answer(function, args))
         except (NotOnThisTestbed, OSError, RuntimeError, ValueError) as error:
@@ -136,17 +143,19 @@ class RecordedExecutor(Executor):
         return value
 
     def _by_hand(self, asked: Question) -> ReplayedSocket:
-        logs = [answer["gives"]["socket"] for answer in self._tape.all_of(asked)]
+        logs = self._tape.sockets_of(asked)
         if not logs:
             raise NotOnThisTestbed("this was not recorded: such a socket; run the lesson's cells as they are")
-        return ReplayedSocket(logs, self._situation)
+        return ReplayedSocket(logs, self._situation, self._tape.turn(asked) % len(logs))
 
     def _read(self, asked: Question, answer: Mapping[str, Any]) -> Any:
         if "raises" in answer:
             raise tape_values.decode_error(answer["raises"])
         # What one recorded socket was not asked, another one that stands in the same place may have been.
         others = self._tape.sockets_of(asked) if asked.name == "run_loop" else []
-        value = tape_values.decode(answer["gives"], lambda log: ReplayedSocket([log, *others], self._situation))
+        value = tape_values.decode(
+            answer["gives"], lambda log: ReplayedSocket([as_queues(log), *others], self._situation)
+        )
         if is_dataclass(value) and hasattr(value, "kernel"):
             value = replace(value, kernel=self.info["kernel"])  # type: ignore[type-var]
         return value
@@ -179,7 +188,7 @@ class _CellLabel:
 
 class _Label:
     def __init__(self, label: str) -> None:
-        self._text = f"recorded, not live: {label}"
+        self._text = label
 
     def __repr__(self) -> str:
         return self._text

@@ -7,6 +7,7 @@ situation of the port. `tools/record.py` writes the files; nobody edits them.
 from __future__ import annotations
 
 import json
+import lzma
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,10 +22,23 @@ from .situation import Situation
 from .tape_values import encode
 
 FOLDER = Path(__file__).parents[1] / "recorded"
+_LARGEST = 256 << 20  # bytes of a lesson
 DEFAULT = "default"  # the range of a testbed that was opened without one
 _ANY_RANGE = {"run_task", "probe_place", "draw_crowd"}  # they set the range themselves
 _SHOWN = 120  # characters of a question in an error
+_ALWAYS_ALIKE = {"open_packet_socket"}  # whatever is done to the port
 _SEE_CONNECTIONS = {"collect", "socket_rows", "look"}
+
+
+Log = Mapping[str, Sequence[tuple[int, Any]]]  # the answers to each call of a socket: how often in a row, and which
+
+
+def as_queues(log: Iterable[Any]) -> Log:
+    """Return a log as it is written, [call, answer, how often], as the answers to each call in their order."""
+    queues: dict[str, list[tuple[int, Any]]] = {}
+    for key, answer, count in log:
+        queues.setdefault(key, []).append((count, answer))
+    return queues
 
 
 @dataclass(frozen=True)
@@ -47,7 +61,7 @@ def question(function: Any, args: Sequence[Any], situation: Situation) -> Questi
     """Return the question that a call of `function` in a worker asks."""
     name = getattr(function, "__name__", str(function))
     port, asked, bounds = _essence(name, args)
-    words = situation.of(port, name in _SEE_CONNECTIONS) if port else []
+    words = situation.of(port, name in _SEE_CONNECTIONS) if port and name not in _ALWAYS_ALIKE else []
     where = DEFAULT if situation.port_range is None or name in _ANY_RANGE else str(situation.port_range)
     return Question(name, where, asked, words, bounds)
 
@@ -106,7 +120,8 @@ class Tape:
 
     def __init__(self, lessons: Iterable[Mapping[str, Any]]) -> None:
         self._answers: dict[str, list[Any]] = {}
-        self._next: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
+        self._logs: dict[str, list[Log]] = {}
         self.sources: list[tuple[str, str]] = []
         for lesson in lessons:
             self._add(lesson)
@@ -133,22 +148,27 @@ class Tape:
         """The port ranges of the testbeds that were recorded, the default one aside."""
         return sorted({json.loads(key)[1] for key in self._answers} - {DEFAULT})
 
-    def sockets_of(self, asked: Question) -> list[Any]:
-        """Return the logs of every socket that was an answer, or a part of one, to a question."""
-        answers = [item["gives"] for item in self._answers.get(asked.key, []) if isinstance(item.get("gives"), dict)]
-        return [part["socket"] for answer in answers for part in _parts(answer) if "socket" in part]
+    def sockets_of(self, asked: Question) -> list[Log]:
+        """Return the log of every socket that was an answer, or a part of one, to a question."""
+        if asked.key not in self._logs:
+            answers = [
+                item["gives"] for item in self._answers.get(asked.key, []) if isinstance(item.get("gives"), dict)
+            ]
+            found = [part["socket"] for answer in answers for part in _parts(answer) if "socket" in part]
+            self._logs[asked.key] = [as_queues(log) for log in found]
+        return self._logs[asked.key]
 
-    def all_of(self, asked: Question) -> list[Any]:
-        """Return every recorded answer to a question, as JSON, the one whose turn it is first."""
-        found = self._answers.get(asked.key, [])
-        turn = self._next.get(asked.key, 0)
-        self._next[asked.key] = turn + 1
-        return [found[(turn + index) % len(found)] for index in range(len(found))]
+    def turn(self, asked: Question) -> int:
+        """Return how often a question was asked before."""
+        turn = self._turns.get(asked.key, 0)
+        self._turns[asked.key] = turn + 1
+        return turn
 
     def take(self, asked: Question, read: Callable[[Any], Any]) -> Any:
         """Return the next answer that fits, as `read` makes it. NotOnThisTestbed if none was recorded."""
-        for answer in self.all_of(asked):
-            fit = fitting(read(answer), asked.bounds)
+        found, turn = self._answers.get(asked.key, []), self.turn(asked)
+        for index in range(len(found)):
+            fit = fitting(read(found[(turn + index) % len(found)]), asked.bounds)
             if fit is not None or asked.bounds is None:
                 return fit
         raise NotOnThisTestbed(self._missing(asked))
@@ -165,4 +185,20 @@ class Tape:
 @cache
 def lessons() -> Tape:
     """Return the recording that ships with the package, read once."""
-    return Tape(json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("lesson-*.json")))
+    return Tape(read_lesson(path) for path in sorted(FOLDER.glob("lesson-*.json.xz")))
+
+
+def read_lesson(path: Path) -> Any:
+    """Return the recording of one lesson. ValueError, in one line, if the file is damaged."""
+    try:
+        with lzma.open(path) as file:
+            return json.loads(file.read(_LARGEST))
+    except (lzma.LZMAError, EOFError, ValueError) as error:
+        raise ValueError(f"file {path}: {error}; make the recording again: make record") from None
+
+
+def write_lesson(path: Path, lesson: Mapping[str, Any]) -> None:
+    """Write the recording of one lesson, compressed: xzcat shows it, one answer a line."""
+    lines = ",\n".join(json.dumps(item, separators=(",", ":")) for item in lesson["answers"])
+    text = f'{{"provenance": {json.dumps(lesson["provenance"])},\n"answers": [\n{lines}\n]}}\n'
+    path.write_bytes(lzma.compress(text.encode()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import platform
 import socket
 import weakref
@@ -16,7 +15,7 @@ from ..model.ports import LINUX_DEFAULT_RANGE, PortRange, parse_port
 from ..model.preconditions import Verdict, judge
 from ..model.present import Shown
 from . import namespace, staging
-from .capture import Exchange, open_packet_socket
+from .capture import Exchange, open_packet_socket, why_no_capture
 from .check import collect
 from .crossing import Crossing, open_crossing
 from .errors import NotOnThisTestbed
@@ -57,6 +56,8 @@ class Testbed(Shown):
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
+        self.stand_in: Testbed | None = None  # shows recorded what is refused here
+        self._dials: Testbed = self  # or the stand-in, while ports are reserved in the recording
 
     @property
     def port_range(self) -> PortRange:
@@ -128,6 +129,8 @@ class Testbed(Shown):
         ends the loop and returns what was measured. A self-connection of an earlier run on the same port is reset
         first, since it would hold the port. Raises ValueError for arguments that are not allowed.
         """
+        if self._dials is not self:
+            return self._dials.connect_loop(port, host, client, max_tries, timeout, trace, source, progress)
         port_range, kind = self.port_range, parse_client(client)
         tries = default_max_tries(port_range, kind) if max_tries is None else parse_tries(max_tries)
         spec = self._spec(port, host, kind, tries, parse_timeout(timeout), trace, source)
@@ -160,14 +163,18 @@ class Testbed(Shown):
         """Begin to capture the segments of `port` on loopback; use it in a `with` block.
 
         `both_ends` keeps only segments from the port to the same port: a self-connection, without the refused tries.
-        Raises NotOnThisTestbed where capturing is not allowed.
+        Where capturing is not allowed, a host testbed that was chosen for want of a better one shows what was recorded.
+        Raises NotOnThisTestbed where that is not there either.
         """
         number = parse_port(port)
         label = self.kernel if self.kind == "recorded" else ""
         try:
             return Exchange(number, self.submit(open_packet_socket, number, both_ends).result(), self.kernel, label)
         except (OSError, AttributeError) as error:
-            raise NotOnThisTestbed(_no_capture(error)) from None
+            with contextlib.suppress(NotOnThisTestbed):
+                if self.stand_in is not None:
+                    return self.stand_in.capture(number, both_ends)
+            raise NotOnThisTestbed(why_no_capture(error)) from None
 
     def probe(self, tries: int = 400, client: object = "same-socket") -> ProbeResult:
         """Return which allocator the kernel uses, found from the source ports of refused tries alone."""
@@ -223,17 +230,26 @@ class Testbed(Shown):
         """Reserve ports (40100, or "40100,40200-40210"): connect() no longer picks them, bind() may.
 
         They stay reserved until the end of the `with` block, or until `.close()` of what this returns. Raises
-        ValueError for bad ports, NotOnThisTestbed on the host, whose settings are not changed here.
+        ValueError for bad ports, NotOnThisTestbed on the host, whose settings are not changed here. (A host testbed
+        that was chosen for want of a better one shows recorded loops meanwhile.)
         """
         wanted = staging.parse_reservation(ports)
         if self.kind == "host":
-            raise NotOnThisTestbed(
-                "reserved ports are a setting of the whole host, which the lab never changes: "
-                "use the namespace testbed"
-            )
+            return self._reserve_recorded(ports)
         before = self.submit(staging.set_reserved, wanted).result()
         undo = contextlib.ExitStack()
         undo.callback(lambda: self.submit(staging.set_reserved, before).result())
+        return undo
+
+    def _reserve_recorded(self, ports: object) -> contextlib.ExitStack:
+        """Let the stand-in dial while the ports are reserved in its recording."""
+        if self.stand_in is None:
+            raise NotOnThisTestbed(
+                "reserved ports are a setting of the whole host, which the lab never changes: use the namespace testbed"
+            )
+        undo = self.stand_in.reserve(ports)
+        self._dials, dials = self.stand_in, self._dials
+        undo.callback(setattr, self, "_dials", dials)
         return undo
 
     def use_range(self, port_range: Any) -> contextlib.ExitStack:
@@ -316,15 +332,6 @@ class Testbed(Shown):
         earlier = self._runs.pop((spec.host, spec.port), lambda: None)()
         if earlier is not None:
             earlier.close(reset=True)
-
-
-def _no_capture(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EACCES):
-        return (
-            "capture on the host's loopback needs the right to capture (CAP_NET_RAW): "
-            "use the namespace testbed, or run as root"
-        )
-    return f"capture is not possible here ({error}): use the namespace testbed on Linux"
 
 
 def open_testbed(port_range: Any = None, workers: int = 1, kind: str | None = None) -> Testbed:

@@ -16,10 +16,10 @@ from tcploop_lab.testbed import opening, tape_values
 from tcploop_lab.testbed.loop import why_unsuitable
 from tcploop_lab.testbed.namespace import NamespaceRefused
 from tcploop_lab.testbed.replaying import shows
-from tcploop_lab.testbed.tape import FOLDER, Tape, lessons
+from tcploop_lab.testbed.tape import FOLDER, Tape, lessons, read_lesson
 from tcploop_lab.testbed.testbed import Testbed
 
-FILES = sorted(FOLDER.glob("lesson-*.json"))
+FILES = sorted(FOLDER.glob("lesson-*.json.xz"))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_every_lesson_so_far_is_recorded_with_its_provenance() -> None:
     """Each recording says on which kernel, when, by which command and with which settings it was made."""
     assert len(FILES) >= 5
     for path in FILES:
-        beside = json.loads(path.read_text())["provenance"]
+        beside = read_lesson(path)["provenance"]
         assert beside["kernel"].startswith("Linux ")
         assert beside["command"] == "make record"
         assert beside["settings"]["tcp_timestamps"] in (0, 1)
@@ -49,7 +49,7 @@ def test_no_recording_names_the_machine_that_made_it() -> None:
     """There is no host name, path or user in a recording."""
     words = (f'"{socket.gethostname()}"', f"{Path.home()}/", "/tmp/")
     for path in FILES:
-        plain = re.sub(r'"[A-Za-z0-9+/=]{40,}"', "", path.read_text())  # without the packed numbers
+        plain = re.sub(r'"[A-Za-z0-9+/=]{40,}"', "", json.dumps(read_lesson(path)))  # without the packed numbers
         assert "kernel" in plain
         assert [word for word in words if word in plain] == []
 

@@ -1,0 +1,68 @@
+"""Run the smoke steps, or notebooks under nbval, in a situation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from .situations import Situation
+
+ROOT = Path(__file__).parents[2]
+SMOKE_SECONDS, LESSON_SECONDS = 60, 900
+
+
+def _environment(home: Path, situation: Situation) -> dict[str, str]:
+    """A home of its own; another Python of the same version finds this one's packages."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV", "JUPYTER"))}
+    paths = [str(ROOT), *([sysconfig.get_path("purelib")] if situation.python else [])]
+    return kept | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": ":".join(paths)}
+
+
+def _run(situation: Situation, command: list[str], home: Path, folder: Path, seconds: int, **more: str) -> Any:
+    make = [sys.executable, "-m", "tests.matrix.enter", situation.name]
+    environment = _environment(home, situation) | more
+    return subprocess.run(
+        [*make, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds
+    )
+
+
+def smoke(situation: Situation, home: Path) -> dict[str, Any]:
+    """What the main steps of the first lessons give there. The home may be one without the right to write."""
+    folder = home / "here"
+    folder.mkdir()
+    if situation.read_only:
+        folder.chmod(0o555)
+        home.chmod(0o555)
+    python = situation.python or sys.executable
+    done = _run(situation, [python, "-m", "tests.matrix.smoke", situation.name], home, folder, SMOKE_SECONDS)
+    home.chmod(0o755)
+    folder.chmod(0o755)
+    if done.returncode:
+        raise AssertionError(f"{situation.name}: {done.stdout}{done.stderr}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found | {"stderr": done.stderr}
+
+
+def lessons(situation: Situation, home: Path, names: list[str]) -> dict[str, Any]:
+    """How many cells of these notebooks pass and fail under nbval there, and how many show something recorded."""
+    folder = home / "lessons"
+    shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns("assignments", ".ipynb_checkpoints"))
+    options = ["-q", "-p", "tests.matrix.labels", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    if situation.read_only:
+        folder.chmod(0o555)
+    paths = [str(folder / name) for name in names]
+    done = _run(
+        situation, [sys.executable, "-m", "pytest", *options, f"--rootdir={folder}", *paths], home, folder,
+        LESSON_SECONDS, MATRIX_LABELS=str(home / "labels.json"),
+    )  # fmt: skip
+    folder.chmod(0o755)
+    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
+    labels = json.loads((home / "labels.json").read_text())
+    return {"passed": 0, "failed": 0} | counts | {"recorded": labels, "output": done.stdout + done.stderr}

@@ -1,0 +1,130 @@
+"""The kinds of machine that the course must run on, and how each is made real for one process and its children."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .seccomp import Refusal, refuse
+
+_NEWNS, _NEWUSER = 0x00020000, 0x10000000
+_RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 32, 4096, 16384, 1 << 18
+LEARNER = 1000
+
+NO_UNSHARE = Refusal("unshare", errno.EPERM, bits=[(0, _NEWUSER)])
+NO_CAPTURE = Refusal("socket", errno.EPERM, equal=[(0, 17)])  # AF_PACKET
+NO_IPV6 = Refusal("socket", errno.EAFNOSUPPORT, equal=[(0, socket.AF_INET6)])
+NO_SOCKET_RANGE = Refusal("setsockopt", errno.ENOPROTOOPT, equal=[(1, socket.SOL_IP), (2, 51)])
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One kind of machine: `how` it is made, and what the lab must make of it.
+
+    `testbed` is the kind that open_testbed() must give; `lacks` are capabilities that the doctor must name, each with a
+    way out. `port_range` is what the smoke run asks for, `lessons` False where only the smoke run makes sense.
+    """
+
+    name: str
+    how: str
+    make: Callable[[], None]
+    testbed: str = "namespace"
+    lacks: frozenset[str] = frozenset()
+    port_range: tuple[int, int] | None = None
+    held: Sequence[int] = ()
+    lessons: bool = True
+    read_only: bool = False
+    python: str = ""
+
+
+def _libc(call: str, *args: object) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, call)(*args):
+        raise OSError(ctypes.get_errno(), call)
+
+
+def become(uid: int, more: int = 0) -> None:
+    """Enter a user namespace as `uid`. As another user than 0 all rights are gone after the next exec."""
+    mine, group = os.geteuid(), os.getegid()
+    _libc("unshare", _NEWUSER | more)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {mine} 1")
+    Path("/proc/self/gid_map").write_text(f"{uid} {group} 1")
+
+
+def learner(*refusals: Refusal) -> Callable[[], None]:
+    """An ordinary user, to whom these calls are refused."""
+    return lambda: (become(LEARNER), refuse(refusals))[0]
+
+
+def _root() -> None:
+    if os.geteuid() != 0:
+        become(0)
+
+
+def _no_namespaces_left() -> None:
+    become(LEARNER)
+    Path("/proc/sys/user/max_user_namespaces").write_text("0")
+
+
+def _read_only_settings() -> None:
+    become(LEARNER, _NEWNS)
+    _libc("mount", None, b"/", None, _REC | _PRIVATE, None)
+    _libc("mount", b"/proc/sys", b"/proc/sys", None, _BIND, None)
+    _libc("mount", None, b"/proc/sys", None, _BIND | _REMOUNT | _RDONLY, None)
+
+
+def _no_linux() -> None:
+    become(LEARNER, _NEWNS)
+    _libc("mount", None, b"/", None, _REC | _PRIVATE, None)
+    _libc("mount", b"none", b"/proc", b"tmpfs", 0, None)
+    refuse([NO_UNSHARE, NO_CAPTURE, NO_SOCKET_RANGE])
+
+
+NO_NAMESPACE = frozenset({"private namespace", "own port range", "TUN device"})
+EXHAUSTED = (40000, 40199)
+
+SITUATIONS = (
+    Situation("root", "user 0", _root),
+    Situation("ordinary user", "a user namespace with another user, without any capability", learner()),
+    Situation(
+        "no user namespaces left", "max_user_namespaces is 0", _no_namespaces_left, "host", NO_NAMESPACE | {"capture"}
+    ),
+    Situation(
+        "unshare forbidden", "seccomp refuses unshare()", learner(NO_UNSHARE), "host", NO_NAMESPACE | {"capture"}
+    ),
+    Situation(
+        "read-only settings", "/proc/sys is mounted read-only", _read_only_settings,
+        lacks=frozenset({"own port range"}),
+    ),
+    Situation("no packet capture", "seccomp refuses AF_PACKET", learner(NO_CAPTURE), lacks=frozenset({"capture"})),
+    Situation(
+        "before Linux 6.3", "seccomp refuses IP_LOCAL_PORT_RANGE", learner(NO_SOCKET_RANGE),
+        lacks=frozenset({"range per socket"}),
+    ),
+    Situation("no IPv6", "seccomp refuses AF_INET6", learner(NO_IPV6), lacks=frozenset({"IPv6 loopback"})),
+    Situation(
+        "old container", "seccomp refuses unshare() and IP_LOCAL_PORT_RANGE; a range is asked for",
+        learner(NO_UNSHARE, NO_SOCKET_RANGE), "recorded",
+        NO_NAMESPACE | {"capture", "range per socket"}, (40000, 40199), lessons=False,
+    ),
+    Situation(
+        "not Linux", "no /proc, no namespaces, no packet sockets, no range per socket", _no_linux,
+        "recorded", NO_NAMESPACE | {"self-connection"},
+    ),
+    Situation("read-only home and folder", "both without the right to write", learner(), read_only=True),
+    Situation("a range of one port", "40500-40500", learner(), port_range=(40500, 40500), lessons=False),
+    Situation("a range with an odd low", "40001-40200", learner(), port_range=(40001, 40200), lessons=False),
+    Situation("a very wide range", "1024-65535", learner(), port_range=(1024, 65535), lessons=False),
+    Situation(
+        "a range nearly exhausted", "198 of 200 ports held", learner(), port_range=EXHAUSTED,
+        held=[port for port in range(40000, 40200) if port not in (40100, 40101)], lessons=False,
+    ),
+    Situation("Debian's own Python", "/usr/bin/python3", learner(), python="/usr/bin/python3", lessons=False),
+)  # fmt: skip
+BY_NAME = {one.name: one for one in SITUATIONS}

@@ -1,0 +1,71 @@
+"""The main steps of the first lessons, as a program: prints what came out as one JSON object.
+
+python -m tests.matrix.smoke "no IPv6"
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import tcploop_lab as lab
+
+from .situations import BY_NAME, Situation
+
+
+def doctor() -> dict[str, Any]:
+    """Which testbed the doctor finds, what it misses, and whether each lack has a way out."""
+    found = lab.doctor()
+    lacks = {item.name: item.fix for item in found.missing}
+    return {"doctor": found.testbed, "lacks": sorted(lacks), "without_fix": [n for n, fix in lacks.items() if not fix]}
+
+
+def target(situation: Situation) -> int:
+    """A port that can loop there: the first of the range is of the parity that goes first."""
+    if situation.held:
+        return 40100
+    return situation.port_range[0] if situation.port_range and situation.testbed != "recorded" else 40100
+
+
+def loop(testbed: Any, port: int) -> dict[str, Any]:
+    """The first self-connection, and what it says back."""
+    run = testbed.connect_loop(port, max_tries=300_000, trace=True, progress=False)
+    line = {"self_connected": run.self_connected, "tries": run.tries, "kernel": run.kernel}
+    return line | {"last": run.trace[-1] == port, "port": port}
+
+
+def capture(testbed: Any, port: int) -> dict[str, Any]:
+    """The segments of a self-connection, or why they cannot be captured."""
+    try:
+        with testbed.capture(port) as exchange:
+            testbed.connect_loop(port, client="bind-self", progress=False).close()
+        return {"flags": [segment.flags for segment in exchange.segments], "capture": exchange.label or "live"}
+    except lab.NotOnThisTestbed as reason:
+        return {"flags": [], "capture": str(reason)}
+
+
+def main() -> None:
+    """Run the steps in the situation named."""
+    situation = BY_NAME[sys.argv[1]]
+    with lab.open_testbed(situation.port_range) as testbed:
+        found = doctor() | {"testbed": testbed.kind, "why": testbed.why, "range": str(testbed.port_range)}
+        held = [testbed.hold(port) for port in situation.held]
+        port = target(situation) if situation.port_range else 40000
+        found |= loop(testbed, port) | {"can_loop": verdict(testbed, port)}
+        found |= capture(testbed, 40000 if testbed.kind != "recorded" else port)
+        for sock in held:
+            sock.close()
+    print(json.dumps(found))
+
+
+def verdict(testbed: Any, port: int) -> Any:
+    """What check() says after the loop, whose connection is in the way."""
+    try:
+        return testbed.check(port).can_loop
+    except lab.NotOnThisTestbed:
+        return "not recorded"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""The course in every kind of machine that can be made real here. docs/matrix.md is what this finds.
+
+In CI the main steps of the first lessons run in each, and lessons 00 and 03 under nbval where nothing live is possible;
+`make matrix` runs every lesson in each, and writes the table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tcploop_lab.testbed.tape import read_lesson
+
+from . import inside
+from .situations import BY_NAME, SITUATIONS, Situation
+from .table import DOCUMENT, row_start
+
+MEASURED: dict[str, dict[str, Any]] = {}
+
+
+@pytest.fixture
+def found(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """What the smoke steps found in the situation of this test, measured once."""
+    situation: Situation = request.param
+    if situation.name not in MEASURED:
+        MEASURED[situation.name] = inside.smoke(situation, tmp_path)
+    return MEASURED[situation.name] | {"situation": situation}
+
+
+def each() -> pytest.MarkDecorator:
+    """Every situation, by its name."""
+    return pytest.mark.parametrize("found", SITUATIONS, indirect=True, ids=[one.name for one in SITUATIONS])
+
+
+@each()
+def test_the_first_steps_work(found: dict[str, Any]) -> None:
+    """A socket meets itself, live or recorded and labelled, and nothing is written on stderr."""
+    situation = found["situation"]
+    assert found["self_connected"] and found["last"]
+    assert ("recorded on" in found["kernel"]) == (situation.testbed == "recorded")
+    assert found["stderr"] == ""
+
+
+@each()
+def test_the_testbed_is_the_best_there_is(found: dict[str, Any]) -> None:
+    """The kind of testbed fits the situation, and the range is the one that was asked for."""
+    situation = found["situation"]
+    assert found["testbed"] == situation.testbed, found["why"]
+    if situation.port_range:
+        assert found["range"] == "{}-{}".format(*situation.port_range)
+
+
+@each()
+def test_the_doctor_names_each_lack_and_a_way_out(found: dict[str, Any]) -> None:
+    """The doctor misses what the situation lacks, and says for everything it misses what to do."""
+    programs = {"ss", "lsof", "nsenter", "tshark", "chromium"}
+    unknown = {"TUN device"}  # the machine that runs this test may have none
+    assert set(found["lacks"]) - programs - unknown == found["situation"].lacks - unknown
+    assert found["without_fix"] == []
+
+
+@each()
+def test_the_wire_is_shown_or_the_reason_why_not(found: dict[str, Any]) -> None:
+    """A capture is live, or recorded and labelled, or refused in one line."""
+    assert found["flags"][:3] == ["S", "SA", "A"] or "\n" not in found["capture"]
+    assert found["flags"] or len(found["capture"]) > 20
+    live = "capture" not in found["situation"].lacks and found["situation"].testbed == "namespace"
+    assert (found["capture"] == "live") == live
+
+
+def test_the_situations_are_real(tmp_path: Path) -> None:
+    """Each filter refuses just its own call: without it the call works, with it it gives the error of the real case."""
+    tries = {
+        "no IPv6": "import socket; socket.socket(socket.AF_INET6)",
+        "before Linux 6.3": "import socket; socket.socket().setsockopt(0, 51, bytes(4))",
+        "unshare forbidden": "import os, ctypes; c = ctypes.CDLL(None, use_errno=True);"
+        "r = c.unshare(0x10000000); assert r == 0, os.strerror(ctypes.get_errno())",
+        "not Linux": "open('/proc/self/status')",
+    }
+    for name, code in tries.items():
+        command = [sys.executable, "-c", code]
+        refused = inside._run(BY_NAME[name], command, tmp_path, tmp_path, 20)
+        allowed = inside._run(BY_NAME["ordinary user"], command, tmp_path, tmp_path, 20)
+        assert (refused.returncode, allowed.returncode) == (1, 0), (name, refused.stderr, allowed.stderr)
+
+
+def test_an_ordinary_user_has_no_capability(tmp_path: Path) -> None:
+    """The ordinary user of the matrix has another number than 0, and no right at all."""
+    code = "import os; print(os.geteuid(), open('/proc/self/status').read())"
+    done = inside._run(BY_NAME["ordinary user"], [sys.executable, "-c", code], tmp_path, tmp_path, 20)
+    assert done.stdout.startswith("1000 ")
+    assert "CapEff:\t0000000000000000" in done.stdout
+
+
+def test_no_descriptors_of_the_range_are_left(tmp_path: Path) -> None:
+    """With every port of the range held, the loop stops with EADDRNOTAVAIL and counts no try."""
+    code = (
+        "import tcploop_lab as lab; t = lab.open_testbed((40000, 40009));"
+        "held = [t.hold(port) for port in range(40000, 40010)]; run = t.connect_loop(40004, progress=False);"
+        "print(run.stopped, run.tries, dict(run.errors))"
+    )
+    done = inside._run(BY_NAME["ordinary user"], [sys.executable, "-c", code], tmp_path, tmp_path, 30)
+    assert done.stdout == "error 0 {'EADDRNOTAVAIL': 1}\n", done.stderr
+
+
+def test_lessons_run_where_nothing_live_is_possible(tmp_path: Path) -> None:
+    """Lessons 00 and 03 pass nbval on recorded results, and their cells say so."""
+    tmp_path.chmod(0o755)
+    done = inside.lessons(BY_NAME["not Linux"], tmp_path, ["00_start_here.ipynb", "03_on_the_wire.ipynb"])
+    assert (done["failed"], done["passed"] > 30) == (0, True), done["output"][-3000:]
+    assert done["recorded"] > 10
+
+
+def test_every_recording_fits_its_lesson() -> None:
+    """A lesson whose code changed must be recorded again: make record."""
+    code = "import record_lessons as r; import json; print(json.dumps({p.name: r.digest(p) for p in r.course()}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=inside.ROOT / "tools", capture_output=True, text=True)
+    digests = json.loads(done.stdout)
+    assert len(digests) >= 5
+    for name, digest in digests.items():
+        recording = inside.ROOT / "tcploop_lab" / "recorded" / f"lesson-{name[:2]}.json.xz"
+        assert read_lesson(recording)["provenance"]["cells"] == digest, f"{name} changed: make record"
+
+
+@each()
+def test_the_table_says_what_was_measured(found: dict[str, Any]) -> None:
+    """Each line of docs/matrix.md begins with what these tests measured; its lessons are from make matrix."""
+    if os.environ.get("MATRIX_TABLE") == "new":
+        pytest.skip("make matrix writes the table now")
+    assert row_start(found["situation"], found) in DOCUMENT.read_text()
