@@ -105,7 +105,7 @@ class _Play:
             server = self._restart(thief)
             if server is not None:
                 with server:
-                    self.seen.answered = _answers(server, self.scene)
+                    self.seen.answered = answers(server, self.scene)
         return self.seen
 
     def _now(self) -> float:
@@ -258,17 +258,18 @@ def _ending_by_reset(sock: socket.socket) -> Iterator[socket.socket]:
             sock.close()
 
 
-def _answers(server: socket.socket, scene: Scene) -> bool:
-    """True if a new client reaches the new server and reads its answer."""
-    with make_socket(scene.spec) as client:
+def answers(server: socket.socket, scene: Scene) -> bool:
+    """True if a new client reaches this server and reads its answer."""
+    with make_socket(scene.spec) as client, contextlib.suppress(OSError):
+        client.settimeout(_ANSWER_TIMEOUT)
         client.connect(_address(scene))
         accepted, _ = server.accept()
         with accepted:
             client.sendall(REQUEST)
             asked = accepted.recv(len(REQUEST)) == REQUEST
             accepted.sendall(ANSWER)
-            client.settimeout(_ANSWER_TIMEOUT)
             answered = client.recv(len(ANSWER)) == ANSWER
             for sock in (client, accepted):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    return asked and answered
+            return asked and answered
+    return False

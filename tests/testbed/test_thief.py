@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.staging import SocketRow
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.testbed.thief import COMBINATIONS, Ending, ThiefTable, as_stored, from_stored
+from tcploop_lab.testbed.thief_play import Scene, answers
 
 pytestmark = pytest.mark.kernel
 
@@ -52,6 +55,7 @@ def test_the_story_is_told_in_order(testbed: Testbed) -> None:
     times = [event.at for event in seen.events]
     assert times == sorted(times) and times[1] < 0.0 <= times[2]
     assert seen.looped < seen.first_attempt < seen.looped + 0.2 <= seen.let_go <= seen.started
+    assert seen.restart_seconds == seen.started - seen.first_attempt < seen.started
     assert seen.events[-1].what == f"starts, at attempt {seen.attempts}"
     assert "reads its own question" in seen.events[5].what
 
@@ -61,6 +65,16 @@ def test_a_server_with_the_option_starts_beside_the_thief(testbed: Testbed) -> N
     seen = lab.port_thief(True, True, testbed, ending="stays")
     assert (seen.attempts, seen.answered, seen.let_go) == (1, True, None)
     assert seen.restart == "at once"
+
+
+def test_only_the_server_itself_can_answer() -> None:
+    """A server that is asked nothing, because the clients reach another one, does not count as back."""
+    with socket.create_server(("127.0.0.1", 0)) as here, socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        for server in (here, elsewhere):
+            server.settimeout(0.2)
+        spec = LoopSpec("127.0.0.1", here.getsockname()[1], lab.ClientKind.NEW_SOCKET, 1, 1.0)
+        scene = Scene(spec, False, False, Ending.STAYS, 0.0, 0.0)
+        assert (answers(here, scene), answers(elsewhere, scene)) == (True, False)
 
 
 def test_each_play_takes_a_port_of_its_own(testbed: Testbed) -> None:
