@@ -35,6 +35,8 @@ CHECK = re.compile(r"^exercises\.check\(.*\)$", re.MULTILINE)
 # What a lesson's text tells the reader to try, beside its cells and solutions.
 ASIDES = {"00": ["from contextlib import suppress\nwith suppress(OSError):\n    testbed.hold(40000)"]}
 
+# Later lessons dial from random addresses and say random words: what they measure is stored as results of its own.
+REPLAYED = ("00", "01", "02", "03", "04")
 DOCTOR = "lab.doctor("  # it speaks of the machine it runs on
 
 _made: list[dict[str, Any]] = []
@@ -112,7 +114,7 @@ class RecordingExecutor(NamespaceExecutor):
         """Sockets that keep a log, and no name of this machine."""
         if isinstance(result, socket.socket):
             return watched(result, self._situation)
-        if isinstance(result, tuple):
+        if isinstance(result, tuple) and not any(hasattr(item, "_fields") for item in result):
             return tuple(self._anonymous(item) for item in result)
         if is_dataclass(result) and hasattr(result, "host") and hasattr(result, "kernel"):
             return replace(result, host="recorded")  # type: ignore[type-var]
@@ -136,8 +138,8 @@ def digest(path: Path) -> str:
 
 
 def course() -> list[Path]:
-    """Every lesson in reading order."""
-    return sorted(LESSONS.glob("[0-9]*.ipynb"))
+    """The lessons that are replayed call by call, in reading order."""
+    return sorted(path for path in LESSONS.glob("[0-9]*.ipynb") if path.name[:2] in REPLAYED)
 
 
 def run(path: Path) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..model.endings import Ending
 from ..model.replay import replay
 from ..model.segments import Segment
 from ..model.states import State
+from ..show.segment_words import Numbers
 from ..testbed.capture import Exchange
+from ..testbed.crossing import Crossing
+from ..testbed.recorded import recorded
 from .answers import letters_of, order_of, whole_number
 from .engine import Exercise, Mistake
 
@@ -38,24 +42,35 @@ def whole_life(x: int, payload: bytes, port: int = 40000) -> tuple[Segment, ...]
 
 
 IN_ORDER = "fbdgaec"  # the letters of the shuffled table, in the order in which the segments were sent
-_SHUFFLED = dict(zip(IN_ORDER, whole_life(7000, b"hello"), strict=True))
 _BLANKS = {"P": 5001, "Q": 5000, "R": 5001, "T": 5005}  # a life that begins at 5000 and writes 4 bytes
 
 
-def segment_table(segments: Mapping[str, Segment]) -> pd.DataFrame:
-    """Return flags, numbers and payload of some segments, one in a row, with their names beside."""
+def segment_table(segments: Mapping[str, Segment], numbers: Numbers | None = None) -> pd.DataFrame:
+    """Return flags, numbers and payload of some segments, one in a row, with their names beside.
+
+    `numbers` writes them as x, x+1 and so on; None as they are.
+    """
     import pandas as pd
 
+    numbers = numbers or Numbers((), relative=False)
     rows = {
-        name: {"flags": s.flags, "seq": str(s.seq), "ack": str(s.ack or ""), "payload": s.payload.decode()}
-        for name, s in segments.items()
+        name: {
+            "flags": one.flags,
+            "seq": numbers.seq(one),
+            "ack": numbers.ack(one) if "A" in one.flags else "",
+            "payload": one.payload.decode(),
+        }
+        for name, one in segments.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def shuffled() -> pd.DataFrame:
-    """Return the seven segments of exercise 03.2, constructed, in the order of their letters."""
-    return segment_table(dict(sorted(_SHUFFLED.items())))
+    """Return the seven segments of exercise 03.2, recorded, in the order of their letters; the head says so."""
+    trace = recorded("self-connection")
+    named = dict(zip(IN_ORDER, trace.segments, strict=True))
+    table = segment_table(dict(sorted(named.items())), Numbers(trace.segments))
+    return table.rename_axis(columns=trace.label)
 
 
 def blanked() -> pd.DataFrame:
@@ -85,6 +100,15 @@ def state_names(answer: Any) -> frozenset[State]:
     if unknown:
         raise ValueError(f"{unknown[0][:20]} is no state of RFC 9293")
     return frozenset(map(State, names))
+
+
+def a_crossing(answer: Any) -> Crossing:
+    """Read two hosts: what `testbed.crossing()` returned, or those that `crossing_by_hand` shows."""
+    model = getattr(answer, "model", answer)
+    crossing = getattr(model, "crossing", model)
+    if not isinstance(crossing, Crossing):
+        raise ValueError("this asks for two hosts: what `testbed.crossing()` returned")
+    return crossing
 
 
 def an_exchange(answer: Any) -> Exchange:
@@ -143,15 +167,15 @@ EXERCISES = (
             ),
             Mistake(
                 lambda order: order.index("g") < order.index("d"),
-                "After 5 bytes of data the sender never uses the sequence number 7001 again: d was before g.",
+                "After 2 bytes of data the sender never uses the sequence number x+1 again: d was before g.",
             ),
             Mistake(
                 lambda order: order.index("e") < order.index("a"),
-                "A FIN uses up a sequence number, as a byte does. After e, could a still say 7006?",
+                "A FIN uses up a sequence number, as a byte does. After e, could a still say x+3?",
             ),
             Mistake(
                 lambda order: order.index("c") < order.index("e"),
-                "7007 is one more than the FIN's number: c acknowledges the FIN, so the FIN was sent before.",
+                "x+4 is one more than the FIN's number: c acknowledges the FIN, so the FIN was sent before.",
             ),
         ),
     ),
@@ -262,6 +286,45 @@ EXERCISES = (
                 "`testbed.sockets(port)`, which waits until the close is through.",
             ),
             Mistake(lambda exchange: _sent(exchange) == b"", "The data is missing: `run.echo(b'me')`."),
+        ),
+    ),
+    Exercise(
+        number="03.7",
+        asks="your two hosts",
+        reads=a_crossing,
+        right=lambda hosts: hosts.ending is Ending.CROSSED,
+        because="Six segments: each of the three kinds twice, once from either host.",
+        hint="Both must have called before the first SYN is delivered: `hosts.open()`.",
+        stronger="After `hosts.open()`: `hosts.deliver(0)`, until `hosts.held` is empty. Lose nothing.",
+        mistakes=(
+            Mistake(lambda hosts: not hosts.so_far.segments, "Nobody has called yet: `hosts.open()`."),
+            Mistake(lambda hosts: hosts.held, "Something is still on the cable: look at `hosts.held`."),
+            Mistake(
+                lambda hosts: hosts.ending is Ending.REFUSED,
+                "That SYN met a host that had not called yet, and was refused. It must be on the way while both call.",
+            ),
+            Mistake(lambda hosts: hosts.lost, "A segment was lost. Take new hosts, and deliver everything."),
+        ),
+    ),
+    Exercise(
+        number="03.8",
+        asks="your two hosts",
+        reads=a_crossing,
+        right=lambda hosts: hosts.ending is Ending.LATE_RST,
+        because="A host in SYN-RECEIVED takes a RST only with a sequence number that it expects. This one has 0.",
+        hint="First you need a RST: deliver A's SYN before B has called. Then keep the RST back.",
+        stronger="While the RST waits, let B call, and deliver B's SYN first: `hosts.deliver(1)`.",
+        mistakes=(
+            Mistake(
+                lambda hosts: not any("R" in one.flags for one in hosts.so_far.segments),
+                "There was no RST. Let only A call: `hosts.connect('A')`, and deliver its SYN.",
+            ),
+            Mistake(lambda hosts: hosts.held, "Something is still on the cable: look at `hosts.held`."),
+            Mistake(
+                lambda hosts: hosts.ending is Ending.REFUSED,
+                "The RST came in time: A was still in SYN-SENT. Something must reach A before it.",
+            ),
+            Mistake(lambda hosts: hosts.lost, "A segment was lost. The RST is to be late, not lost."),
         ),
     ),
 )

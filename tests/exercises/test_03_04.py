@@ -43,7 +43,7 @@ MISTAKEN = [
     ("03.1", 5, "Something is missing"),
     ("03.2", "abcdefg", "acknowledges nothing"),
     ("03.2", "fbgdaec", "d was before g"),
-    ("03.2", "fbdgeac", "could a still say 7006"),
+    ("03.2", "fbdgeac", "could a still say x+3"),
     ("03.2", "fbdgace", "c acknowledges the FIN"),
     ("03.3", {"P": 5001, "Q": 9000, "R": 5001, "T": 5005}, "Look at Q"),
     ("03.3", {"P": 5000, "Q": 5000, "R": 5001, "T": 5005}, "Look at P"),
@@ -60,6 +60,8 @@ MISTAKEN = [
     ("03.5", ["LISTEN", "CLOSING", "CLOSE-WAIT", "LAST-ACK"], "through CLOSING"),
     ("03.5", ["OPEN"], "OPEN is no state"),
     ("03.6", 3, "asks for an exchange"),
+    ("03.7", 6, "asks for two hosts"),
+    ("03.8", "RST", "asks for two hosts"),
     ("04.1", 63976, "both parities"),
     ("04.1", 31987, "Both ends"),
     ("04.1", 14116, "default range"),
@@ -134,7 +136,7 @@ def follows_the_rules(order: Sequence[Segment]) -> bool:
 
 def test_the_shuffled_segments_have_one_order():
     """Of all 5040 orders only the solution follows the rules, and it replays from CLOSED to TIME-WAIT."""
-    segments = {name: lesson_03._SHUFFLED[name] for name in "abcdefg"}
+    segments = dict(zip(lesson_03.IN_ORDER, lab.recorded("self-connection").segments, strict=True))
     orders = ("".join(order) for order in permutations(segments))
     assert [o for o in orders if follows_the_rules([segments[name] for name in o])] == [lesson_03.IN_ORDER]
     replayed = replay([segments[name] for name in lesson_03.IN_ORDER])
@@ -143,10 +145,13 @@ def test_the_shuffled_segments_have_one_order():
 
 
 def test_the_shuffled_table_shows_all_in_the_order_of_the_letters():
-    """The learner sees seven segments, a to g, with their numbers as text."""
+    """The learner sees seven segments, a to g, counted from x; the head of the table says that they are recorded."""
     table = lesson_03.shuffled()
     assert "".join(table.index) == "abcdefg"
-    assert table.loc["g"].to_dict() == {"flags": "PA", "seq": "7001", "ack": "7001", "payload": "hello"}
+    assert table.loc["g"].to_dict() == {"flags": "PA", "seq": "x+1", "ack": "x+1", "payload": "hi"}
+    assert table.loc["f"].to_dict() == {"flags": "S", "seq": "x", "ack": "", "payload": ""}
+    for shown in (str(table), table._repr_html_()):
+        assert lab.recorded("self-connection").label in shown
 
 
 def test_the_blanks_hide_what_the_solution_says():
@@ -186,6 +191,45 @@ def test_a_life_that_lacks_something_is_told_what(checker, segments, hint):
     feedback = checker.check("03.6", Stored(segments))
     assert feedback.state is State.WRONG
     assert hint in feedback.message
+
+
+MOVES = {  # what is done by hand: a host calls, a number is delivered, lose0 is lost
+    ("03.7", ""): "Nobody has called yet",
+    ("03.7", "both 0"): "still on the cable",
+    ("03.7", "A 0 0"): "refused. It must be on the way",
+    ("03.7", "both lose0 0 0 0"): "A segment was lost",
+    ("03.7", "A 0 B 1 0 0 0"): "Both must have called",
+    ("03.8", "both 0 0 0 0 0 0"): "There was no RST",
+    ("03.8", "A 0"): "still on the cable",
+    ("03.8", "A 0 0"): "The RST came in time",
+    ("03.8", "A 0 lose0"): "late, not lost",
+}
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(("number", "moves"), MOVES)
+def test_who_delivers_otherwise_is_told_what_happened(checker, number, moves):
+    """Exercises 03.7 and 03.8 recognize each other way in which two hosts may end."""
+    with lab.open_testbed(kind="namespace") as testbed, testbed.crossing() as hosts:
+        acts = {"both": hosts.open, "A": lambda: hosts.connect("A"), "B": lambda: hosts.connect("B")}
+        for move in moves.split():
+            {**acts, "lose0": hosts.lose}.get(move, lambda move=move: hosts.deliver(int(move)))()
+        feedback = checker.check(number, hosts)
+    assert feedback.state is State.WRONG
+    assert MOVES[number, moves] in feedback.message
+
+
+@pytest.mark.kernel
+def test_the_hosts_of_the_widget_are_an_answer_too(checker):
+    """Who has crossed the SYNs with the buttons may give the widget, or its model."""
+    with lab.open_testbed(kind="namespace") as testbed:
+        view = lab.crossing_by_hand(testbed)
+        view.model.call_both()
+        while view.model.held:
+            view.model.deliver()
+        assert checker.check("03.7", view).right
+        assert checker.check("03.7", view.model).right
+        view.close()
 
 
 def test_the_mystery_is_what_the_eras_do():
@@ -228,7 +272,7 @@ def test_a_prediction_that_fails_is_told_why(checker, predicted, port, samples, 
 
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-LIVE = {"03.6", "04.6"}
+LIVE = {"03.6", "03.7", "03.8", "04.6"}
 
 
 def solutions() -> dict[str, str]:

@@ -48,6 +48,12 @@ class CrossingByHand:
         return [] if self.crossing is None else list(self.crossing.held)
 
     @property
+    def sent(self) -> list[str]:
+        """Who sent what up to now: "A SYN", "B SYN" and so on."""
+        segments = [] if self.crossing is None else self.crossing.so_far.segments
+        return [f"{one.sender} {flag_words(one.flags)}" for one in segments]
+
+    @property
     def states(self) -> dict[str, str]:
         """What both kernels say."""
         return {} if self.crossing is None else {host: str(state) for host, state in self.crossing.states.items()}
@@ -74,7 +80,8 @@ class CrossingByHand:
         try:
             if self.testbed is None:
                 raise ValueError(_NO_TESTBED)
-            self.crossing = self.testbed.crossing()
+            with self.testbed.sibling() as place:  # the hosts outlive it, and the learner's testbed may be closed
+                self.crossing = place.crossing()
         except (ValueError, RuntimeError, OSError) as reason:  # NotOnThisTestbed is a RuntimeError
             self._note = in_words(reason)
         return self.crossing is not None
@@ -108,7 +115,7 @@ class CrossingByHand:
             raise ValueError(self._note)
         if self.crossing.so_far.segments:
             return exchange(self.crossing, ax)
-        with self.testbed.crossing() as others:
+        with self.testbed.sibling() as place, place.crossing() as others:
             others.open().deliver(0)
             return exchange(others, ax)
 

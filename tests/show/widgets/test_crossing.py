@@ -88,6 +88,7 @@ def test_each_move_is_told_as_a_sentence(model: CrossingByHand) -> None:
         "B's SYN is lost.",
     ]
     assert [model.name(one) for one in model.held] == ["A's ACK, seq x+1, ack y+1"]
+    assert model.sent == ["A SYN", "B SYN", "B SYN-ACK", "A ACK"]
 
 
 def test_slow_hands_find_the_lost_syn_too(model: CrossingByHand) -> None:
@@ -167,6 +168,17 @@ def test_where_no_widget_runs_there_is_a_figure(view: CrossingView) -> None:
     assert view.static_html().count("it is still on the way") == 2
     play(view.model, "A 0 0")
     assert "Refused try in 2 segments between A and B" in alt_of(view.plot())
+
+
+def test_the_hosts_do_not_need_the_testbed_any_more() -> None:
+    """Run All closes the testbed at its end; the buttons work on, New hosts among them."""
+    with lab.open_testbed(kind="namespace") as place:
+        view = lab.crossing_by_hand(place)
+    press(view, "New hosts")
+    for name in ("A calls", "Deliver A's SYN", "Deliver B's RST-ACK"):
+        press(view, name)
+    assert view.model.found == [Ending.REFUSED]
+    view.close()
 
 
 def test_nothing_is_left_behind(testbed: Testbed) -> None:
