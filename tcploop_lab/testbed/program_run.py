@@ -182,6 +182,7 @@ class _Watch:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[status],
+            preexec_fn=lambda: supervisor.enter_process_namespace(status),  # the worker has one thread
             start_new_session=True,  # no terminal
             cwd=self.order.folder,
             env=self.order.environment,

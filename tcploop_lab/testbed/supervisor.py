@@ -12,6 +12,7 @@ command cannot be started), `status STATUS` (as subprocess has it), `left COUNT`
 
 import contextlib
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -22,14 +23,21 @@ _END = {signal.SIGTERM}
 _EVERYBODY = -1  # kill(2): every process of this namespace but the caller, which is its first
 
 
+def enter_process_namespace(status: int) -> None:
+    """Let the children of this process live in a new process namespace; tell `status` and end if that is refused.
+
+    It must come before this program is started: an ordinary user's rights in the private network end with exec.
+    """
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWPID):
+        _tell(status, "refused", ctypes.get_errno())
+        os._exit(0)
+
+
 def main(status: int, command: list[str]) -> None:
-    """Run `command` in a new process namespace; return when nothing of it is left."""
+    """Run `command` as a child; return when nothing of it is left."""
     os.set_inheritable(status, False)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # who started this is gone
-    if libc.unshare(_CLONE_NEWPID):
-        _tell(status, "refused", ctypes.get_errno())
-        return
     signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # not between fork() and the handler
     first = os.fork()
     if first == 0:
@@ -44,6 +52,9 @@ def main(status: int, command: list[str]) -> None:
 
 def _be_first(status: int, command: list[str]) -> None:
     """Start the command, reap until it ends, then end the others."""
+    if os.getpid() != 1:  # in no namespace of its own: "everybody" would be everybody on this host
+        _tell(status, "refused", errno.EPERM)
+        return
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the kernel keeps it from the first process of a namespace
     child = os.fork()
     if child == 0:

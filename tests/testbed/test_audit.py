@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.testbed import supervisor
 from tcploop_lab.testbed.program_run import Output
 
 from . import inside
@@ -250,6 +251,17 @@ def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest
     monkeypatch.setattr(module, "run_program", inside.run_without_rights)
     with pytest.raises(lab.NotOnThisTestbed, match="a private process namespace is refused here"):
         lab.audit("true")
+
+
+def test_outside_a_namespace_the_supervisor_does_nothing() -> None:
+    """Started by hand it runs no command: to end everybody would mean everybody on this host."""
+    told, status = os.pipe()
+    command = [PY, "-I", "-S", supervisor.__file__, str(status), "echo", "ran"]
+    done = subprocess.run(command, pass_fds=[status], capture_output=True, timeout=30)
+    os.close(status)
+    with open(told) as lines:
+        assert lines.read() == "refused 1\n"
+    assert done.stdout == b""
 
 
 def test_an_interrupt_ends_the_program() -> None:
