@@ -1,7 +1,7 @@
 """Record what ships with the package, on this machine's kernel: make record
 
 Each exchange becomes a pcap file, as captured, and a text file with kernel, date and settings beside it. The port thief
-becomes a text file; it takes more than a minute, because every case is waited for to its end.
+and the defences become text files; the thief takes more than a minute, because every case is waited for to its end.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scapy.layers.l2 import Ether
 from scapy.plist import PacketList
 
 import tcploop_lab as lab
+from tcploop_lab.testbed import defence_results
 from tcploop_lab.testbed.capture import Frame, write_pcap
 from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection, tcp_settings
@@ -82,8 +83,16 @@ def record_thief() -> None:
     print(story.result(), *table, sep="\n")
 
 
+def record_defences() -> None:
+    """Measure every defence and store the table."""
+    table = lab.defences()
+    label = f"recorded on {datetime.now(UTC).date().isoformat()}, {table.results[0].kernel}"
+    defence_results.RECORD.write_text(json.dumps(defence_results.as_stored(table, label), indent=1) + "\n", "utf-8")
+    print(table)
+
+
 def main() -> None:
-    """Make every exchange, store it, read it back, and say what it is; then the port thief."""
+    """Make every exchange, store it, read it back, and say what it is; then the port thief and the defences."""
     FOLDER.mkdir(exist_ok=True)
     with lab.open_testbed(RANGE, kind="namespace") as testbed:
         made: dict[str, Any] = {**four_exchanges(testbed), "self-connection-ipv6": self_connection(testbed, "::1")}
@@ -91,6 +100,7 @@ def main() -> None:
             store(name, exchange.copies, provenance(testbed, exchange))
             print(f"{name}: {recorded(name).summary}")
     record_thief()
+    record_defences()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
 from ..model.present import Shown
 
+RECORD = Path(__file__).parents[1] / "recorded" / "defences.json"
 UNDEFENDED = "nothing"  # the name of the client without a defence
 CERTAIN = 1e-6  # a failure of this chance or less counts as none
 
@@ -74,7 +78,8 @@ class Situation:
 class DefenceResult(Shown):
     """One defence, as measured. The first situation is its own, the others are those in which it may fail.
 
-    `notes` are further numbers that are no verdict. `seconds` is how long the measurement took.
+    `notes` are further numbers that are no verdict. `seconds` is how long the measurement took. `label` says when it
+    was recorded; "" for a live one.
     """
 
     name: str
@@ -83,6 +88,7 @@ class DefenceResult(Shown):
     notes: tuple[str, ...]
     seconds: float
     kernel: str
+    label: str = ""
 
     @property
     def main(self) -> Situation:
@@ -114,7 +120,7 @@ class DefenceResult(Shown):
     @property
     def summary(self) -> str:
         """One sentence: the verdict and the number behind it."""
-        return f"{self.name}: {self.verdict}. {self.number}"
+        return f"{self.name}: {self.verdict}. {self.number}{_bracketed(self.label)}"
 
     def __repr__(self) -> str:
         return f"<DefenceResult: {self.summary}>"
@@ -143,12 +149,35 @@ class DefenceTable(Shown):
         found = [verdict for name, verdict in self.verdicts.items() if name != UNDEFENDED]
         told = [f"{found.count(kind)} {_MANY[kind]}" for kind in Standing if kind in found]
         seconds = sum(result.seconds for result in self.results)
-        return f"{len(found)} defences: {', '.join(told)}; measured in {seconds:.1f} s"
+        return (
+            f"{len(found)} defences: {', '.join(told)}; measured in {seconds:.1f} s{_bracketed(self.results[0].label)}"
+        )
 
     def __repr__(self) -> str:
         lines = [("defence", "verdict", "failures of trials"), *((r.name, r.verdict, r.number) for r in self.results)]
         first, second = (max(len(line[column]) for line in lines) + 2 for column in (0, 1))
-        return "\n".join(f"{name:{first}}{verdict:{second}}{number}" for name, verdict, number in lines)
+        written = [f"{name:{first}}{verdict:{second}}{number}" for name, verdict, number in lines]
+        return "\n".join([*written, *filter(None, [self.results[0].label])])
+
+
+def _bracketed(label: str) -> str:
+    return f" ({label})" if label else ""
+
+
+def recorded_defences() -> DefenceTable:
+    """Return the recorded table of all defences."""
+    stored = json.loads(RECORD.read_text(encoding="utf-8"))
+    return DefenceTable(tuple(map(_from_stored, stored)))
+
+
+def as_stored(table: DefenceTable, label: str) -> list[dict[str, Any]]:
+    """Return a table as plain values for a file, with the label it is to be shown with."""
+    return [asdict(result) | {"label": label} for result in table.results]
+
+
+def _from_stored(stored: dict[str, Any]) -> DefenceResult:
+    situations = tuple(Situation(**situation) for situation in stored["situations"])
+    return DefenceResult(**{**stored, "situations": situations, "notes": tuple(stored["notes"])})
 
 
 def luck(chance: float) -> str:

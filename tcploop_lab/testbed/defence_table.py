@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ..model.ports import LINUX_DEFAULT_RANGE, PortRange
 from . import defences as code
-from .defence_results import UNDEFENDED, DefenceResult, DefenceTable, Situation
+from .defence_results import UNDEFENDED, DefenceResult, DefenceTable, Situation, recorded_defences
 from .defence_trials import (
     HOST,
     HUNDRED,
@@ -32,7 +32,7 @@ from .defence_trials import (
     meets_itself_on,
 )
 from .limits import parse_tries
-from .thief import place
+from .thief import place, shows_recorded
 
 if TYPE_CHECKING:
     from .testbed import Testbed
@@ -43,6 +43,7 @@ _SOME = 20  # trials of what happens always or never
 _MANY = 100  # a failure in 8 would have shown
 _OUTSIDE = PORT - 1000
 _ODD = PORT + 1
+_ELSEWHERE = PORT + 2
 _TWENTY = PortRange(PORT - 10, PORT + 9)
 _WAIT = 0.001  # seconds of the first back-off
 
@@ -83,7 +84,10 @@ def measure_defence(name: str, testbed: Testbed | None = None, tries: int | None
         raise ValueError(f"defence {name!r}: a defence is one of {', '.join(DEFENCES)}")
     number = None if tries is None else parse_tries(tries)
     defence = DEFENCES[name]
-    return _measure(name, defence.title, lambda ground, seen: defence.measure(ground, number or 0, seen), testbed)
+    with place(testbed) as where:
+        if shows_recorded(where):
+            return recorded_defences()[name]
+        return _measure(name, defence.title, lambda ground, seen: defence.measure(ground, number or 0, seen), where)
 
 
 def measure_client(dial: Dial, testbed: Testbed | None = None, tries: int = MEETINGS) -> DefenceResult:
@@ -96,7 +100,8 @@ def measure_client(dial: Dial, testbed: Testbed | None = None, tries: int = MEET
         raise ValueError(f"client {dial!r}: give a function, dial(address, new_socket)")
     number = parse_tries(tries)
     name = getattr(dial, "__name__", "client")
-    return _measure(name, "a client of one's own", lambda ground, seen: _client(ground, dial, number, seen), testbed)
+    with place(testbed) as where:
+        return _measure(name, "a client of one's own", lambda ground, seen: _client(ground, dial, number, seen), where)
 
 
 def defences(testbed: Testbed | None = None) -> DefenceTable:
@@ -105,16 +110,13 @@ def defences(testbed: Testbed | None = None) -> DefenceTable:
         return DefenceTable(tuple(measure_defence(name, where) for name in DEFENCES))
 
 
-def _measure(
-    name: str, title: str, measure: Callable[[Ground, _Measured], None], testbed: Testbed | None
-) -> DefenceResult:
-    began = time.monotonic()
-    with place(testbed) as where:
-        ground, seen = Ground(where), _Measured()
-        with ground.range(HUNDRED):
-            measure(ground, seen)
-        seconds = time.monotonic() - began
-        return DefenceResult(name, title, tuple(seen.situations), tuple(seen.notes), seconds, str(where.kernel))
+def _measure(name: str, title: str, measure: Callable[[Ground, _Measured], None], testbed: Testbed) -> DefenceResult:
+    began, seen = time.monotonic(), _Measured()
+    ground = Ground(testbed)
+    with ground.range(HUNDRED):
+        measure(ground, seen)
+    seconds = time.monotonic() - began
+    return DefenceResult(name, title, tuple(seen.situations), tuple(seen.notes), seconds, str(testbed.kernel))
 
 
 def _client(ground: Ground, dial: Dial, tries: int, seen: _Measured) -> None:
@@ -172,6 +174,8 @@ def _held(ground: Ground, tries: int, seen: _Measured) -> None:
         seen.situations.append(dead_port(ground, "same-socket client", tries or TRIES))
         seen.situations.append(dead_port(ground, "bind-zero client", tries or TRIES, _ODD, "bind-zero"))
         seen.situations.append(_starts(ground, reuse=True))
+        with ground.testbed.hold(_ELSEWHERE, next(fresh_hosts)):
+            seen.situations.append(dead_port(ground, "held on another address", tries or TRIES, _ELSEWHERE))
         without = _starts(ground, reuse=False)
         seen.notes.append(
             f"a server without SO_REUSEADDR cannot start beside the holder: {without.failures} of {_SOME}"

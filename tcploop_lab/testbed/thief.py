@@ -160,7 +160,9 @@ def port_thief(
 
     The client keeps its connection for `hold` seconds, then does what `ending` says: stays, closes, closes-unread (its
     own bytes) or resets. The server tries for `patience` seconds. Without a `port` it is the first free one from the
-    middle of the range. Raises ValueError for bad arguments, NotOnThisTestbed if the client never meets itself.
+    middle of the range. The recorded testbed shows the recorded case.
+
+    Raises ValueError for bad arguments, NotOnThisTestbed if the client never meets itself.
     """
     wanted = parse_ending(ending)
     for name, seconds in (("hold", hold), ("patience", patience)):
@@ -168,6 +170,8 @@ def port_thief(
             raise ValueError(f"{name} {seconds!r}: give seconds from 0 to {MAX_PATIENCE:.0f}")
     chosen = None if port is None else parse_port(port)
     with place(testbed) as where:
+        if where.kind == "recorded":
+            return _recorded_case(wanted, bool(client_reuse), bool(server_reuse))
         port_range = where.port_range
         number = chosen or where.submit(free_port, port_range).result()
         scene = Scene(_spec(where, number, port_range), bool(server_reuse), bool(client_reuse), wanted, hold, patience)
@@ -185,6 +189,8 @@ def port_thief_table(testbed: Testbed | None = None, patience: float = 0.3) -> T
     In each the client lets go, if it does, before the server tries to start. Raises as `port_thief` does.
     """
     with place(testbed, FAST_RANGE) as where:
+        if where.kind == "recorded":
+            return recorded_thief_table()
         cases = [(ending, client, server) for ending in Ending for client, server in COMBINATIONS]
         return ThiefTable(
             tuple(
@@ -204,6 +210,18 @@ def place(testbed: Testbed | None, port_range: Any = None) -> Iterator[Testbed]:
 
     with open_testbed(port_range) as own:
         yield own
+
+
+def shows_recorded(testbed: Testbed) -> bool:
+    """True if this testbed is, or has beside it, the recorded one, which shows what cannot be live."""
+    return testbed.kind == "recorded" or testbed.stand_in is not None
+
+
+def _recorded_case(ending: Ending, client_reuse: bool, server_reuse: bool) -> ThiefResult:
+    story = recorded_thief()
+    if (ending, client_reuse, server_reuse) == (story.ending, story.client_reuse, story.server_reuse):
+        return story
+    return recorded_thief_table().cell(ending, client_reuse, server_reuse)
 
 
 def free_port(port_range: PortRange) -> int:

@@ -177,6 +177,16 @@ def test_bad_input_is_one_line(call: Callable[[], DefenceResult], words: str) ->
     assert str(caught.value).startswith(words) and "\n" not in str(caught.value)
 
 
+def test_the_recorded_table_tells_the_same(table: DefenceTable) -> None:
+    """Where nothing can be live the recorded table is shown, with its date; its verdicts are the live ones."""
+    with lab.open_testbed(kind="recorded") as recorded:
+        stored = lab.defences(recorded)
+    assert stored.verdicts == table.verdicts == VERDICTS
+    label = stored.results[0].label
+    assert label.startswith("recorded on 20") and label in repr(stored) and label in stored._repr_html_()
+    assert label in repr(stored["back-off"]) and label in stored["back-off"]._repr_html_()
+
+
 def test_the_host_is_left_alone() -> None:
     """On the host nothing is measured, because its range is not the lab's to change; the way out is named."""
     with lab.open_testbed(kind="host") as host, pytest.raises(lab.NotOnThisTestbed, match="use the namespace testbed"):

@@ -101,6 +101,15 @@ def test_recorded_results_say_so() -> None:
     assert from_stored(json.loads(json.dumps(as_stored(story, story.label)))) == story
 
 
+def test_the_recorded_testbed_shows_what_was_recorded() -> None:
+    """Where nothing can be live, each call shows the recorded case that it asks for."""
+    with lab.open_testbed(kind="recorded") as recorded:
+        assert lab.port_thief(testbed=recorded) == lab.recorded_thief()
+        both = lab.port_thief(True, True, recorded, ending="stays")
+        assert (both.ending, both.restart, both.label[:8]) == (Ending.STAYS, "at once", "recorded")
+        assert lab.port_thief_table(recorded) == lab.recorded_thief_table()
+
+
 def test_on_the_host_it_plays_as_well() -> None:
     """Without a namespace the story is the same, on a port of the host's own range."""
     with lab.open_testbed((40000, 40999), kind="host") as host:
