@@ -54,7 +54,8 @@ def result_of(function: object, *arguments: object) -> Any:
             return function(*arguments)  # type: ignore[operator]
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
-    raise NotYet(f"{name}({', '.join(map(shortened, arguments))}) raised {why}")
+    given_to_it = ", ".join(getattr(argument, "__name__", None) or shortened(argument) for argument in arguments)
+    raise NotYet(f"{name}({given_to_it}) raised {why}")
 
 
 def owner(student: object) -> str:
