@@ -16,6 +16,7 @@ from .html import html
 
 # Every figure and the module that draws it. These import matplotlib, so they load at the first figure.
 _HOME = {
+    "audit": "figures_audit",
     "chances": "figures",
     "compare": "figures_laws",
     "crowd": "figures_crowd",
@@ -40,6 +41,7 @@ _FIGURE_OF = {
     "StudyResult": "ecdf",
     "CrowdResult": "crowd",
     "ThiefResult": "thief",
+    "AuditResult": "audit",
 }
 
 __all__ = ["html", "plot", *_HOME]

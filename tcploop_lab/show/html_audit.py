@@ -26,7 +26,8 @@ class _Verdict:
 
     def __html__(self) -> str:
         mark = Mark(self.verdict in _SAFE).__html__()
-        return re.sub(r">[^<]*<", f">{escape(self.verdict)}<", mark)
+        named = re.sub(r">[^<]*<", f">{escape(self.verdict)}<", mark)
+        return f'<span style="white-space: nowrap">{named}</span>'
 
 
 class _Lines:

@@ -97,7 +97,7 @@ PROGRAMS = (
     Program(
         "mariadb",
         ("mariadb", "-h", "127.0.0.1", "-P", "{port}", "--connect-timeout=2", "-e", "select 1"),
-        ("mariadb", "--version"),
+        ("dpkg-query", "-W", "mariadb-client"),
         "mariadb-client",
     ),
     Program("ssh", ("ssh", *_SSH, "-p", "{port}", "127.0.0.1", "true"), ("ssh", "-V"), "openssh-client"),
