@@ -9,8 +9,8 @@ import pytest
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
-# All that touches a kernel must work for an ordinary user; .ci/run tries these folders as one.
-FOR_ANY_USER = {"testbed", "e2e"}
+# All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one.
+FOR_ANY_USER = {"testbed"}
 
 
 def why_skipped(report: pytest.TestReport | pytest.CollectReport) -> str:

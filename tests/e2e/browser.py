@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -28,11 +28,21 @@ def program() -> str | None:
 
 
 @contextmanager
-def chromium() -> Iterator[Page]:
-    """An empty page, wide enough for a notebook and its figures."""
+def chromium() -> Iterator[Browser]:
+    """The browser, without a page."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program(), args=FLAGS)
         try:
-            yield browser.new_page(viewport={"width": 1400, "height": 1000})
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def page(browser: Browser) -> Iterator[Page]:
+    """An empty page, wide enough for a notebook and its figures, that shares nothing with others."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    try:
+        yield context.new_page()
+    finally:
+        context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -19,11 +21,40 @@ STAMP = ".made-from-pyproject-and-constraints"
 URL = re.compile(r"http://127\.0\.0\.1:\d+/\S*\?token=\w+")
 
 
+# Every cell in the document at once, so that all of it can be looked at; nothing asked of the network.
+SETTINGS = {
+    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running JupyterLab: its folder, its address with the token, and its process."""
+
+    folder: Path
+    address: str
+    process: psutil.Process
+
+    def family(self) -> list[psutil.Process]:
+        """The living processes of the server: itself, its kernels, their workers."""
+        found = self.process.children(recursive=True)
+        return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+    def workers(self) -> set[int]:
+        """The numbers of the processes that are workers of testbeds."""
+        return {process.pid for process in self.family() if "testbed.worker" in " ".join(process.cmdline())}
+
+
 def copy_of_the_course(folder: Path) -> Path:
     """A folder with the Makefile and the notebooks, so that saving one leaves the project as it is."""
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
+    for name, values in SETTINGS.items():
+        file = folder / "settings" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(values))
     return folder
 
 
@@ -60,13 +91,13 @@ def stop(server: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 @contextmanager
-def running_lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab that `make lab` started in this folder; nothing of it is left after."""
+def running_lab(folder: Path) -> Iterator[Server]:
+    """A JupyterLab that `make lab` started in this folder; nothing of it is left after."""
     log = folder / "lab.log"
     server = start(folder, log)
     left: list[psutil.Process] = []
     try:
-        yield address(server, log)
+        yield Server(folder, address(server, log), psutil.Process(server.pid))
     finally:
         left = stop(server)
     assert left == [], "processes that outlived the server"

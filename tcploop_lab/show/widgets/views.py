@@ -1,6 +1,7 @@
 """What a cell shows: the widget where widgets run, a figure everywhere else; and its end.
 
-No control is disabled while work goes on, for the keyboard would lose its place: what makes no sense is answered in words.
+No control is disabled while work goes on, for the keyboard would lose its place: what makes no sense is answered in
+words.
 A cell that runs again shows a new widget. The one before is closed then: its work is stopped, its sockets are
 closed, what it changed on the testbed is undone.
 """

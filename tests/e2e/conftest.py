@@ -1,0 +1,51 @@
+"""One JupyterLab and one browser for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from . import browser, lab
+from .lesson import Lesson
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[lab.Server]:
+    """JupyterLab, as `make lab` starts it, on a copy of the course."""
+    if browser.program() is None:
+        pytest.skip("no Chromium here; on Debian: apt install chromium")
+    with lab.running_lab(lab.copy_of_the_course(tmp_path_factory.mktemp("lab"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[browser.Browser]:
+    """The browser."""
+    with browser.chromium() as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def open_lesson(server: lab.Server, chromium: browser.Browser) -> Iterator[Callable[[str], Lesson]]:
+    """Opens a notebook in a new page, runs it, and keeps a picture; the page is closed with the module."""
+    with ExitStack() as pages:
+
+        def opened(name: str) -> Lesson:
+            page = pages.enter_context(browser.page(chromium))
+            lesson = Lesson(page, server.folder, name)
+            try:
+                lesson.open(server.address)
+                lesson.run_all()
+            finally:  # a picture of a failure says most about it
+                lesson.picture("after-run-all")
+            return lesson
+
+        yield opened
+
+
+def notebooks() -> list[Path]:
+    """The lessons there are."""
+    return sorted((lab.ROOT / "notebooks").glob("*.ipynb"))

@@ -1,0 +1,112 @@
+"""A notebook in a browser: run it, look at what is on the page and in the file, use its widgets."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+from urllib.parse import urlsplit
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.reader import NotJSONError
+from playwright.sync_api import Locator, Page
+
+from . import lab
+
+PICTURES = lab.ROOT / "build" / "e2e"
+_IDLE = "Python 3 (ipykernel) | Idle"
+
+
+class Lesson:
+    """A notebook of the course, in a page of its own and on disk as the server stored it last."""
+
+    def __init__(self, page: Page, folder: Path, name: str) -> None:
+        self.page, self.name = page, name
+        self.file = folder / "notebooks" / name
+        without_outputs(self.file)
+        self.stored = nbformat.read(self.file, as_version=4)
+        self.hosts: set[str | None] = set()
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def cells(self) -> list[NotebookNode]:
+        """The code cells as the server stored them last."""
+        with suppress(NotJSONError):  # the server is just writing the file: keep what was read before
+            self.stored = nbformat.read(self.file, as_version=4)
+        return [cell for cell in self.stored.cells if cell.cell_type == "code" and cell.source.strip()]
+
+    def outputs(self) -> list[NotebookNode]:
+        """All outputs as the server stored them."""
+        return [output for cell in self.cells() for output in cell.outputs]
+
+    def errors(self) -> list[str]:
+        """What the cells raised."""
+        return [output.evalue for output in self.outputs() if output.output_type == "error"]
+
+    def counts(self) -> list[int | None]:
+        """The execution counts of the code cells."""
+        return [cell.execution_count for cell in self.cells()]
+
+    def choose(self, menu: str, entry: str) -> None:
+        """Choose an entry of JupyterLab's main menu."""
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.locator(".lm-Menu-itemLabel", has_text=entry).first.click()
+
+    def open(self, address: str) -> None:
+        """Open the notebook in a workspace of its own, and wait for its kernel.
+
+        The status bar has the kernel's name only once it is there.
+        """
+        place = f"/lab/workspaces/{self.file.stem}/tree/notebooks/{self.name}"
+        self.page.goto(re.sub(r"/lab/tree/[^?]*", place, address))
+        self.page.get_by_text(_IDLE).wait_for(timeout=60_000)
+
+    def run_all(self, seconds: float = 150) -> None:
+        """Run all cells and wait until each is stored with its count, or one has raised."""
+        self.choose("Run", "Run All Cells")
+        self._save_until(lambda: bool(self.errors()) or all(self.counts()), seconds)
+
+    def restart(self) -> None:
+        """Restart the kernel and clear all outputs, as one does who begins again."""
+        self.choose("Kernel", "Restart Kernel and Clear Outputs of All Cells")
+        self.page.locator(".jp-Dialog button.jp-mod-accept").click()
+        self._save_until(lambda: not any(self.counts()), 60)
+        self.page.get_by_text(_IDLE).wait_for(timeout=60_000)
+
+    def shut_down(self) -> None:
+        """End the kernel."""
+        self.choose("Kernel", "Shut Down Kernel")
+        self.page.get_by_text("No Kernel | Unknown").wait_for()
+
+    def _save_until(self, done: Any, seconds: float) -> None:
+        end = monotonic() + seconds
+        while not done():
+            assert monotonic() < end, f"{self.name}: not done within {seconds} s"
+            sleep(0.5)
+            self.page.keyboard.press("Control+s")
+
+    def figures(self) -> Locator:
+        """The pictures in the outputs."""
+        return self.page.locator(".jp-OutputArea-output img")
+
+    def cell_of(self, call: str) -> Locator | None:
+        """The code cell on the page whose source calls this, such as "lab.loop_console("; None if there is none."""
+        found = [number for number, cell in enumerate(self.cells()) if call in cell.source]
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(found[0]) if found else None
+
+    def picture(self, what: str, of: Locator | None = None) -> None:
+        """Keep a screenshot of the page, or of a part of it, for whoever looks at a run of CI."""
+        path = PICTURES / f"{self.file.stem}-{what}.png"
+        of.screenshot(path=path) if of is not None else self.page.screenshot(path=path)
+
+
+def without_outputs(file: Path) -> None:
+    """Take all outputs out of a notebook, so that what a test sees comes from its own run."""
+    notebook = nbformat.read(file, as_version=4)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        cell.outputs, cell.execution_count = [], None
+    nbformat.write(notebook, file)

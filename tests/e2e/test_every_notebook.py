@@ -1,0 +1,84 @@
+"""Every lesson in a real browser: run all, look at everything, use the widgets, restart, run again."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+import tcploop_lab as lab
+
+from . import widgets
+from .conftest import notebooks
+from .lesson import Lesson
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+AXE = {"resultTypes": ["violations"]}
+OUTPUTS = ".jp-OutputArea-output"
+
+
+@pytest.fixture(scope="module", params=notebooks(), ids=lambda path: path.stem)
+def lesson(request, open_lesson) -> Lesson:
+    """Each lesson after Run All."""
+    opened = open_lesson(request.param.name)
+    yield opened
+    opened.shut_down()
+
+
+def test_every_widget_is_in_a_lesson():
+    """Each widget of the lab has a place in the course, and its use below."""
+    public = {f"lab.{name}(" for name, home in lab._HOME.items() if home.startswith("show.widgets.")}
+    text = "\n".join(path.read_text() for path in notebooks())
+    assert public == set(widgets.USES)
+    assert {call for call in public if call in text} == public
+
+
+def test_every_cell_ran_without_an_error(lesson):
+    """Run All runs each cell once, in order; none raises, and the page has nothing to complain of."""
+    assert lesson.errors() == []
+    assert lesson.counts() == list(range(1, len(lesson.cells()) + 1)) != []
+    assert lesson.complaints == []
+
+
+def test_every_figure_is_visible(lesson):
+    """Each picture of an output is drawn on the page, and says in words what it shows."""
+    stored = str(lesson.outputs()).count("<img ")
+    figures = lesson.figures().all()
+    assert len(figures) >= 1 and stored >= len(figures)
+    for figure in figures:
+        figure.scroll_into_view_if_needed()
+        assert figure.is_visible() and figure.evaluate("image => image.naturalWidth") > 300
+        assert len(figure.get_attribute("alt")) > 20
+
+
+@pytest.mark.parametrize("call", widgets.USES)
+def test_a_widget_can_be_used_with_the_keyboard(lesson, call):
+    """Where the lesson has this widget, it does what its controls say, and axe finds no violation in it."""
+    cell = lesson.cell_of(call)
+    if cell is None:
+        return
+    output = cell.locator(OUTPUTS).filter(has=lesson.page.get_by_role("button")).first
+    output.scroll_into_view_if_needed()
+    try:
+        widgets.USES[call](output)
+    finally:
+        lesson.picture(call.strip("lab.("), output)
+    assert lesson.complaints == []
+
+
+def test_axe_finds_no_violation_in_the_outputs(lesson):
+    """Tables, figures, exercises and widgets can be read with what people with disabilities use."""
+    found = Axe().run(lesson.page, context=OUTPUTS, options=AXE).response["violations"]
+    assert [(v["id"], v["help"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found] == []
+
+
+def test_restarted_it_runs_again(lesson, server):
+    """After a restart nothing of the kernel before is left, and Run All goes through once more."""
+    before = {process.pid for process in server.family()}
+    lesson.restart()
+    assert server.workers() == set()
+    assert {process.pid for process in server.family()} != before
+    lesson.run_all()
+    lesson.picture("after-restart")
+    assert lesson.errors() == []
+    assert lesson.counts() == list(range(1, len(lesson.cells()) + 1))

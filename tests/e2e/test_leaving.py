@@ -1,0 +1,62 @@
+"""A widget at work is left in each way there is, and nothing of it stays."""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+
+import nbformat
+import pytest
+
+from .lab import Server
+from .lesson import Lesson
+from .widgets import press, sees, write
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.anyuser]
+
+NAME = "leaving.ipynb"
+CELLS = (
+    "import tcploop_lab as lab\ntestbed = lab.open_testbed()",
+    "console = lab.loop_console(testbed=testbed)\nconsole",
+    "print('the notebook is', 'free')",
+)
+
+
+def settled(server: Server, count: int, seconds: float = 5.0) -> bool:
+    """Whether there come to be just so many workers."""
+    end = monotonic() + seconds
+    while len(server.workers()) != count and monotonic() < end:
+        sleep(0.1)
+    return len(server.workers()) == count
+
+
+@pytest.fixture
+def lesson(server, open_lesson) -> Lesson:
+    """A notebook whose second cell shows a loop console, after Run All."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    notebook.metadata = nbformat.NotebookNode(kernelspec={"name": "python3", "display_name": "Python 3"})
+    nbformat.write(notebook, server.folder / "notebooks" / NAME)
+    return open_lesson(NAME)
+
+
+def test_nothing_stays_of_a_widget_at_work(lesson, server):
+    """A loop goes on while other cells run; the same cell again, and the end of the kernel, end it."""
+    cells = lesson.page.locator(".jp-Notebook .jp-CodeCell")
+    write(cells.nth(1), "port to dial", "33333")
+    press(cells.nth(1), "Start")
+    sees(cells.nth(1), "It cannot succeed")
+    assert settled(server, 2)  # the testbed's own, and the loop's
+
+    cells.nth(2).locator(".jp-InputArea-prompt").click()
+    lesson.page.keyboard.press("Control+Enter")
+    sees(cells.nth(2), "the notebook is free", 2.0)
+
+    cells.nth(1).locator(".jp-InputArea-prompt").click()
+    lesson.page.keyboard.press("Control+Enter")
+    assert settled(server, 1)
+    sees(cells.nth(1), "This run was made to begin with")
+
+    write(cells.nth(1), "port to dial", "33333")
+    press(cells.nth(1), "Start")
+    sees(cells.nth(1), "It cannot succeed")
+    lesson.shut_down()
+    assert settled(server, 0)
