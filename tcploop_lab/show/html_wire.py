@@ -11,9 +11,8 @@ from .tables import Mark, table
 @writes("Witnesses")
 def _witnesses(seen: Any) -> str:
     """A row for each question, a column for each witness; an empty place where one was not asked or cannot know."""
-    asked = dict.fromkeys(question for account in seen.accounts.values() for question in account)
     rows = []
-    for question in asked:
+    for question in seen.questions:
         answers = seen.answers(question)
         agree = Mark(question not in seen.disagreements) if len(answers) > 1 else ""
         rows.append((question, agree, *(_value(answers.get(name, "")) for name in seen.accounts)))

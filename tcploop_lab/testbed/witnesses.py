@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CALLS, REFUSED, SEGMENTS = "connect() calls", "tries that were refused", "segments that arrived"
 LISTENED, TO_ITSELF = "connections that a listener took", "connections of a socket with itself"
-NAMES, STATE = "local name = peer's name", "state"
+NAMES, STATE = "its name, at both ends", "its state"
 QUESTIONS = (CALLS, REFUSED, SEGMENTS, LISTENED, TO_ITSELF, NAMES, STATE)
 
 Answers = Mapping[str, object]
@@ -44,6 +44,11 @@ class Witnesses(Shown):
     def answers(self, question: str) -> dict[str, object]:
         """Return who answers a question of `QUESTIONS`, and what."""
         return {name: account[question] for name, account in self.accounts.items() if question in account}
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The questions that somebody answers."""
+        return tuple(question for question in QUESTIONS if self.answers(question))
 
     @property
     def disagreements(self) -> tuple[str, ...]:
@@ -98,7 +103,7 @@ def of_loop(run: Run) -> Answers:
         CALLS: run.tries,
         REFUSED: run.errors.get("ECONNREFUSED", 0),
         TO_ITSELF: int(run.self_connected),
-        NAMES: f"{_name(*run.local)} = {_name(*run.peer)}" if run.self_connected else "",
+        NAMES: _name(*run.local) if run.self_connected and run.local else "",
     }
 
 
@@ -106,7 +111,7 @@ def of_capture(exchange: Exchange) -> Answers:
     """What the captured segments say."""
     segments = exchange.segments
     own = [segment for segment in segments if segment.to_itself]
-    named = {f"{_name(one.src, one.sport)} = {_name(one.dst, one.dport)}" for one in own}
+    named = {_name(one.src, one.sport) for one in own}
     flags = [segment.flags for segment in segments]
     return {
         CALLS: flags.count("S"),
@@ -136,7 +141,7 @@ def of_table(table: SocketTable) -> Answers:
     return {
         LISTENED: len([row for row in table.rows if row.peer and row not in own]),
         TO_ITSELF: len(own),
-        NAMES: ", ".join(f"{row.local} = {row.peer}" for row in own),
+        NAMES: ", ".join(row.local for row in own),
         STATE: ", ".join(row.state for row in own),
     }
 
@@ -145,8 +150,8 @@ def of_tool(tool: str, output: str) -> Answers:
     """What ss or lsof printed."""
     pairs = [tuple(map(_plain, pair)) for pair in re.findall(_PAIR[tool], output, re.MULTILINE)]
     own = [local for local, peer in pairs if local == peer]
-    names = ", ".join(f"{name} = {name}" for name in own)
-    return {TO_ITSELF: len(own), NAMES: names, STATE: ", ".join(str(State.ESTABLISHED) for _ in own)}
+    states = ", ".join(str(State.ESTABLISHED) for _ in own)
+    return {TO_ITSELF: len(own), NAMES: ", ".join(own), STATE: states}
 
 
 def _tables(testbed: Testbed, run: Run, absent: dict[str, str]) -> dict[str, Answers]:
