@@ -163,10 +163,14 @@ def write_pcap(path: str | os.PathLike[str], packets: PacketList) -> Path:
 
 @contextlib.contextmanager
 def writable(path: Path) -> Any:
-    """Turn a file that cannot be written into one clear line (ValueError)."""
+    """Turn a file that cannot be written into one clear line (ValueError); half a new file is not left behind."""
+    existed = path.exists()
     try:
         yield
     except OSError as error:
+        if not existed:
+            with contextlib.suppress(OSError):
+                path.unlink()
         raise ValueError(f"file {path}: {error.strerror}; give a path that can be written") from None
 
 

@@ -36,7 +36,7 @@ class Ground:
     """A private testbed on which the range may be changed for a while."""
 
     def __init__(self, testbed: Testbed) -> None:
-        if testbed.kind != "namespace" or not testbed.executor.info["range_set"]:
+        if testbed.kind == "host" or not testbed.executor.info["range_set"]:
             raise NotOnThisTestbed(
                 "a defence is measured in port ranges of its own, which cannot be set here: use the namespace testbed"
             )

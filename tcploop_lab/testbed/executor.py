@@ -11,12 +11,15 @@ import contextlib
 import itertools
 import os
 import queue
+import select
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from pathlib import Path
 from typing import Any
 
 from ..model.ports import PortRange
@@ -27,6 +30,8 @@ from .namespace import NamespaceRefused
 MAX_WORKERS = 64
 _START_TIMEOUT = 20.0  # seconds; a worker is up in well under one
 _END_TIMEOUT = 1.0  # seconds a worker gets to end by itself
+STOPPED_TIMEOUT = 5.0  # seconds that a worker may be stopped (SIGSTOP) before it counts as dead
+_LOOK_EVERY = 0.5  # seconds between two looks at a silent worker
 _BOOT = "import sys; sys.path[:] = {path!r}; from tcploop_lab.testbed.worker import main; main{arguments}"
 
 
@@ -65,6 +70,20 @@ class _Worker:
             raise NamespaceRefused(0, value)
         info: dict[str, Any] = value
         return info
+
+    def wait_for_message(self) -> None:
+        """Return when there is something to read. WorkerDied for a process that somebody has stopped (SIGSTOP)."""
+        if self.channel.fileno() < 0:
+            raise EOFError("the channel is closed")
+        since = None
+        poll = select.poll()
+        poll.register(self.channel, select.POLLIN)
+        while not poll.poll(_LOOK_EVERY * 1000):
+            since = (since or time.monotonic()) if _is_stopped(self.process.pid) else None
+            if since and time.monotonic() - since >= STOPPED_TIMEOUT:
+                raise WorkerDied(
+                    f"the worker process was stopped from outside for {STOPPED_TIMEOUT:g} s and is ended; run it again"
+                )
 
     def end(self) -> None:
         """Let go of the worker, which ends it; kill it if it does not."""
@@ -192,6 +211,7 @@ class NamespaceExecutor(Executor):
 
     def _answer(self, worker: _Worker, future: Future[Any]) -> tuple[str, Any]:
         while True:
+            worker.wait_for_message()
             kind, _, value = wire.receive(worker.channel)
             if kind != "progress":
                 return kind, value
@@ -222,3 +242,11 @@ class NamespaceExecutor(Executor):
             workers, self._workers[:] = list(self._workers), []
         for worker in workers:
             worker.end()
+
+
+def _is_stopped(pid: int) -> bool:
+    """True if a process is stopped by a signal (proc_pid_stat(5)); False where there is no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except (OSError, IndexError):
+        return False

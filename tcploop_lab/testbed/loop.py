@@ -108,6 +108,9 @@ def run_loop(spec: LoopSpec) -> tuple[LoopOutcome, socket.socket | None]:
     except OSError as error:  # a socket could not be made: no descriptors, no ports, no such option
         connected = None
         _stop_for(outcome, error.errno or 0)
+    except MemoryError:  # the trace has to go, so that the count can be told
+        connected = outcome.ports = None
+        _stop_for(outcome, errno.ENOMEM)
     outcome.seconds = time.monotonic() - began
     if connected is not None:
         outcome.stopped = "connected"

@@ -7,6 +7,7 @@ namespace arrives as a live socket of that namespace.
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import socket
 import struct
@@ -14,6 +15,10 @@ from typing import Any
 
 _HEADER = struct.Struct("!QI")  # payload length in bytes, number of descriptors
 _MAX_DESCRIPTORS = 64
+
+
+class NoDescriptorFree(RuntimeError):
+    """A message brought open files, and this process may open no more. The message is lost, the channel is sound."""
 
 
 class Device(io.FileIO):
@@ -69,14 +74,22 @@ def send(channel: socket.socket, message: Any, hand_over: bool = False) -> None:
 
 
 def receive(channel: socket.socket) -> Any:
-    """Return the next message. Raises EOFError when the other end is gone."""
+    """Return the next message. Raises EOFError when the other end is gone, NoDescriptorFree for want of room."""
     header, descriptors, _, _ = socket.recv_fds(channel, _HEADER.size, _MAX_DESCRIPTORS)
     while 0 < len(header) < _HEADER.size:
         header += _read(channel, _HEADER.size - len(header))
     if not header:
         raise EOFError("the other end of the channel is gone")
-    length, _ = _HEADER.unpack(header)
-    return _Unpickler(io.BytesIO(_read(channel, length)), list(descriptors)).load()
+    length, count = _HEADER.unpack(header)
+    body = _read(channel, length)
+    if len(descriptors) < count:  # the kernel leaves out what finds no place (unix(7), MSG_CTRUNC)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise NoDescriptorFree(
+            f"too many open files: {count} could not be received; close what you no longer need (run.close()), "
+            "or allow more: ulimit -n 4096"
+        )
+    return _Unpickler(io.BytesIO(body), list(descriptors)).load()
 
 
 def _read(channel: socket.socket, length: int) -> bytes:

@@ -12,6 +12,8 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
+from tcploop_lab.testbed.tape import FOLDER
+
 from .situations import Situation
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +50,12 @@ def smoke(situation: Situation, home: Path) -> dict[str, Any]:
         raise AssertionError(f"{situation.name}: {done.stdout}{done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found | {"stderr": done.stderr}
+
+
+def replayed() -> list[str]:
+    """The notebooks that have a recording: those that can run in every situation."""
+    numbers = [path.name.removeprefix("lesson-")[:2] for path in FOLDER.glob("lesson-*")]
+    return sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb") if path.name[:2] in numbers)
 
 
 def lessons(situation: Situation, home: Path, names: list[str]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def row_end(situation: Situation, names: list[str]) -> str:
 
 def main() -> None:
     """Measure everything and write the page."""
-    names = sorted(path.name for path in (inside.ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    names = inside.replayed()
     lines = []
     for situation in SITUATIONS:
         with tempfile.TemporaryDirectory() as home:

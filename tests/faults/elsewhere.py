@@ -1,0 +1,21 @@
+"""Faults that are tested where the thing they hit is tested: the fault, and its test."""
+
+ELSEWHERE = {
+    "SIGKILL of the notebook's kernel": "tests/testbed/test_notebook_kernel.py::test_a_killed_kernel_leaves_no_worker",
+    "SIGKILL of a study's program, ten times": (
+        "tests/study/test_kill.py::test_ten_kills_lose_nothing_and_double_nothing"
+    ),
+    "SIGKILL of the lab while a worker is deaf": (
+        "tests/testbed/test_executor.py::test_a_killed_parent_takes_the_worker_along"
+    ),
+    "every worker of a study dies": "tests/study/test_engine.py::test_workers_that_always_die_end_the_study",
+    "a process pool of one's own breaks": "tests/study/test_engine.py::test_a_pool_that_breaks_ends_the_study",
+    "Ctrl-C in a loop": "tests/testbed/test_loop.py::test_an_interrupt_keeps_what_was_measured",
+    "Ctrl-C in a study": "tests/study/test_engine.py::test_an_interrupt_returns_what_there_is",
+    "Ctrl-C in the command": "tests/test_cli_terminal.py::test_ctrl_c_keeps_what_was_measured",
+    "the command's reader leaves": "tests/test_cli_terminal.py::test_a_reader_that_leaves_is_no_error",
+    "the command's output is a full disk": "tests/test_cli_terminal.py::test_a_full_disk_is_one_line",
+    "a target that never answers": "tests/testbed/test_loop.py::test_a_silent_target_does_not_hang_the_loop",
+    "a damaged study file": "tests/study/test_store.py::test_a_file_that_is_none_is_refused",
+    "a capture cut off anywhere": "tests/testbed/test_recorded.py::test_cut_off_anywhere",
+}

@@ -1,0 +1,76 @@
+"""The table of faults, docs/faults.md, with counts:  python -m tests.faults.table [HOW OFTEN]"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from .cases import CASES, new_children
+from .elsewhere import ELSEWHERE
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
+HEAD = """# What goes wrong, and what you see then
+
+Each fault is made real, not imitated, unless the line says so (`tests/faults/cases.py`). *Left behind* counts processes
+and half-written files. `make faults` makes every fault {times} times and writes this page;
+`tests/faults/test_faults.py` makes each of them once in CI, and holds this page to what it finds.
+
+| fault | what you see | what is kept | made | right | left behind |
+| --- | --- | --- | --- | --- | --- |
+"""
+BESIDE = """
+Others have tests of their own:
+
+| fault | test |
+| --- | --- |
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one fault did: what the user saw, what was kept, how many processes were left."""
+
+    name: str
+    sees: str
+    kept: str
+    left: int
+
+    @property
+    def line(self) -> str:
+        """The part of the table's line that does not depend on how often."""
+        return f"| {self.name} | {self.sees} | {self.kept} |"
+
+
+def make(name: str) -> Finding:
+    """Make a fault once."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    case = CASES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        sees, kept = case(*([Path(folder)] if case.__code__.co_argcount else []))
+        left = len(list(Path(folder).iterdir()))
+    return Finding(name, sees, kept, len(new_children(before)) + left)
+
+
+def main() -> None:
+    """Make every fault some times and write the page."""
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    lines = []
+    for name in CASES:
+        found = [make(name) for _ in range(times)]
+        right = sum(one.line == found[0].line for one in found)
+        lines.append(f"{found[0].line} {times} | {right} | {sum(one.left for one in found)} |")
+        print(lines[-1], flush=True)
+    beside = [f"| {fault} | `{test}` |" for fault, test in ELSEWHERE.items()]
+    where = f"\nMeasured on {datetime.now(UTC).date().isoformat()}, Linux {platform.release()}.\n"
+    text = HEAD.format(times=times) + "\n".join(lines) + "\n" + BESIDE + "\n".join(beside) + "\n" + where
+    DOCUMENT.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Every fault once: what the user sees, what is kept, nothing left behind. docs/faults.md has the table."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .cases import CASES
+from .elsewhere import ELSEWHERE
+from .table import DOCUMENT, make
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.kernel
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_reported_and_leaves_nothing(name: str) -> None:
+    """The fault does what its line of docs/faults.md says, and leaves no process and no file."""
+    found = make(name)
+    assert found.left == 0
+    assert found.line in DOCUMENT.read_text()
+
+
+def test_the_table_counts_every_fault_as_right() -> None:
+    """Each line of the table was made at least ten times, was right every time, and left nothing."""
+    rows = re.findall(r"\| (\d+) \| (\d+) \| (\d+) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    assert len(rows) == len(CASES)
+    for made, right, left in rows:
+        assert int(made) >= 10
+        assert (right, left) == (made, "0")
+
+
+@pytest.mark.parametrize("fault", ELSEWHERE)
+def test_the_other_faults_have_their_tests(fault: str) -> None:
+    """Each fault that is listed with a test elsewhere has that test, and the page names it."""
+    path, name = ELSEWHERE[fault].split("::")
+    assert f"def {name}(" in (ROOT / path).read_text()
+    assert f"| {fault} | `{ELSEWHERE[fault]}` |" in DOCUMENT.read_text()

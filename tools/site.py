@@ -1,0 +1,105 @@
+"""Build the static web version of the course in build/site/html, offline, and check every link inside it: make site
+
+Warnings are errors. Addresses outside are not asked; what would be loaded from elsewhere is an error.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+ROOT = Path(__file__).parents[1]
+SOURCE, PAGES = ROOT / "build" / "site" / "source", ROOT / "build" / "site" / "html"
+BESIDE = ("matrix.md", "faults.md", "security.md")
+ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
+
+
+def gather() -> None:
+    """Put the notebooks and the pages of the lab beside the configuration."""
+    shutil.rmtree(SOURCE.parent, ignore_errors=True)
+    shutil.copytree(ROOT / "docs" / "site", SOURCE)
+    lessons = SOURCE / "lessons"
+    lessons.mkdir()
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        shutil.copy(path, lessons)
+    for name in BESIDE:
+        shutil.copy(ROOT / "docs" / name, SOURCE)
+    shutil.copytree(ROOT / "docs" / "figures", SOURCE / "figures")
+    for name in ABOUT:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (SOURCE / name).write_text(text.replace("(notebooks/", "(lessons/").replace("(docs/", "("), encoding="utf-8")
+
+
+def build() -> int:
+    """Run Sphinx; 0 if there was no warning."""
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", str(SOURCE), str(PAGES)]
+    return subprocess.run(command, check=False).returncode
+
+
+class Page(HTMLParser):
+    """What a page links to, what can be linked to in it, what it loads, and its pictures without words."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.names: set[str] = set()
+        self.loads: list[str] = []
+        self.mute: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, pairs: list[tuple[str, str | None]]) -> None:
+        """Note what one tag has."""
+        found = {key: value or "" for key, value in pairs}
+        self.names.update(filter(None, [found.get("id"), found.get("name")]))
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        if tag in ("script", "img", "link", "iframe"):
+            self.loads.append(found.get("src") or found.get("href", ""))
+        if tag == "img" and not found.get("alt"):
+            self.mute.append(found.get("src", "")[:60])
+
+
+def complaints(pages: Path = PAGES) -> Iterator[str]:
+    """Every link that leads nowhere, everything that is loaded from elsewhere, every picture without words."""
+    read = {path.resolve(): Page(path) for path in sorted(pages.rglob("*.html"))}
+    if len(read) < 3:
+        yield f"{pages}: there are no pages"
+    for path, page in read.items():
+        where = path.relative_to(pages.resolve())
+        yield from (f"{where}: the picture {name} has no alternative text" for name in page.mute)
+        yield from (f"{where}: {what} is loaded from elsewhere" for what in page.loads if "//" in what[:8])
+        for link in page.links:
+            if not leads_somewhere(link, path, read):
+                yield f"{where}: the link {link} leads nowhere"
+
+
+def leads_somewhere(link: str, page: Path, read: dict[Path, Page]) -> bool:
+    """Whether a link is to the outside, or to a page and a place that are there."""
+    address, name = urldefrag(link)
+    if ":" in address.split("/")[0]:
+        return True
+    target = (page.parent / unquote(address)).resolve() if address else page
+    if target not in read:
+        return target.is_file()
+    return not name or unquote(name) in read[target].names
+
+
+def main() -> int:
+    """Build and check; 1 with one line for each thing that is wrong."""
+    gather()
+    if build():
+        return 1
+    wrong = list(complaints())
+    print(*wrong, sep="\n")
+    if not wrong:
+        print(f"{PAGES.relative_to(ROOT)}/index.html")
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
