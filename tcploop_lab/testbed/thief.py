@@ -213,8 +213,8 @@ def place(testbed: Testbed | None, port_range: Any = None) -> Iterator[Testbed]:
 
 
 def shows_recorded(testbed: Testbed) -> bool:
-    """True if this testbed is, or has beside it, the recorded one, which shows what cannot be live."""
-    return testbed.kind == "recorded" or testbed.stand_in is not None
+    """True if what cannot be live here is shown recorded. A host that was asked for shows nothing but itself."""
+    return testbed.kind != "host" or testbed.stand_in is not None
 
 
 def _recorded_case(ending: Ending, client_reuse: bool, server_reuse: bool) -> ThiefResult:
@@ -235,7 +235,7 @@ def free_port(port_range: PortRange) -> int:
 
 def _spec(where: Testbed, port: int, port_range: PortRange) -> LoopSpec:
     tries = default_max_tries(port_range, ClientKind.NEW_SOCKET)
-    own_range = port_range if where.kind == "host" else None
+    own_range = None if where.executor.info["range_set"] else port_range
     return LoopSpec("127.0.0.1", port, ClientKind.NEW_SOCKET, tries, _DIAL_TIMEOUT, socket_range=own_range)
 
 

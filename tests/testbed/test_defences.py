@@ -49,6 +49,7 @@ def table(place: Testbed) -> DefenceTable:
 def test_each_verdict(table: DefenceTable) -> None:
     """What holds, what is weak, what is none. A false alarm needs luck of 1 in 7e+43, see `missed`."""
     assert table.verdicts == VERDICTS
+    assert {result.label for result in table.results} == {""}  # live, none of them recorded
     holding = [result for result in table.results if result.verdict == "holds"]
     assert max(situation.missed for result in holding for situation in result.situations) < 1e-6
 
