@@ -14,6 +14,10 @@ _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 _MOST_DIGITS = 18
 
 
+class Unanswered(Exception):
+    """The answer is there in form, but nothing has been written into it."""
+
+
 def whole_number(answer: Any) -> int:
     """Read 14116, 14116.0, "14,116" or a numpy number."""
     wanted = ValueError("this asks for a whole number, such as 1234")

@@ -13,7 +13,10 @@ from enum import StrEnum
 from functools import cache
 from html import escape
 from importlib import import_module
+from types import CodeType, FunctionType
 from typing import Any
+
+from .answers import Unanswered
 
 _LONGEST = 60  # characters of an answer that are repeated back
 
@@ -106,10 +109,11 @@ class Checker:
         """Return the feedback on one answer. ValueError only for an exercise that does not exist."""
         exercise = self.find(number)
         if is_unanswered(answer):
-            message = f"Replace the three dots (`...`) with {exercise.asks}, and run the cell again."
-            return Feedback(number, State.UNANSWERED, message)
+            return _unanswered(exercise)
         try:
             value = exercise.reads(answer)
+        except Unanswered:
+            return _unanswered(exercise)
         except Exception as error:  # whatever a learner passes must not raise in the notebook
             told = str(error) if isinstance(error, ValueError) else f"it cannot be read as {exercise.asks}"
             return self._wrong_answer(exercise, answer, f"You gave {shortened(answer)}: {told}.")
@@ -120,7 +124,7 @@ class Checker:
 
     def _wrong_answer(self, exercise: Exercise, answer: Any, message: str) -> Feedback:
         wrong = self._wrong.setdefault(exercise.number, [])
-        if (text := _text(answer)) not in wrong:  # to run the same cell again is no new attempt
+        if (text := _kind(answer)) not in wrong:  # to run the same cell again is no new attempt
             wrong.append(text)
         if len(wrong) > 1:
             message = f"{message} {exercise.stronger}"
@@ -146,7 +150,20 @@ def _because(exercise: Exercise, value: Any) -> str:
     return exercise.because if isinstance(exercise.because, str) else exercise.because(value)
 
 
+def _unanswered(exercise: Exercise) -> Feedback:
+    message = f"Replace the three dots (`...`) with {exercise.asks}, and run the cell again."
+    return Feedback(exercise.number, State.UNANSWERED, message)
+
+
+def _kind(answer: Any) -> str:
+    """What makes two answers the same: of functions the code, as each run of a cell makes a new one."""
+    code = getattr(answer, "__code__", None)
+    return str((code.co_code, code.co_consts, code.co_names)) if isinstance(code, CodeType) else _text(answer)
+
+
 def _text(answer: Any) -> str:
+    if isinstance(answer, FunctionType):
+        return f"the function {answer.__name__}"
     try:
         return repr(answer)
     except Exception:  # also an int too long to print

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..testbed.results import Run
-from .answers import a_run, one_of, truth
+from .answers import a_run, truth
 from .engine import Exercise, Mistake
+from .forms import one_letter
 
 FIRST_PORT = 40000  # the port of the lesson's own run
 
@@ -14,25 +15,18 @@ def _why_no_loop(run: Run) -> bool:
 
 
 EXERCISES = (
-    Exercise(
+    one_letter(
         number="00.1",
-        asks='one letter, such as `"a"`',
-        reads=one_of("abc"),
-        right=lambda letter: letter == "c",
+        among="abc",
+        right="c",
         because="The socket that called connect() is the one that answered: it is both ends of its connection.",
         hint="Look at `run.local` and `run.peer`.",
         stronger="One socket has one name, an address and a port. How many names do the two ends have here?",
-        mistakes=(
-            Mistake(
-                lambda letter: letter == "a",
-                "A listener keeps its own port and the client gets another one: the two names would differ. "
-                "Compare `run.local` with `run.peer`.",
-            ),
-            Mistake(
-                lambda letter: letter == "b",
-                "A second socket would have a name of its own. Compare `run.local` with `run.peer`.",
-            ),
-        ),
+        wrong={
+            "a": "A listener keeps its own port and the client gets another one: the two names would differ. "
+            "Compare `run.local` with `run.peer`.",
+            "b": "A second socket would have a name of its own. Compare `run.local` with `run.peer`.",
+        },
     ),
     Exercise(
         number="00.2",
@@ -71,5 +65,18 @@ EXERCISES = (
         "A client without a server has locked the server out. Lesson 05 shows where that happened.",
         hint="Try it: run the loop, keep the run open, then call `testbed.hold(run.port)`.",
         stronger="`testbed.hold` calls bind(). What does the last line of its error say?",
+    ),
+    one_letter(
+        number="00.4",
+        among="abcd",
+        right="b",
+        because="Only there are the two ends one socket: one address, one port.",
+        hint="Section 3 names the comparison that recognises a self-connection.",
+        stronger="It compares what two calls return: one tells the local end, the other one the peer's.",
+        wrong={
+            "a": "Every connection that succeeds returns 0, whoever answers.",
+            "c": "127.0.0.1 on both sides is true of every client that talks to its own machine. And the ports?",
+            "d": "An echo server sends back what you write, too. Who is the peer?",
+        },
     ),
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..model.clients import ClientKind
 from ..testbed.results import Run
-from .answers import a_run, a_verdict, letters_of, one_of, whole_number
+from .answers import a_run, a_verdict, truth, whole_number
 from .engine import Exercise, Mistake
+from .forms import one_letter, one_value, some_letters
+from .trying import a_function
 
 ARTICLE_PORT = 33333
 
@@ -25,58 +29,56 @@ def _the_way(run: Run) -> str:
     return f"Port {run.port} met itself after {run.tries:,} tries. {way}"
 
 
+# goes_first(port, low, high) for ranges of an even number of ports, and what it is.
+CASES = {
+    (33334, 32768, 60999): True,
+    (33333, 32768, 60999): False,
+    (33333, 1025, 65000): True,
+    (33334, 1025, 65000): False,
+    (8080, 32768, 60999): False,
+    (61000, 32768, 60999): False,
+    (40000, 40000, 40199): True,
+    (40199, 40000, 40199): False,
+}
+
+
+def _misses(port: int, low: int) -> Callable[[tuple[bool, ...]], bool]:
+    """Whether the function was wrong about this port of the range that begins there."""
+    place, right = next((i, CASES[case]) for i, case in enumerate(CASES) if case[:2] == (port, low))
+    return lambda answers: answers[place] is not right
+
+
 EXERCISES = (
-    Exercise(
+    some_letters(
         number="01.1",
-        asks='letters, such as `"ab"`',
-        reads=letters_of("abcdef"),
-        right=lambda letters: letters == set("cef"),
+        among="abcdef",
         because="The same address on both sides, a port of the range, the parity that goes first: c, e and f.",
         hint="Go through the letters one by one: address, range, parity.",
         stronger="You can ask the kernel: `testbed.check(50002, host='127.0.0.3').can_loop`, and so on.",
-        mistakes=(
-            Mistake(
-                lambda letters: "a" in letters,
-                "Look at a again: the kernel takes source ports from the range only, and 8080 is not in it.",
-            ),
-            Mistake(
-                lambda letters: "b" in letters,
-                "Look at b again: 50001 is odd. Which parity goes first in a range that begins with 32768?",
-            ),
-            Mistake(
-                lambda letters: "d" in letters,
-                "Look at d again: which source address does the kernel use when you dial 127.0.0.3?",
-            ),
-            Mistake(
-                lambda letters: "e" not in letters,
-                "One is missing: what does a client change that binds its source address first?",
-            ),
-            Mistake(lambda letters: "f" not in letters, "One is missing: ::1 is loopback too."),
-            Mistake(lambda letters: "c" not in letters, "One is missing: the plain case of this lesson."),
-        ),
+        wrong={
+            "a": "Look at a again: the kernel takes source ports from the range only, and 8080 is not in it.",
+            "b": "Look at b again: 50001 is odd. Which parity goes first in a range that begins with 32768?",
+            "d": "Look at d again: which source address does the kernel use when you dial 127.0.0.3?",
+        },
+        missing={
+            "e": "One is missing: what does a client change that binds its source address first?",
+            "f": "One is missing: ::1 is loopback too.",
+            "c": "One is missing: the plain case of this lesson.",
+        },
     ),
-    Exercise(
+    one_value(
         number="01.2",
         asks="a whole number of ports",
         reads=whole_number,
-        right=lambda number: number == 31988,
+        right=31988,
         because="63,976 ports, and every second one, the odd ones, is tried first.",
         hint="Count the ports of the range, both ends included. Then ask how many of them are tried first.",
         stronger="`range(1025, 65000 + 1, 2)` holds just these ports, and `len` counts them.",
-        mistakes=(
-            Mistake(
-                lambda number: number in (63975, 63976),
-                "That is the whole range. Connect() tries one parity first.",
-            ),
-            Mistake(
-                lambda number: number in (31987, 31989),
-                "Close. Both ends of the range belong to it: it has high - low + 1 ports.",
-            ),
-            Mistake(
-                lambda number: number == 14116,
-                "That is M for the default range. This machine has another range.",
-            ),
-        ),
+        wrong={
+            (63975, 63976): "That is the whole range. Connect() tries one parity first.",
+            (31987, 31989): "Close. Both ends of the range belong to it: it has high - low + 1 ports.",
+            14116: "That is M for the default range. This machine has another range.",
+        },
     ),
     Exercise(
         number="01.3",
@@ -127,27 +129,36 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    one_letter(
         number="01.5",
-        asks='one letter, such as `"a"`',
-        reads=one_of("abc"),
-        right=lambda letter: letter == "b",
-        because="The port was picked, so the kernel was free to choose it. The SYN arrived at an "
-        "address where no "
+        among="abc",
+        right="b",
+        because="The port was picked, so the kernel was free to choose it. The SYN arrived at an address where no "
         "such socket was: the addresses differed.",
         hint="In which section did `picked` show more than 0 without a self-connection?",
-        stronger="Run the scene again: `narrow.connect_loop(40100, host='127.0.0.2', "
-        "max_tries=5_000, trace=True)`, "
+        stronger="Run the scene again: `narrow.connect_loop(40100, host='127.0.0.2', max_tries=5_000, trace=True)`, "
         "and count the tries that used source port 40100.",
+        wrong={
+            "a": "A reserved port is never picked as a source port, so it would not be in the trace at all.",
+            "c": "A held port is skipped by connect(), so it would not be in the trace at all.",
+        },
+    ),
+    Exercise(
+        number="01.6",
+        asks="the body of the function",
+        reads=a_function(tuple(CASES), truth),
+        right=lambda answers: list(answers) == list(CASES.values()),
+        because="In the range, and an even number of ports above its lower end.",
+        hint="Two conditions: the port is in the range, and it has the parity of the range's lower end.",
+        stronger="`port in range(low, high + 1, 2)` says both in one line.",
         mistakes=(
+            Mistake(_misses(33333, 1025), "The range may begin with an odd port: then the odd ports go first."),
             Mistake(
-                lambda letter: letter == "a",
-                "A reserved port is never picked as a source port, so it would not be in the trace at all.",
+                _misses(33333, 32768), "Every second port goes last: 33333, in the range 32768-60999, for example."
             ),
-            Mistake(
-                lambda letter: letter == "c",
-                "A held port is skipped by connect(), so it would not be in the trace at all.",
-            ),
+            Mistake(_misses(8080, 32768), "8080 is outside the range 32768-60999, so the kernel never picks it."),
+            Mistake(_misses(61000, 32768), "61000 is above the range 32768-60999, so the kernel never picks it."),
+            Mistake(_misses(40000, 40000), "The lower end belongs to the range: 40000 goes first in 40000-40199."),
         ),
     ),
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .answers import a_socket, one_of, order_of, some_bytes
+from .answers import a_socket, order_of, some_bytes
 from .engine import Exercise, Mistake
+from .forms import one_letter, one_value
 
 
 def _same_names(sock: Any) -> bool:
@@ -46,43 +47,33 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    one_letter(
         number="02.2",
-        asks='one letter, such as `"a"`',
-        reads=one_of("abc"),
-        right=lambda letter: letter == "b",
+        among="abc",
+        right="b",
         because="Even steps of 2 to 16, each about as often as the others: the random walk of Linux 5.18 and later.",
         hint="Subtract each port from the next one.",
         stronger="In a: 2, 2, 2, 2, 2. In c: 1, 1, 1, 1, 1. Which row of the table has steps like those in b?",
-        mistakes=(
-            Mistake(
-                lambda letter: letter == "a",
-                "The steps in a are 2 every time: that is the even sequence of Linux 4.2 to 5.11.",
-            ),
-            Mistake(
-                lambda letter: letter == "c",
-                "The steps in c are 1 every time: that is the hashed sequence of Linux up to 4.1, "
-                "and there odd ports are picked too.",
-            ),
-        ),
+        wrong={
+            "a": "The steps in a are 2 every time: that is the even sequence of Linux 4.2 to 5.11.",
+            "c": "The steps in c are 1 every time: that is the hashed sequence of Linux up to 4.1, "
+            "and there odd ports are picked too.",
+        },
     ),
-    Exercise(
+    one_value(
         number="02.3",
         asks="bytes",
         reads=some_bytes,
-        right=lambda data: data == b"abc",
+        right=b"abc",
         because="TCP carries one stream of bytes, without marks where one write ended and the next began "
         "(RFC 9293 section 2.2: a byte-stream service).",
         hint="All four bytes wait in the receive buffer, in order. recv(3) takes at most three.",
         stronger="On a fresh run, try `run.socket.sendall(b'ab')`, again with `b'cd'`, then `run.socket.recv(3)`.",
-        mistakes=(
-            Mistake(
-                lambda data: data == b"ab",
-                "That would be so if TCP kept the two writes apart. Does it? Try it on a fresh run.",
-            ),
-            Mistake(lambda data: data == b"abcd", "All four bytes are there, but recv(3) takes at most three."),
-            Mistake(lambda data: data == b"cd", "The bytes come in the order in which they were written."),
-        ),
+        wrong={
+            b"ab": "That would be so if TCP kept the two writes apart. Does it? Try it on a fresh run.",
+            b"abcd": "All four bytes are there, but recv(3) takes at most three.",
+            b"cd": "The bytes come in the order in which they were written.",
+        },
     ),
     Exercise(
         number="02.4",
@@ -107,25 +98,17 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    one_letter(
         number="02.5",
-        asks='one letter, such as `"a"`',
-        reads=one_of("abc"),
-        right=lambda letter: letter == "c",
-        because="The refused try gives its port back, and the next port comes from a counter of the "
-        "kernel and "
+        among="abc",
+        right="c",
+        because="The refused try gives its port back, and the next port comes from a counter of the kernel and "
         "not of the socket. So it does not matter which socket asks.",
         hint="Compare the two rows of the measurement in section 4, with their uncertainties.",
         stronger="Where is the counter kept that decides on the next source port: in the socket, or in the kernel?",
-        mistakes=(
-            Mistake(
-                lambda letter: letter == "a",
-                "That is what the article says. Did your measurement show it? Compare the means with their errors.",
-            ),
-            Mistake(
-                lambda letter: letter == "b",
-                "New sockets make each try slower, as the seconds show. The question is about the number of tries.",
-            ),
-        ),
+        wrong={
+            "a": "That is what the article says. Did your measurement show it? Compare the means with their errors.",
+            "b": "New sockets make each try slower, as the seconds show. The question is about the number of tries.",
+        },
     ),
 )
