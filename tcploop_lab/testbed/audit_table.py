@@ -51,10 +51,10 @@ class AuditTable(Shown):
 
     @property
     def summary(self) -> str:
-        """One line: how many programs, how many of them took themselves for a server, when and where."""
+        """One line: in how many of the audits the program took itself for a server, when and where."""
         found = [row for row in self.rows if row.verdict]
         fooled = sum(row.verdict == "self-connected" for row in found)
-        return f"{fooled} of {len(found)} programs took themselves for a server ({self.kernel}, {self.date})"
+        return f"in {fooled} of {len(found)} audits the program took itself for a server ({self.kernel}, {self.date})"
 
     def __repr__(self) -> str:
         widths = (max(len(row.name) for row in self.rows) + 2, 16)

@@ -53,7 +53,7 @@ def test_html_of_the_table_lists_what_is_not_installed() -> None:
     html = AuditTable("2026-11-22", "Linux 6.18", rows)._repr_html_()
     assert html.count("<tr>") == 3
     assert "not installed" in html and "<script>" not in html
-    assert "0 of 1 programs" in html
+    assert "in 0 of 1 audits" in html
 
 
 def test_the_figure_is_the_first_conversation() -> None:
