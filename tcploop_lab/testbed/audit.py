@@ -95,8 +95,8 @@ def audit(
     target = resolve_own(host)
     words = parse_command(command, number, target.name)
     order = Order(words, target, number, seconds, count, os.getcwd(), dict(os.environ))
-    if kind == "host":
-        raise NotOnThisTestbed("an audit needs the private network: use the namespace testbed")
+    if kind not in (None, "namespace"):
+        raise NotOnThisTestbed(f"an audit needs the private network, not the {kind} testbed: use --testbed namespace")
     return _audit(order)
 
 

@@ -253,9 +253,10 @@ def test_bad_values_are_one_line(values: dict[str, object], complaint: str) -> N
 
 
 def test_an_audit_needs_a_private_network() -> None:
-    """On the host's own loopback nothing would be certain, so it is refused with the reason."""
-    with pytest.raises(lab.NotOnThisTestbed, match="an audit needs the private network"):
-        lab.audit("true", kind="host")
+    """On the host's own loopback nothing would be certain, and a recording runs nothing: refused with the reason."""
+    for kind in ("host", "recorded"):
+        with pytest.raises(lab.NotOnThisTestbed, match=f"needs the private network, not the {kind} testbed"):
+            lab.audit("true", kind=kind)
 
 
 def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
