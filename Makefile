@@ -24,7 +24,7 @@ browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments record pins env clean
+.PHONY: help lab test lint notebooks assignments record audit benchmark site matrix faults pins env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,15 @@ record: env ## record the exchanges, the port thief and the lessons' measurement
 
 audit: env ## audit the real programs of this machine again, and store the table (some 20 s)
 	@$(PY) tools/audit_table.py
+
+site: env ## build the course as web pages in build/site/html, offline, and check its links
+	@$(PY) tools/site.py
+
+matrix: env ## run every lesson on every kind of machine, and store docs/matrix.md (some minutes)
+	@$(PY) -m tests.matrix.table
+
+faults: env ## make every fault twenty times, and store docs/faults.md (some minutes)
+	@$(PY) -m tests.faults.table
 
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png

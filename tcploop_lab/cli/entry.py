@@ -9,6 +9,7 @@ import click
 from ..testbed.errors import NotOnThisTestbed, WorkerDied
 from . import output
 from .audit import audit
+from .course import notebooks
 from .crossing import cross
 from .laws import model, study
 from .loops import capture, connect, program
@@ -16,7 +17,7 @@ from .machine import check, doctor, probe
 from .root import INTERRUPTED, NOT_ON_THIS_MACHINE, WRONG_ARGUMENTS, tcploop
 from .values import BadValue
 
-for _command in (doctor, check, connect, capture, probe, model, study, cross, audit):
+for _command in (doctor, check, connect, capture, probe, model, study, cross, audit, notebooks):
     tcploop.add_command(_command)
 tcploop.program = program
 

@@ -1,0 +1,45 @@
+"""The course itself, copied to where a learner wants it: tcploop notebooks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import click
+
+from . import output
+from .group import Command
+from .options import as_json as json_option
+from .root import YES
+from .values import BadValue
+
+PACKAGE = Path(__file__).parents[1]
+_INSTALLED, _CHECKOUT = PACKAGE / "course", PACKAGE.parent / "notebooks"
+_NOT_COPIED = shutil.ignore_patterns(
+    ".*", "*.pcap", "*.sqlite*", "release", "submitted", "gradebook*", "autograded", "feedback"
+)
+
+
+def course() -> Path:
+    """Return the folder that the notebooks are in: beside the package, or inside it where it was installed."""
+    return _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+
+
+@click.command(cls=Command)
+@click.argument("folder", metavar="DIR")
+@json_option
+def notebooks(folder: str, as_json: bool) -> int:
+    """Copy the course's notebooks to the new folder DIR."""
+    target = Path(folder)
+    if target.exists():
+        raise BadValue(f"folder {folder!r}: it exists; name a new one, so that no answers are overwritten")
+    try:
+        shutil.copytree(course(), target, ignore=_NOT_COPIED)
+    except OSError as error:  # copytree's own error is a list of all files; the first reason is enough
+        reason = error.strerror or str(error).splitlines()[0][:200]
+        raise BadValue(f"folder {folder!r}: {reason}; name one that can be made") from None
+    names = sorted(path.name for path in target.glob("*.ipynb"))
+    record = {"folder": str(target), "notebooks": names}
+    lines = f"{len(names)} notebooks in {target}\nOpen the first one:  jupyter lab {target / names[0]}"
+    output.deliver(as_json, record, lambda _, to: to.print(lines, highlight=False))
+    return YES

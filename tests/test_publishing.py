@@ -1,0 +1,155 @@
+"""What leaves the checkout: the web pages, the wheel, the Binder, the citation, the checks before a commit."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import tcploop_lab as lab
+from tcploop_lab.cli import main
+
+ROOT = Path(__file__).parents[1]
+
+
+def load(name: str) -> Any:
+    """A module of tools/, which is no package."""
+    spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_the_web_pages_are_built_without_a_warning() -> None:
+    """make site builds every lesson offline; no link inside leads nowhere, every picture has words."""
+    done = subprocess.run([sys.executable, "tools/site.py"], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert (done.returncode, done.stdout) == (0, "build/site/html/index.html\n"), done.stderr + done.stdout
+    pages = ROOT / "build" / "site" / "html"
+    lessons = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
+    assert sorted(path.stem for path in (pages / "lessons").glob("*.html")) == lessons
+    head = (pages / "lessons" / "00_start_here.html").read_text()
+    assert 'name="viewport"' in head and "theme-switch" in head  # for a phone; light and dark
+
+
+WRONG = {
+    '<a href="gone.html">': "the link gone.html leads nowhere",
+    '<a href="#gone">': "the link #gone leads nowhere",
+    '<a href="other.html#gone">': "the link other.html#gone leads nowhere",
+    '<img src="p.png">': "the picture p.png has no alternative text",
+    '<script src="https://cdn.example/x.js">': "https://cdn.example/x.js is loaded from elsewhere",
+    '<a href="https://example.org"><a href="other.html#here"><a href="#self" id="self">': "",
+}
+
+
+@pytest.mark.parametrize("tag", WRONG)
+def test_the_check_of_the_pages_finds_what_is_wrong(tmp_path: Path, tag: str) -> None:
+    """A dead link, a dead place in a page, a mute picture and a foreign script are found; good links are not."""
+    (tmp_path / "page.html").write_text(f"<html>{tag}</html>")
+    for name in ("other", "third"):
+        (tmp_path / f"{name}.html").write_text('<p id="here">')
+    assert list(load("site").complaints(tmp_path)) == ([f"page.html: {WRONG[tag]}"] if WRONG[tag] else [])
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of a new environment in which the wheel, made from the sdist, is installed."""
+    folder = tmp_path_factory.mktemp("clean")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder / "dist"), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, timeout=200)
+    venv.create(folder / "env", with_pip=False)
+    python = folder / "env" / "bin" / "python"
+    (wheel,) = (folder / "dist").glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(pip, check=True, capture_output=True, timeout=100)
+    # What the lab needs comes from this environment; a .pth file in a .pth path is not read, so not the checkout.
+    site = next((folder / "env" / "lib").glob("python*/site-packages"))
+    (site / "needs.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return python.parent
+
+
+def run(installed: Path, folder: Path, *command: str) -> str:
+    """Run a program of the clean environment far from the checkout and return what it prints."""
+    environment = {"PATH": f"{installed}:/usr/bin:/bin", "HOME": str(folder), "LANG": "C.UTF-8"}
+    program = [str(installed / command[0]), *command[1:]]
+    done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
+    """Installed from the wheel, the lab loops, copies the course, and has its recorded data."""
+    code = (
+        "import tcploop_lab as lab; print(lab.__file__, lab.recorded('self-connection').segments[0].flags,"
+        "lab.open_testbed(kind='recorded').connect_loop(40000).self_connected)"
+    )
+    where, flags, met = run(installed, tmp_path, "python", "-c", code).split()
+    assert not Path(where).is_relative_to(ROOT)
+    assert (flags, met) == ("S", "True")
+    copied = json.loads(run(installed, tmp_path, "tcploop", "notebooks", "course", "--json"))
+    assert copied["notebooks"] == sorted(path.name for path in (tmp_path / "course").glob("*.ipynb"))
+    assert "00_start_here.ipynb" in copied["notebooks"] and len(copied["notebooks"]) >= 5
+    found = json.loads(run(installed, tmp_path, "tcploop", "connect", "40500", "--range", "40500-40500", "--json"))
+    assert found["self_connected"]
+
+
+def test_the_course_is_not_copied_over_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that exists is refused in one line, and stays as it was."""
+    (tmp_path / "mine.txt").write_text("my answers")
+    assert main(["notebooks", str(tmp_path)]) == 2
+    assert "it exists; name a new one" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["mine.txt"]
+
+
+def test_the_course_can_be_copied_from_the_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The copy has every lesson and the assignments, and nothing that a run left behind."""
+    assert main(["notebooks", str(tmp_path / "course")]) == 0
+    assert "Open the first one:" in capsys.readouterr().out
+    names = {path.name for path in (tmp_path / "course").rglob("*") if path.is_file()}
+    assert {"00_start_here.ipynb", "04_probability.ipynb"} < names
+    assert not [name for name in names if name.endswith((".pcap", "-checkpoint.ipynb"))]
+
+
+def test_binder_reads_the_one_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """repo2docker takes environment.yml with its Python, and nothing else stands in its way."""
+    from repo2docker.app import Repo2Docker
+
+    monkeypatch.chdir(ROOT)
+    app = Repo2Docker()
+    kinds = [kind(app.base_image) for kind in app.buildpacks]
+    (pack, *_) = [kind for kind in kinds if kind.detect()]
+    wanted = re.search(r"python=(3\.\d+)", (ROOT / "environment.yml").read_text())
+    assert type(pack).__name__ == "CondaBuildPack"
+    assert wanted is not None and pack.python_version == wanted[1]
+    assert pack.environment_yaml["name"] == "tcploop-lab" and not (ROOT / "binder").exists()
+
+
+def test_the_citation_fits_the_package() -> None:
+    """CITATION.cff names the version and the licence of the package."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (cited["version"], cited["license"], cited["cff-version"]) == (lab.__version__, "MIT", "1.2.0")
+
+
+def test_the_checks_before_a_commit_are_those_of_the_project() -> None:
+    """pre-commit accepts its file; ruff, mypy, nbstripout that keeps outputs, and the notebook rules are in it."""
+    from pre_commit.clientlib import load_config
+
+    (repository,) = load_config(str(ROOT / ".pre-commit-config.yaml"))["repos"]
+    entries = {hook["id"]: hook["entry"] for hook in repository["hooks"]}
+    assert set(entries) == {"ruff", "mypy", "nbstripout", "notebook-rules"}
+    assert "--keep-output --keep-count" in entries["nbstripout"]
+    assert (ROOT / entries["notebook-rules"].split()[-1]).is_file()
+    lint = (ROOT / "Makefile").read_text()
+    assert "-m ruff check ." in lint and "-m mypy" in lint
