@@ -58,6 +58,7 @@ MISTAKEN = [
     ("03.5", ["LISTEN"], "There are four"),
     ("03.5", ["LISTEN", "SYN-RECEIVED", "CLOSE-WAIT", "LAST-ACK"], "not only for servers"),
     ("03.5", ["LISTEN", "CLOSING", "CLOSE-WAIT", "LAST-ACK"], "through CLOSING"),
+    ("03.5", ["LISTEN", "CLOSED", "CLOSE-WAIT", "LAST-ACK"], "Mark the states"),
     ("03.5", ["OPEN"], "OPEN is no state"),
     ("03.6", 3, "asks for an exchange"),
     ("03.7", 6, "asks for two hosts"),
@@ -70,10 +71,13 @@ MISTAKEN = [
     ("04.2", 127, "0.99 or for 0.01"),
     ("04.3", dict.fromkeys("PQRS", "geometric"), "one era twice"),
     ("04.3", {"P": "walk", "Q": "geometric", "R": "a", "S": "b"}, "is none of"),
+    ("04.3", {"P": "random-walk", "Q": "hashed-sequence", "R": "even-sequence", "S": "geometric"}, "Look at S"),
+    ("04.3", {"P": "geometric", "Q": "hashed-sequence", "R": "random-walk", "S": "even-sequence"}, "Compare P and R"),
     ("04.4", "b", "above the limit"),
     ("04.4", "c", "the limit decides"),
     ("04.5", "cab", "Turn it round"),
     ("04.5", "abc", "Can another do better"),
+    ("04.5", "bca", "at M/2"),
     ("04.6", 444, "two things"),
 ]
 

@@ -132,6 +132,33 @@ def test_feedback_shows_itself_safely():
     assert "`" not in repr(strong.check("99.1", 2))
 
 
+@pytest.mark.parametrize("number", EVERY)
+def test_every_exercise_has_a_stronger_hint(number):
+    """In every exercise of the course the second different wrong answer brings the stronger hint as well."""
+    checker, stronger = Checker(), find(number).stronger
+    first, second = checker.check(number, object()), checker.check(number, "xyz!")
+    assert stronger not in first.message
+    assert second.message.endswith(f" {stronger}")
+    assert (first.attempt, second.attempt) == (1, 2)
+
+
+@pytest.mark.parametrize("number", EVERY)
+def test_the_hints_of_an_exercise_are_all_different(number):
+    """No two mistakes of an exercise share a hint, and the general and the stronger hint are others again."""
+    exercise = find(number)
+    hints = [exercise.hint, exercise.stronger, *(mistake.hint for mistake in exercise.mistakes)]
+    assert all(hints)
+    assert len(set(hints)) == len(hints)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_lesson_has_exercises(lesson):
+    """Each lesson has at least three, numbered without a gap."""
+    numbers = [number for number in EVERY if number.startswith(lesson[-2:])]
+    assert len(numbers) >= 3
+    assert numbers == [f"{lesson[-2:]}.{place}" for place in range(1, len(numbers) + 1)]
+
+
 def test_every_exercise_is_found_by_its_number():
     """No two exercises share a number, and each is found in the lesson that its number names."""
     assert {"00.1", "01.1", "02.1"} <= set(EVERY)
