@@ -13,8 +13,9 @@ from ..show.segment_words import Numbers
 from ..testbed.capture import Exchange
 from ..testbed.crossing import Crossing
 from ..testbed.recorded import recorded
-from .answers import letters_of, order_of, whole_number
+from .answers import order_of, whole_number
 from .engine import Exercise, Mistake
+from .forms import one_value, some_letters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,7 @@ def blanked() -> pd.DataFrame:
     table = segment_table({str(i): segment for i, segment in enumerate(segments, start=1)})
     for row, column, letter in (("2", "ack", "P"), ("2", "seq", "Q"), ("4", "seq", "R"), ("5", "ack", "T")):
         table.loc[row, column] = letter
-    return table
+    return table.rename_axis(columns="constructed")
 
 
 def the_blanks(answer: Any) -> dict[str, int]:
@@ -132,25 +133,19 @@ def _sent(exchange: Exchange) -> bytes:
 
 
 EXERCISES = (
-    Exercise(
+    one_value(
         number="03.1",
         asks="a whole number of segments",
         reads=whole_number,
-        right=lambda number: number == 7,
+        right=7,
         because="Three to open, two for the data and its ACK, two for the FIN and its ACK.",
         hint="Count three parts: to open, to write once, to close. Every segment counts once.",
         stronger="You captured all three parts in this lesson. How many rows had each table?",
-        mistakes=(
-            Mistake(lambda number: number == 14, "That counts every segment as it leaves and as it arrives."),
-            Mistake(
-                lambda number: number in (8, 9),
-                "An ordinary close has two FINs, because it has two ends. How many ends are there here?",
-            ),
-            Mistake(
-                lambda number: number in (5, 6),
-                "Something is missing. Data is acknowledged, and so is a FIN.",
-            ),
-        ),
+        wrong={
+            14: "That counts every segment as it leaves and as it arrives.",
+            (8, 9): "An ordinary close has two FINs, because it has two ends. How many ends are there here?",
+            (5, 6): "Something is missing. Data is acknowledged, and so is a FIN.",
+        },
     ),
     Exercise(
         number="03.2",
@@ -206,30 +201,21 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    some_letters(
         number="03.4",
-        asks='letters, such as `"ab"`',
-        reads=letters_of("abcde"),
-        right=lambda letters: letters == set("be"),
+        among="abcde",
         because="In b and e the source and the destination are the same address and the same port.",
         hint="A self-connection has one end. Compare the address and the port of source and destination.",
         stronger="Equal ports are not enough, and two SYNs are not enough: the addresses must be equal too.",
-        mistakes=(
-            Mistake(
-                lambda letters: "a" in letters,
-                "Look at a again: 127.0.0.1 and 127.0.0.2 are two addresses, and the answer is a RST.",
-            ),
-            Mistake(
-                lambda letters: "c" in letters,
-                "Look at c again: two hosts may well use the same port number. It is an ordinary handshake.",
-            ),
-            Mistake(
-                lambda letters: "d" in letters,
-                "Look at d again: that is a simultaneous open, but of two different sockets.",
-            ),
-            Mistake(lambda letters: "b" not in letters, "One is missing: the loopback can be IPv6 too."),
-            Mistake(lambda letters: "e" not in letters, "One is missing: a connection need not be opening."),
-        ),
+        wrong={
+            "a": "Look at a again: 127.0.0.1 and 127.0.0.2 are two addresses, and the answer is a RST.",
+            "c": "Look at c again: two hosts may well use the same port number. It is an ordinary handshake.",
+            "d": "Look at d again: that is a simultaneous open, but of two different sockets.",
+        },
+        missing={
+            "b": "One is missing: the loopback can be IPv6 too.",
+            "e": "One is missing: a connection need not be opening.",
+        },
     ),
     Exercise(
         number="03.5",

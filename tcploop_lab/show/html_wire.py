@@ -10,13 +10,11 @@ from .tables import Mark, table
 
 @writes("Witnesses")
 def _witnesses(seen: Any) -> str:
-    """A row for each question, a column for each witness; an empty place where one was not asked or cannot know."""
-    rows = []
-    for question in seen.questions:
-        answers = seen.answers(question)
-        agree = Mark(question not in seen.disagreements) if len(answers) > 1 else ""
-        rows.append((question, agree, *(_value(answers.get(name, "")) for name in seen.accounts)))
-    return table(("question", "they agree", *seen.accounts), rows, seen.summary)
+    """A row for each witness, a column for each question; an empty place where one was not asked or cannot know."""
+    rows = [(name, *(_value(seen.accounts[name].get(question, "")) for question in seen.questions))
+            for name in seen.accounts]  # fmt: skip
+    agree = [Mark(question not in seen.disagreements) for question in seen.questions]
+    return table(("witness", *seen.questions), [*rows, ("they agree", *agree)], seen.summary)
 
 
 def _value(answer: object) -> str:

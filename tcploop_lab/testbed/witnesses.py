@@ -22,9 +22,9 @@ from .staging import SocketTable
 if TYPE_CHECKING:
     from .testbed import Testbed
 
-CALLS, REFUSED, SEGMENTS = "connect() calls", "tries that were refused", "segments that arrived"
-LISTENED, TO_ITSELF = "connections that a listener took", "connections of a socket with itself"
-NAMES, STATE = "its name, at both ends", "its state"
+CALLS, REFUSED, SEGMENTS = "calls", "refused", "segments"  # connect() calls; segments that arrived
+LISTENED, TO_ITSELF = "taken by a listener", "with itself"  # connections
+NAMES, STATE = "name at both ends", "state"  # of the connection with itself
 QUESTIONS = (CALLS, REFUSED, SEGMENTS, LISTENED, TO_ITSELF, NAMES, STATE)
 
 Answers = Mapping[str, object]

@@ -11,7 +11,7 @@ import ipywidgets as w
 from ...model.states import State
 from .. import style
 from ..ladder import STATE_COLOURS
-from ..tables import Mark, facts
+from ..tables import facts
 from .crossing_model import CrossingByHand
 from .views import View, button, put, row, status
 
@@ -36,6 +36,7 @@ class CrossingView(View):
             self._found,
             self._ladder,
         )
+        self._next: w.Button | None = None  # which button gets the focus
         super().__init__(model, rows, "crossing by hand")
         self._drawn = 0
         self.refresh()
@@ -45,12 +46,16 @@ class CrossingView(View):
         model, held = self.model, self.model.held
         put(self._words, status(model.words))
         put(self._hosts, _hosts_html(model))
-        put(self._found, facts({one.value: Mark(there) for one, there in model.sought.items()}, "Endings found so far"))
+        found = {one.value: "✓ found" if there else "not yet" for one, there in model.sought.items()}
+        put(self._found, facts(found, "Endings to find"))
         for control in (*self._calls, self._both, self._look):
             control.disabled = model.crossing is None
         for place, segment in zip(self._places, [*held, *[None] * _PLACES][:_PLACES], strict=True):
             place.show(segment)
-        if self._drawn != len(model.story):
+        if self._next is not None:
+            self._next.focus()
+            self._next = None
+        if self._drawn != len(model.story):  # last: it takes longest
             put(self._ladder, self.static_html() if model.story else "")
         self._drawn = len(model.story)
 
@@ -60,10 +65,11 @@ class CrossingView(View):
 
     def move(self, act: Any, number: int) -> None:
         """Deliver or lose the segment in a place; the keyboard's place is kept, as long as there is one."""
-        self._do(act, number)
+        act(number)
         left = min(len(self.model.held), _PLACES)
-        if number >= left:  # the button that was pressed is gone
-            (self._places[left - 1].deliver if left else self._new).focus()
+        if number >= left:  # the button that was pressed will be gone
+            self._next = self._places[left - 1].deliver if left else self._new
+        self.refresh()
 
 
 class _Place:
