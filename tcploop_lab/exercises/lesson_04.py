@@ -9,8 +9,9 @@ from ..model.allocators import make
 from ..model.ports import PortRange
 from ..model.theory import TriesDistribution, distribution
 from ..study.result import StudyResult
-from .answers import one_of, order_of, whole_number
+from .answers import order_of, whole_number
 from .engine import Exercise, Mistake
+from .forms import one_letter, one_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,28 +87,19 @@ def _comparison(answer: tuple[float, StudyResult]) -> str:
 
 
 EXERCISES = (
-    Exercise(
+    one_value(
         number="04.1",
         asks="a whole number of candidates",
         reads=whole_number,
-        right=lambda number: number == BOTTLEROCKET.width // 2,
+        right=BOTTLEROCKET.width // 2,
         because="63,976 ports, half of them odd; and the odd ones go first, because 1025 is odd.",
         hint="Count the ports of the range, both ends included. Then keep one parity.",
         stronger="`lab.PortRange(1025, 65000).width` counts the ports.",
-        mistakes=(
-            Mistake(
-                lambda number: number in (BOTTLEROCKET.width, BOTTLEROCKET.width - 1),
-                "That counts both parities. Which ports does connect() try first?",
-            ),
-            Mistake(
-                lambda number: abs(number - BOTTLEROCKET.width // 2) == 1,
-                "Close. Both ends belong to the range: it has high - low + 1 ports.",
-            ),
-            Mistake(
-                lambda number: number == 14116,
-                "That is M of the default range. This range begins at 1025 and ends at 65000.",
-            ),
-        ),
+        wrong={
+            (63975, 63976): "That counts both parities. Which ports does connect() try first?",
+            (31987, 31989): "Close. Both ends belong to the range: it has high - low + 1 ports.",
+            14116: "That is M of the default range. This range begins at 1025 and ends at 65000.",
+        },
     ),
     Exercise(
         number="04.2",
@@ -160,24 +152,17 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    one_letter(
         number="04.4",
-        asks='one letter, such as `"a"`',
-        reads=one_of("abc"),
-        right=lambda letter: letter == "a",
+        among="abc",
+        right="a",
         because="The long waits are exactly those that were cut off. Leave them out, and only the short ones are left.",
         hint="Which samples are censored: the short ones, the long ones, or any?",
         stronger="In the lesson a study was stopped early. Compare its mean with the mean of theory.",
-        mistakes=(
-            Mistake(
-                lambda letter: letter == "b",
-                "A mean of hits can never be above the limit. Can it be too large, then?",
-            ),
-            Mistake(
-                lambda letter: letter == "c",
-                "It would be right if chance decided which samples are cut off. But the limit decides.",
-            ),
-        ),
+        wrong={
+            "b": "A mean of hits can never be above the limit. Can it be too large, then?",
+            "c": "It would be right if chance decided which samples are cut off. But the limit decides.",
+        },
     ),
     Exercise(
         number="04.5",
