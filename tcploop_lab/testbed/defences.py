@@ -80,11 +80,12 @@ def dial_with_back_off(
     address: Address, new_socket: NewSocket = socket.socket, tries: int = 10, delay: float = 1.0, longest: float = 60.0
 ) -> socket.socket:
     """Wait after each refusal, twice as long as before, up to `longest` seconds. Raises after so many tries."""
-    for number in range(tries):
+    for _ in range(tries):
         try:
             return dial(address, new_socket)
         except ConnectionRefusedError:
-            time.sleep(min(longest, delay * 2**number))
+            time.sleep(delay)
+            delay = min(longest, 2 * delay)
     raise ConnectionRefusedError(errno.ECONNREFUSED, f"refused {tries} times")
 
 

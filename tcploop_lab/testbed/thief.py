@@ -82,12 +82,17 @@ class ThiefResult(Shown):
         return "at once" if self.restart_seconds < _AT_ONCE else f"after {self.restart_seconds:.1f} s"
 
     @property
+    def does(self) -> str:
+        """What the client does with its connection, in words."""
+        return _ENDINGS[self.ending]
+
+    @property
     def summary(self) -> str:
         """One sentence: who held the port, what the server was told, how long."""
         options = {(False, False): "neither", (True, False): "the client", (False, True): "the server"}
         who = options.get((self.client_reuse, self.server_reuse), "both")
         refused = f"server cannot start ({self.error}), {self.restart}" if self.error else "server starts at once"
-        text = f"port {self.port}: the client {_ENDINGS[self.ending]}; SO_REUSEADDR: {who}; {refused}"
+        text = f"port {self.port}: the client {self.does}; SO_REUSEADDR: {who}; {refused}"
         return f"{text} ({self.label})" if self.label else text
 
     def __repr__(self) -> str:
@@ -131,11 +136,6 @@ class ThiefTable(Shown):
 def combination_words(client_reuse: bool, server_reuse: bool) -> str:
     """Return who has SO_REUSEADDR, in words."""
     return ("neither", "client only", "server only", "both")[client_reuse + 2 * server_reuse]
-
-
-def ending_words(ending: Ending) -> str:
-    """Return what the client does, in words."""
-    return _ENDINGS[ending]
 
 
 def parse_ending(value: object) -> Ending:
