@@ -30,7 +30,10 @@ def _thief(result: Any) -> str:
 @writes("ThiefTable")
 def _thief_table(result: Any) -> str:
     endings = dict.fromkeys(cell.ending for cell in result.cells)
-    rows = [(ending, *(result.cell(ending, *pair).restart for pair in _COMBINATIONS.values())) for ending in endings]
+    rows = [
+        (result.cell(ending).does, *(result.cell(ending, *pair).restart for pair in _COMBINATIONS.values()))
+        for ending in endings
+    ]
     caption = f"SO_REUSEADDR on whom, and when the server can start; {result.summary}"
     return table(("the client", *_COMBINATIONS), rows, caption)
 
