@@ -1,0 +1,163 @@
+"""docs/security.md, line by line: every line has a test, and here are those that no other file has."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tcploop_lab as lab
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "security.md").read_text()
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+WATCHED = """
+import json, socket, sys
+seen = []
+def watch(event, args):
+    if event == "socket.connect" and args[0].type == socket.SOCK_STREAM:
+        seen.append(str(args[1][0] if isinstance(args[1], tuple) else "unix"))
+    if event == "socket.getaddrinfo":
+        seen.append(str(args[0]))
+sys.addaudithook(watch)
+"""
+FOREIGN = ["192.0.2.1", "8.8.8.8", "2001:db8::1", "224.0.0.1", "255.255.255.255"]
+
+
+def python(code: str, folder: Path, **more: str) -> str:
+    """Run code in a process of its own, with this folder as its home, and return what it prints."""
+    environment = os.environ | {"HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": str(ROOT), **more}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_line_of_the_page_has_its_test() -> None:
+    """Each item names a test, and each test that is named exists."""
+    items = re.split(r"^- ", PAGE, flags=re.MULTILINE)[1:]
+    assert len(items) > 15
+    assert [item[:60] for item in items if "::test_" not in item] == []
+    assert [name for path, name in NAMED if f"def {name}(" not in (ROOT / path).read_text()] == []
+
+
+def test_it_writes_only_what_is_named(tmp_path: Path) -> None:
+    """A loop, a capture and a study leave the files that were named, and caches of libraries."""
+    code = (
+        "import tcploop_lab as lab\n"
+        "with lab.open_testbed((40500, 40500)) as t, t.capture(40500) as seen:\n    t.connect_loop(40500).close()\n"
+        "seen.pcap('named.pcap'); lab.doctor()\n"
+        "lab.Study([40500], [(40500, 40500)], samples=3).run(out='named.sqlite', progress=False)"
+    )
+    python(code, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"named.pcap", "named.sqlite"} <= names <= {"named.pcap", "named.sqlite", ".cache", ".config"}
+
+
+def test_an_audited_program_cannot_leave(tmp_path: Path) -> None:
+    """A program under audit that dials another address gets "network is unreachable"."""
+    dial = "import socket, pathlib; pathlib.Path('said').write_text(str(socket.socket().connect_ex(('192.0.2.1', 80))))"
+    command = [sys.executable, "-m", "tcploop_lab", "audit", "--json", "--", sys.executable, "-c", dial]
+    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100)
+    assert (tmp_path / "said").read_text() == str(errno.ENETUNREACH)
+
+
+def test_it_never_asks_for_root(tmp_path: Path) -> None:
+    """As an ordinary user who can gain no rights, all works, and sudo, su and pkexec are never called."""
+    for name in ("sudo", "su", "pkexec"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/called\n")
+        (tmp_path / name).chmod(0o755)
+    # This situation comes with PR_SET_NO_NEW_PRIVS: a set-user-id program would gain nothing.
+    words = [
+        sys.executable,
+        "-m",
+        "tests.matrix.enter",
+        "no IPv6",
+        sys.executable,
+        "-m",
+        "tests.matrix.smoke",
+        "no IPv6",
+    ]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    assert json.loads(done.stdout)["self_connected"], done.stderr
+    assert not (tmp_path / "called").exists()
+
+
+def test_only_own_addresses_are_dialled(tmp_path: Path) -> None:
+    """Foreign addresses are refused as host and as source, on every testbed, and no TCP connect() is made."""
+    code = WATCHED + (
+        "import tcploop_lab as lab\n"
+        f"refused = 0\nfor kind in ('namespace', 'host', 'recorded'):\n  for address in {FOREIGN}:\n"
+        "    for name in ('host', 'source'):\n"
+        "      try: lab.open_testbed(kind=kind).connect_loop(40000, **{name: address})\n"
+        "      except ValueError: refused += 1\n"
+        "print(json.dumps([refused, [one for one in seen if one == 'connect']]))\n"
+        f"print(json.dumps([one for one in seen if one not in {FOREIGN} and one != '127.0.0.1']))"
+    )
+    first, others = map(json.loads, python(code, tmp_path).splitlines())
+    assert first == [3 * 2 * len(FOREIGN), []]
+    assert others == []
+
+
+def test_a_lesson_dials_nothing_outside(tmp_path: Path) -> None:
+    """The code of lesson 00, run where every call is watched, resolves and dials names of this machine only."""
+    cells = json.loads((ROOT / "notebooks" / "00_start_here.ipynb").read_text())["cells"]
+    lesson = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    printed = python(f"{WATCHED}\n{lesson}\nprint('SEEN', json.dumps(seen))", tmp_path, MPLBACKEND="Agg")
+    seen = json.loads(printed.rpartition("SEEN ")[2])
+    assert "127.0.0.1" in seen
+    assert set(seen) <= {"127.0.0.1", "::1", "localhost", "unix", "0.0.0.0"}
+
+
+def test_jupyterlab_is_for_this_machine_and_has_a_token() -> None:
+    """make lab binds 127.0.0.1, keeps the token on, and encrypts what kernels say."""
+    command = subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, text=True)
+    started = next(line for line in command.replace("\\\n", " ").splitlines() if "-m jupyterlab" in line)
+    assert "--ServerApp.ip=127.0.0.1" in started
+    assert "--KernelManager.transport_encryption=auto" in started
+    assert not re.search(r"token|password|0\.0\.0\.0|allow_origin", started)
+
+
+def test_what_is_read_is_not_run() -> None:
+    """Nothing unpickles or evaluates but the channel to the lab's own workers."""
+    dangerous = {"pickle", "marshal", "shelve", "dill", "yaml"}
+    found, files = set(), sorted((ROOT / "tcploop_lab").rglob("*.py"))
+    assert len(files) > 50
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+            if dangerous & set(names) or called in ("eval", "exec"):
+                found.add(str(path.relative_to(ROOT / "tcploop_lab")))
+    assert found == {"testbed/wire.py"}
+
+
+def test_the_channel_to_a_worker_is_private() -> None:
+    """It is a pair of Unix sockets without a name that a third process could open, and no child inherits it."""
+    with lab.open_testbed() as testbed:
+        channel = testbed.executor._workers[0].channel
+        assert channel.family == socket.AF_UNIX
+        assert (channel.getsockname(), channel.getpeername()) == ("", "")
+        assert not channel.get_inheritable()
+
+
+def test_a_run_holds_its_port_until_it_is_closed() -> None:
+    """A server cannot bind the port of an open run, and can at once after run.close()."""
+    with lab.open_testbed((40500, 40500)) as testbed:
+        run = testbed.connect_loop(40500, progress=False)
+        with pytest.raises(OSError) as taken:
+            testbed.hold(40500)
+        assert taken.value.errno == errno.EADDRINUSE
+        run.close()
+        testbed.hold(40500).close()
