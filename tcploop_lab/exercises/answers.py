@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..model.preconditions import Verdict
 from ..testbed.results import Run
+
+Kind = TypeVar("Kind")
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 _MOST_DIGITS = 18
@@ -95,18 +97,19 @@ def some_bytes(answer: Any) -> bytes:
     return bytes(answer)
 
 
-def a_run(answer: Any) -> Run:
-    """Read what `connect_loop` returned."""
-    if not isinstance(answer, Run):
-        raise ValueError("this asks for the run itself: run = testbed.connect_loop(...), then answer = run")
-    return answer
+def a(kind: type[Kind], asks: str) -> Callable[[Any], Kind]:
+    """Return a reader of what the lab itself hands back; `asks` says how one gets it."""
+
+    def read(answer: Any) -> Kind:
+        if not isinstance(answer, kind):
+            raise ValueError(f"this asks for {asks}")
+        return answer
+
+    return read
 
 
-def a_verdict(answer: Any) -> Verdict:
-    """Read what `check` of a testbed returned."""
-    if not isinstance(answer, Verdict):
-        raise ValueError("this asks for a verdict: answer = testbed.check(...)")
-    return answer
+a_run = a(Run, "the run itself: run = testbed.connect_loop(...), then answer = run")
+a_verdict = a(Verdict, "a verdict: answer = testbed.check(...)")
 
 
 def a_socket(answer: Any) -> Any:

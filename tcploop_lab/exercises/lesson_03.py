@@ -13,7 +13,7 @@ from ..show.segment_words import Numbers
 from ..testbed.capture import Exchange
 from ..testbed.crossing import Crossing
 from ..testbed.recorded import recorded
-from .answers import order_of, whole_number
+from .answers import a, order_of, whole_number
 from .engine import Exercise, Mistake
 from .forms import one_value, some_letters
 
@@ -112,11 +112,7 @@ def a_crossing(answer: Any) -> Crossing:
     return crossing
 
 
-def an_exchange(answer: Any) -> Exchange:
-    """Read what `testbed.capture` returned."""
-    if not isinstance(answer, Exchange):
-        raise ValueError("this asks for an exchange: the name after `as` in `with testbed.capture(...)`")
-    return answer
+an_exchange = a(Exchange, "an exchange: the name after `as` in `with testbed.capture(...)`")
 
 
 def _final_state(exchange: Exchange) -> State:
