@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
 
 import pytest
 
@@ -76,6 +79,14 @@ def test_bad_arguments_are_one_line(words: list[str], complaint: str, capsys) ->
     out, err = capsys.readouterr()
     assert out == ""
     assert complaint in err and err.count("\n") == 1
+
+
+def test_an_interrupt_is_exit_code_130(capsys) -> None:
+    """Ctrl-C ends the program, and what was seen is printed all the same."""
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert main(["audit", "--json", "--timeout", "30", "--", "sleep", "60"]) == 130
+    record = json.loads(capsys.readouterr().out)
+    assert (record["stopped"], record["exit_status"]) == ("interrupted", None)
 
 
 def test_the_host_testbed_cannot_audit(capsys) -> None:

@@ -33,7 +33,9 @@ def audit(
     as_json: bool,
     command: tuple[str, ...],
 ) -> int:
-    """Run COMMAND where a connection to the port can only be a self-connection, and say what it does.
+    """Run COMMAND where it can only meet itself.
+
+    A connection to the port can only be a self-connection there; the answer is what the program makes of it.
 
     {port} and {host} in COMMAND are replaced. It runs in a private network, has no terminal and an empty stdin,
     and all its processes end with it. The verdict is never-tried, refused, self-connected, detected or unclear;

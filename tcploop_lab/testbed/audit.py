@@ -86,8 +86,9 @@ def audit(
 
     `command` is a list of words, or text that is split as a shell does; {port} and {host} in it are replaced. It has
     no terminal and an empty stdin, reaches no other network, and ends with all its processes after `timeout` seconds.
-    `attempts` is how many of its attempts meet themselves; the later ones are refused. Where it closes a
-    self-connection without a byte, it is run again with a listener that stays silent, for comparison.
+    It may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet
+    themselves; the later ones are refused. Where it closes a self-connection without a byte, it is run again with a
+    listener that stays silent, for comparison.
 
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network.
     """
