@@ -30,7 +30,6 @@ FAST_RANGE = (40000, 40999)  # a thief comes within some hundred tries
 MAX_PATIENCE = 3600.0  # seconds
 _DIAL_TIMEOUT = 60.0  # seconds
 _STOP_GRACE = 3.0  # seconds
-_AT_ONCE = 0.1  # seconds: the first or second attempt
 COMBINATIONS = ((False, False), (True, False), (False, True), (True, True))  # client, server
 
 
@@ -79,7 +78,7 @@ class ThiefResult(Shown):
         """How long until the server could start, in words."""
         if self.restart_seconds is None:
             return f"still refused after {self.waited:.1f} s"
-        return "at once" if self.restart_seconds < _AT_ONCE else f"after {self.restart_seconds:.1f} s"
+        return f"after {self.restart_seconds:.1f} s" if self.error else "at once"
 
     @property
     def does(self) -> str:

@@ -24,6 +24,7 @@ ANSWER = b"yes"
 
 _OFTEN, _SELDOM = 0.01, 0.05  # seconds between two attempts to start: in the first second, and later
 _ANSWER_TIMEOUT = 2.0  # seconds
+_SETTLE = 1.0  # seconds that a close may take
 
 
 class Ending(StrEnum):
@@ -211,6 +212,16 @@ class _Play:
         thief.close()
         self.seen.let_go = self._now()
         self._tell("client", "lets go, with a reset" if resets else "lets go: close()")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Wait until the close is over: on a busy machine its segments take a moment, even on loopback."""
+        deadline = time.monotonic() + _SETTLE
+        while time.monotonic() < deadline:
+            states = {row.state for row in socket_rows(self.scene.spec.port) if row.local == row.peer}
+            if states <= {"TIME-WAIT"}:
+                return
+            time.sleep(_OFTEN)
 
 
 class Refused(Exception):
