@@ -16,7 +16,7 @@ DETECTS = {"Go net.Dial"}
 # What each is expected to end with, and a part of what it says.
 SAYS = {
     "curl": (1, "Received HTTP/0.9 when not allowed"),
-    "wget": (4, ""),
+    "wget": (4, "Giving up"),
     "nc -z (OpenBSD)": (0, "succeeded!"),
     "nc -z (traditional)": (0, "open"),
     "ncat": (1, "Idle timeout expired"),

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -143,7 +144,7 @@ def _say(command: list[str], environment: dict[str, str] | None = None) -> str:
 
 def _shown(program: Program) -> str:
     """The command as it is stored: without the folders of this machine."""
-    words = [Path(word).name if Path(word).is_absolute() else word for word in program.command]
+    words = ["python3" if word == sys.executable else word for word in program.command]
     return " ".join(words).replace("{clients}/", "").replace("{made}/", "")
 
 

@@ -69,7 +69,7 @@ PROGRAMS = (
     ),
     Program(
         "wget",
-        ("wget", "--no-proxy", "-t", "1", "-T", "3", "-nv", "-O", "-", "http://127.0.0.1:{port}/"),
+        ("wget", "--no-proxy", "-t", "1", "-T", "3", "-O", "/dev/null", "http://127.0.0.1:{port}/"),
         ("wget", "--version"),
         "wget",
     ),
