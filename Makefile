@@ -13,6 +13,7 @@ LAB_ARGS ?=
 TESTS ?=
 PYTEST_ARGS ?=
 NOTEBOOKS ?=
+FUZZ_ARGS ?=
 COURSE := notebooks/00_start_here.ipynb
 
 # Only this machine can reach the server and only this user the kernels; the token stays on. Ctrl-C needs no answer.
@@ -24,7 +25,7 @@ browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments record audit benchmark site matrix faults pins env clean
+.PHONY: help lab test lint notebooks assignments record audit benchmark site matrix faults fuzz pins env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -64,6 +65,9 @@ matrix: env ## run every lesson on every kind of machine, and store docs/matrix.
 
 faults: env ## make every fault twenty times, and store docs/faults.md (some minutes)
 	@$(PY) -m tests.faults.table
+
+fuzz: env ## fuzz the pcap reader with atheris, where it is installed (FUZZ_ARGS=-max_total_time=120)
+	@$(PY) tools/fuzz_pcap.py $(FUZZ_ARGS)
 
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png

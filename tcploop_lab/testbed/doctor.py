@@ -84,7 +84,7 @@ def doctor(kind: str | None = None) -> Doctor:
     NotOnThisTestbed if the kind asked for is refused.
     """
     with open_testbed(kind=kind) as testbed:
-        testbed.stand_in = None  # what is recorded is no capability of this machine
+        testbed.open_stand_in = None  # what is recorded is no capability of this machine
         live = _on_testbed(testbed) if testbed.kind != "recorded" else [_nothing_live(testbed)]
         capabilities = (*_machine(), *_private_network(), *live, *_programs())
         return Doctor(testbed.kernel, testbed.kind, testbed.why, capabilities)

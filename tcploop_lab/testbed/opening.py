@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from ..model.ports import PortRange
 from . import namespace
@@ -19,7 +20,9 @@ def opened(port_range: PortRange | None, workers: int, kind: str | None) -> Test
     if kind in _OPENERS:
         return _OPENERS[kind](port_range, workers, "asked for")
     try:
-        return _open_namespace(port_range, workers)
+        testbed = _open_namespace(port_range, workers)
+        testbed.open_stand_in = partial(_open_stand_in, port_range) if kind is None else None
+        return testbed
     except namespace.NamespaceRefused as refusal:
         why = str(refusal.strerror)
     if kind == "namespace":
@@ -47,20 +50,27 @@ def _open_recorded(port_range: PortRange | None, workers: int, why: str, all_of_
 _OPENERS = {"host": _open_host, "recorded": _open_recorded}
 
 
+def _open_stand_in(port_range: PortRange | None) -> Testbed | None:
+    """Return the recorded testbed for what a live one cannot show; None if this range was not recorded."""
+    try:
+        return _open_recorded(port_range, 1, "it stands in for a live one", all_of_it=False)
+    except NotOnThisTestbed:
+        return None
+
+
 def _open_second_best(port_range: PortRange | None, workers: int, why: str) -> Testbed:
     """Return the host's testbed if a loop is possible there, else the recorded one; none recorded: the host's.
 
     What the host cannot show, the recorded one does in its place.
     """
     host = _open_host(port_range, workers, why)
+    host.open_stand_in = partial(_open_stand_in, port_range)
     reason = host.submit(why_unsuitable, port_range).result()
-    try:
-        beside = f"{why}; on the host {reason}" if reason else why
-        recorded = _open_recorded(port_range, workers, beside, all_of_it=bool(reason))
-    except NotOnThisTestbed:
-        return host
     if not reason:
-        host.stand_in = recorded
+        return host
+    try:
+        recorded = _open_recorded(port_range, workers, f"{why}; on the host {reason}")
+    except NotOnThisTestbed:
         return host
     host.close()
     return recorded

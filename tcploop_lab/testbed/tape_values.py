@@ -67,7 +67,7 @@ def decode(value: Any, socket: Callable[[Any], Any] | None = None) -> Any:
     try:
         ((kind, content),) = value.items()
         return _DECODERS[kind](content, lambda item: decode(item, socket), socket)
-    except (LookupError, TypeError, ValueError, AttributeError, ImportError, lzma.LZMAError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, ImportError, lzma.LZMAError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"recorded value: {reason}; the recording is damaged, make it again: make record") from None
 

@@ -8,6 +8,7 @@ import socket
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..model.clients import ClientKind, parse_client
@@ -56,7 +57,7 @@ class Testbed(Shown):
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
-        self.stand_in: Testbed | None = None  # shows recorded what is refused here
+        self.open_stand_in: Callable[[], Testbed | None] | None = None  # for what is recorded, where it is refused here
         self._dials: Testbed = self  # or the stand-in, while ports are reserved in the recording
 
     @property
@@ -88,6 +89,11 @@ class Testbed(Shown):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @cached_property
+    def stand_in(self) -> Testbed | None:
+        """The recorded testbed that shows what is refused here, if this one was chosen for want of a better one."""
+        return self.open_stand_in() if self.open_stand_in is not None else None
 
     @property
     def closed(self) -> bool:
@@ -163,7 +169,7 @@ class Testbed(Shown):
         """Begin to capture the segments of `port` on loopback; use it in a `with` block.
 
         `both_ends` keeps only segments from the port to the same port: a self-connection, without the refused tries.
-        Where capturing is not allowed, a host testbed that was chosen for want of a better one shows what was recorded.
+        Where capturing is not allowed, a testbed whose kind was not asked for shows what was recorded.
         Raises NotOnThisTestbed where that is not there either.
         """
         number = parse_port(port)
@@ -230,8 +236,7 @@ class Testbed(Shown):
         """Reserve ports (40100, or "40100,40200-40210"): connect() no longer picks them, bind() may.
 
         They stay reserved until the end of the `with` block, or until `.close()` of what this returns. Raises
-        ValueError for bad ports, NotOnThisTestbed on the host, whose settings are not changed here. (A host testbed
-        that was chosen for want of a better one shows recorded loops meanwhile.)
+        ValueError for bad ports, NotOnThisTestbed on a host testbed that was asked for; another shows recorded loops.
         """
         wanted = staging.parse_reservation(ports)
         if self.kind == "host":
@@ -244,9 +249,8 @@ class Testbed(Shown):
     def _reserve_recorded(self, ports: object) -> contextlib.ExitStack:
         """Let the stand-in dial while the ports are reserved in its recording."""
         if self.stand_in is None:
-            raise NotOnThisTestbed(
-                "reserved ports are a setting of the whole host, which the lab never changes: use the namespace testbed"
-            )
+            why = "reserved ports are a setting of the whole host, which the lab never changes"
+            raise NotOnThisTestbed(f"{why}: use the namespace testbed")
         undo = self.stand_in.reserve(ports)
         self._dials, dials = self.stand_in, self._dials
         undo.callback(setattr, self, "_dials", dials)

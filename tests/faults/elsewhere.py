@@ -19,3 +19,13 @@ ELSEWHERE = {
     "a damaged study file": "tests/study/test_store.py::test_a_file_that_is_none_is_refused",
     "a capture cut off anywhere": "tests/testbed/test_recorded.py::test_cut_off_anywhere",
 }
+
+# How many inputs of hypothesis each kind of parser gets in CI (test_fuzz.py takes the numbers from here).
+FUZZED = {
+    "ports and ranges": 2000,
+    "sysctl and /proc text": 1000,
+    "pcap files": 300,
+    "study files": 300,
+    "recorded values": 500,
+    "recording files": 300,
+}

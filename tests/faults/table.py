@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from .cases import CASES, new_children
-from .elsewhere import ELSEWHERE
+from .elsewhere import ELSEWHERE, FUZZED
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# What goes wrong, and what you see then
@@ -28,6 +28,16 @@ BESIDE = """
 Others have tests of their own:
 
 | fault | test |
+| --- | --- |
+"""
+
+
+INPUTS = """
+Whatever is read may be anything. A parser returns a value, or says in one line (ValueError) why not; nothing else.
+`tests/faults/test_fuzz.py` gives each in CI so many inputs of hypothesis, random or a real file with changed bytes.
+`make fuzz` runs the pcap reader under atheris, which follows the coverage.
+
+| what is read | inputs |
 | --- | --- |
 """
 
@@ -68,6 +78,8 @@ def main() -> None:
         print(lines[-1], flush=True)
     beside = [f"| {fault} | `{test}` |" for fault, test in ELSEWHERE.items()]
     where = f"\nMeasured on {datetime.now(UTC).date().isoformat()}, Linux {platform.release()}.\n"
+    fuzzed = [f"| {parser} | {count:,} |" for parser, count in FUZZED.items()]
+    where = INPUTS + "\n".join(fuzzed) + "\n" + where
     text = HEAD.format(times=times) + "\n".join(lines) + "\n" + BESIDE + "\n".join(beside) + "\n" + where
     DOCUMENT.write_text(text, encoding="utf-8")
 

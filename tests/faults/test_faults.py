@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from .cases import CASES
-from .elsewhere import ELSEWHERE
+from .elsewhere import ELSEWHERE, FUZZED
 from .table import DOCUMENT, make
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +38,9 @@ def test_the_other_faults_have_their_tests(fault: str) -> None:
     path, name = ELSEWHERE[fault].split("::")
     assert f"def {name}(" in (ROOT / path).read_text()
     assert f"| {fault} | `{ELSEWHERE[fault]}` |" in DOCUMENT.read_text()
+
+
+@pytest.mark.parametrize("parser", FUZZED)
+def test_the_page_says_how_many_inputs_each_parser_gets(parser: str) -> None:
+    """The counts of the page are those with which test_fuzz.py runs."""
+    assert f"| {parser} | {FUZZED[parser]:,} |" in DOCUMENT.read_text()
