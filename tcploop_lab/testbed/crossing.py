@@ -147,16 +147,18 @@ class Crossing(Shown):
         """
         deadline = time.monotonic() + timeout + 8 * delay
         quiet_since = time.monotonic()
-        while time.monotonic() < min(deadline, quiet_since + _QUIET + delay):
+        while time.monotonic() < deadline:
             due = self._due(delay)
             arrived = time.time()
             for held in due:
                 self.held.remove(held)
                 self._write(held)
                 self.passed.append(Passed(held.segment, arrived, {}, held.datagram))
+            self._look(0.001, by_hand=False)
             if due or self.held:
                 quiet_since = time.monotonic()
-            self._look(0.001, by_hand=False)
+            elif time.monotonic() > quiet_since + _QUIET + delay and not self._answers():
+                break
         if self.passed:
             self.passed[-1] = replace(self.passed[-1], states=self.states)
         return self
@@ -256,6 +258,11 @@ class Crossing(Shown):
         due = [held for held in self.held if held.segment.time - first <= _TOGETHER]
         time.sleep(max(0.0, max(held.segment.time for held in due) + delay - time.time()))
         return due
+
+    def _answers(self) -> bool:
+        """True if something comes when both hosts have surely dealt with everything: this process may have slept."""
+        self._settle(*HOSTS)
+        return bool(self.held)
 
     def _settle(self, *hosts: str) -> None:
         """Wait until these hosts have dealt with what they were handed or told: a ping comes back after all that."""
