@@ -13,7 +13,7 @@ from tcploop_lab.model.clients import ClientKind
 from tcploop_lab.model.theory import ERAS
 from tcploop_lab.testbed.errors import NotOnThisTestbed, WorkerDied
 
-COMMANDS = ("doctor", "check", "connect", "capture", "probe", "model", "study", "cross", "audit")
+COMMANDS = ("doctor", "check", "connect", "capture", "probe", "model", "study", "cross", "audit", "notebooks")
 LIGHT = ("--help", "connect 40000 --range 40000-40000 --max-tries 9 --json")
 HEAVY = ("scapy", "matplotlib", "pandas", "IPython", "ipywidgets", "scipy", "numpy", "rich")
 STUDY = "study --ports 40500 --ranges 40000-40999 --out /dev/null"
@@ -140,7 +140,7 @@ def test_every_command_has_help_and_json(command: str, capsys) -> None:
     text = capsys.readouterr().out
     assert text.startswith("Usage: tcploop ")
     assert "--json" in text
-    assert ("--testbed" in text) == (command != "model")
+    assert ("--testbed" in text) == (command not in ("model", "notebooks"))
 
 
 def test_version(capsys) -> None:
