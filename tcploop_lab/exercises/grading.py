@@ -37,7 +37,7 @@ def given(answer: object, reads: Callable[[Any], T]) -> T:
 
     Raises NotYet if it is still unanswered, or if the reader cannot make sense of it.
     """
-    expect(not is_unanswered(answer), "not answered yet. Replace the three dots, and run both cells again.")
+    expect(not is_unanswered(answer), "not answered yet. Write it into the cell above, and run both cells again.")
     try:
         return reads(answer)
     except Exception as error:  # whatever a student writes must end in words
@@ -66,7 +66,7 @@ def owner(student: object) -> str:
     the name in the notebook. Raises NotYet if that name is missing, or another one.
     """
     name = name_of(student)
-    expect(name != NOBODY, 'no name. Write yours into the first cell, as in student = "ada", and run all cells again.')
+    expect(name != NOBODY, 'no name. Write yours into the first cell, as in student = "ada", and go on from there.')
     if os.environ.get("NBGRADER_EXECUTION") != "autograde":
         return name
     folder = name_of(Path.cwd().parent.name)
