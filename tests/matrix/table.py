@@ -21,6 +21,9 @@ Each situation is made real for one process and its children, with users, namesp
 column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live
 there shows the recorded result, and the cell says so.
 
+Two hosts that call each other are live or not at all: without a namespace two cells of lesson 03 differ, as its text
+says. On the host testbed a third one does, because other programs of the machine count in the same counters.
+
 Where the last column says *steps only*, the situation is one of a testbed and not of a machine: doctor, first
 self-connection, check and capture run there.
 

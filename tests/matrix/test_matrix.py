@@ -1,6 +1,6 @@
 """The course in every kind of machine that can be made real here. docs/matrix.md is what this finds.
 
-In CI the main steps of the first lessons run in each, and lessons 00 and 03 under nbval where nothing live is possible;
+In CI the main steps of the first lessons run in each, and lessons 00 and 02 under nbval where nothing live is possible;
 `make matrix` runs every lesson in each, and writes the table.
 """
 
@@ -110,9 +110,9 @@ def test_no_descriptors_of_the_range_are_left(tmp_path: Path) -> None:
 
 
 def test_lessons_run_where_nothing_live_is_possible(tmp_path: Path) -> None:
-    """Lessons 00 and 03 pass nbval on recorded results, and their cells say so."""
+    """Lessons 00 and 02 pass nbval on recorded results, and their cells say so."""
     tmp_path.chmod(0o755)
-    done = inside.lessons(BY_NAME["not Linux"], tmp_path, ["00_start_here.ipynb", "03_on_the_wire.ipynb"])
+    done = inside.lessons(BY_NAME["not Linux"], tmp_path, ["00_start_here.ipynb", "02_the_loop.ipynb"])
     assert (done["failed"], done["passed"] > 30) == (0, True), done["output"][-3000:]
     assert done["recorded"] > 10
 
