@@ -65,7 +65,7 @@ class Course:
         """Run one nbgrader command; AssertionError with its log if it fails."""
         command = [sys.executable, "-m", "nbgrader", *arguments, f"--Exchange.root={self.root / 'exchange'}"]
         place, surroundings = self.root / folder, os.environ | self._surroundings
-        made = subprocess.run(command, cwd=place, env=surroundings, capture_output=True, text=True, timeout=200)
+        made = subprocess.run(command, cwd=place, env=surroundings, capture_output=True, text=True, timeout=400)
         assert made.returncode == 0, made.stdout + made.stderr
         self.ran.append(" ".join(("nbgrader", *arguments)))
         return made.stdout + made.stderr

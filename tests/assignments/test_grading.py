@@ -14,7 +14,7 @@ from .course import ASSIGNMENTS, NAMES, Course, grade_id, notebook, points
 FIRST = NAMES[0]
 USER = getpass.getuser()  # nbgrader's exchange knows students by their account
 REGION = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)### END", re.DOTALL)
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a minute on two free cores
 
 
 def broken(course: Course, student: str) -> NotebookNode:
@@ -37,7 +37,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         made.hand_in(name, USER, made.solved(name, USER, right(name)))
     made.hand_in(FIRST, "dan", broken(made, "dan"))
     made.hand_in(FIRST, "fay", made.solved(FIRST, "ada", right(FIRST)))
-    made.run("autograde", "*", "--Execute.timeout=6")
+    made.run("autograde", "*", "--Execute.timeout=12")
     made.run("generate_feedback", "*", "--student=cem")
     return made
 

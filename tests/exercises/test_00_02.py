@@ -95,6 +95,7 @@ def test_other_spellings_are_right(number, answer):
         ("00.3", True, "testbed.hold"),
         ("00.3", 0, "true or false"),
         ("01.1", "acef", "8080"),
+        ("01.1", "ac", "8080"),
         ("01.1", "bcef", "50001 is odd"),
         ("01.1", "cdef", "which source address"),
         ("01.1", "cf", "binds its source address"),
