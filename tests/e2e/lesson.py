@@ -18,6 +18,9 @@ from . import lab
 
 PICTURES = lab.ROOT / "build" / "e2e"
 _IDLE = "Python 3 (ipykernel) | Idle"
+# To save a notebook full of figures again and again while it runs would take longer than to run it.
+_NOTHING_RUNS = """() => ![...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")]
+    .some(prompt => prompt.textContent.includes("*"))"""
 
 
 class Lesson:
@@ -86,7 +89,8 @@ class Lesson:
         end = monotonic() + seconds
         while not done():
             assert monotonic() < end, f"{self.name}: not done within {seconds} s"
-            sleep(0.5)
+            sleep(0.3)
+            self.page.wait_for_function(_NOTHING_RUNS, timeout=1000 * seconds, polling=200)
             self.page.keyboard.press("Control+s")
 
     def figures(self) -> Locator:

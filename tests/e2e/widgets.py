@@ -85,7 +85,7 @@ def use_stepper(cell: Locator) -> None:
     press(cell, "Next")
     sees(cell, "Moment 1 of")
     press(cell, "Last")
-    sees(cell, "TIME-WAIT")
+    sees(cell, "on to TIME-WAIT")
     write(cell, "moment", "2")
     sees(cell, "Moment 2 of")
 
