@@ -106,7 +106,6 @@ class RecordingExecutor(NamespaceExecutor):
         self._situation.done(asked.name, args, result)
         with contextlib.suppress(TypeError):  # two hosts and their cable have no form: they are not recorded
             # The logs of its sockets go on growing; the sockets themselves must not be kept alive here.
-            with contextlib.suppress(TypeError):  # devices, of which the crossing is made, are live or not at all
             _made.append({**item, "answer": {"gives": tape_values.encode(result, lambda sock: sock.log)}})
         done.set_result(result)
         return done

@@ -54,7 +54,7 @@ def main() -> None:
         held = [testbed.hold(port) for port in situation.held]
         port = target(situation) if situation.port_range else 40000
         found |= loop(testbed, port) | {"can_loop": verdict(testbed, port)}
-        found |= capture(testbed, 40000 if testbed.kind != "recorded" else port)
+        found |= capture(testbed, port)
         for sock in held:
             sock.close()
     print(json.dumps(found))
