@@ -39,10 +39,18 @@ class CrossingView(View):
         self._next: w.Button | None = None  # which button gets the focus
         super().__init__(model, rows, "crossing by hand")
         self._drawn = 0
+        model.changed = self._follow
         self.refresh()
 
     def update(self) -> None:
-        """Bring the page up to date."""
+        """Bring the page up to date, the ladder last: it takes longest."""
+        self._follow()
+        if self._drawn != len(self.model.story):
+            put(self._ladder, self.static_html() if self.model.story else "")
+        self._drawn = len(self.model.story)
+
+    def _follow(self) -> None:
+        """Show all but the ladder; also for moves that were made in code."""
         model, held = self.model, self.model.held
         put(self._words, status(model.words))
         put(self._hosts, _hosts_html(model))
@@ -55,9 +63,6 @@ class CrossingView(View):
         if self._next is not None:
             self._next.focus()
             self._next = None
-        if self._drawn != len(model.story):  # last: it takes longest
-            put(self._ladder, self.static_html() if model.story else "")
-        self._drawn = len(model.story)
 
     def _do(self, act: Any, *args: Any) -> None:
         act(*args)

@@ -30,6 +30,7 @@ class CrossingByHand:
         self.crossing: Any = None
         self.story: list[str] = []
         self.found: list[Ending] = []
+        self.changed: Callable[[], None] = lambda: None  # called after every move
         self._note = ""
         self.begin()
 
@@ -84,6 +85,7 @@ class CrossingByHand:
                 self.crossing = place.crossing()
         except (ValueError, RuntimeError, OSError) as reason:  # NotOnThisTestbed is a RuntimeError
             self._note = in_words(reason)
+        self.changed()
         return self.crossing is not None
 
     def call(self, host: str) -> bool:
@@ -141,10 +143,10 @@ class CrossingByHand:
             act()
         except (ValueError, OSError) as reason:
             self._note = f"That cannot be: {in_words(reason)}."
-            return False
         if self.ending and self.ending not in self.found:
             self.found.append(self.ending)
-        return True
+        self.changed()
+        return not self._note
 
     def _call(self, host: str) -> None:
         before = self._closed(host)

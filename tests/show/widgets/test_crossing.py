@@ -145,6 +145,13 @@ def test_the_buttons_do_what_they_say(view: CrossingView) -> None:
     assert view.model.states == {"A": "CLOSED", "B": "CLOSED"} and view.model.found == [Ending.CROSSED]
 
 
+def test_the_page_follows_moves_that_were_made_in_code(view: CrossingView) -> None:
+    """What code does to the hosts is on the page at once, so that the next button means what it says."""
+    play(view.model, "both 0")
+    assert [one.description for one in buttons(view)][5::2] == ["Deliver B's SYN", "Deliver B's SYN-ACK"]
+    assert "SYN-RECEIVED</strong>" in " ".join(getattr(one, "value", "") for one in view.box.children)
+
+
 def test_every_control_has_a_name_of_its_own(view: CrossingView) -> None:
     """At any time the buttons that can be seen have different names, and a hint each."""
     press(view, "Both call")
