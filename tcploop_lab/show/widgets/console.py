@@ -60,6 +60,8 @@ class ConsoleView(View):
         tries = len(model.run.trace or ()) if model.run else 0
         if tries and tries != self._seen:
             put(self._picture, walk_html(model.run))
+        elif not tries and not model.work.busy:
+            put(self._picture, "")
         self._seen = tries
 
     def _on_start(self) -> None:

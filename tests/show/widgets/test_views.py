@@ -104,6 +104,9 @@ def test_the_console_does_what_its_buttons_say(testbed):
     assert not console.model.connected and "SYN-ACK" not in html_of(console)
     control(console, "Send").click()
     assert "Press Start first" in html_of(console)
+    control(console, "port to dial").value = ""
+    control(console, "Start").click()
+    assert "port &#x27;&#x27;: a TCP port" in html_of(console) and "<svg" not in html_of(console)
     console.close()
 
 
