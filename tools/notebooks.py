@@ -26,13 +26,14 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 KEPT = ("tags", "jupyter", "nbgrader", "editable", "deletable")
 # Other users of this machine may not listen to the kernel; without it ipykernel warns.
 ENCRYPTED = Config({"KernelManager": {"transport_encryption": "auto"}})
+GENERATED = {".ipynb_checkpoints", "release", "submitted", "autograded", "feedback"}
 CELL_SECONDS = 120  # as nbval allows a cell, see pyproject.toml
 
 
 def course() -> list[Path]:
     """Every stored notebook in reading order; what nbgrader generates is not stored."""
     found = sorted((ROOT / "notebooks").rglob("*.ipynb"))
-    return [path for path in found if not {".ipynb_checkpoints", "release"} & set(path.parts)]
+    return [path for path in found if not GENERATED & set(path.parts)]
 
 
 def portable(text: str) -> str:
