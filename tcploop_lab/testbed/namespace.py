@@ -12,6 +12,7 @@ import ipaddress
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 
 from ..model.ports import PortRange
@@ -21,6 +22,8 @@ _CLONE_NEWNET = 0x40000000
 _SIOCSIFADDR, _SIOCSIFFLAGS = 0x8916, 0x8914
 _IFF_UP = 0x1
 _NETMASK_HOST_IPV6 = 128
+_IFA_F_TENTATIVE = 0x40
+_TENTATIVE_SECONDS = 2.0
 
 PORT_RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _UNPRIVILEGED_FILE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -87,6 +90,16 @@ def _add_ipv6(packed: bytes) -> None:
     request = struct.pack("16sIi", packed, _NETMASK_HOST_IPV6, socket.if_nametoindex("lo"))
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFADDR, request)
+    # Even on the loopback interface the kernel looks for a duplicate address first, in a work queue of its own.
+    end = time.monotonic() + _TENTATIVE_SECONDS
+    while _is_tentative(packed) and time.monotonic() < end:
+        time.sleep(0.001)
+
+
+def _is_tentative(packed: bytes) -> bool:
+    """True while an address is there but cannot be used (/proc/net/if_inet6: address, index, length, scope, flags)."""
+    rows = (line.split() for line in Path("/proc/net/if_inet6").read_text().splitlines())
+    return any(row[0] == packed.hex() and int(row[4], 16) & _IFA_F_TENTATIVE for row in rows)
 
 
 def read_port_range() -> PortRange:
