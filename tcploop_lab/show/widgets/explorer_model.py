@@ -171,6 +171,8 @@ class DistributionExplorer:
         off = [one.law.client for one in self.series if not one.curve.follows]
         if not off:
             return "They stay within the band in which 999 of 1,000 such measurements lie."
+        if getattr(self.testbed, "kind", "") == "host":
+            return "They leave the band of this era. On a host testbed each socket has its own range: try socket-range."
         return f"They leave the band of this era ({', '.join(off)}): is your kernel of another one?"
 
 

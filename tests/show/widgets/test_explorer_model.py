@@ -134,3 +134,14 @@ def test_the_charts_say_in_words_what_they_show(explorer):
     for chart in (shares_html(explorer.curves), histogram_html(explorer.curves)):
         assert 'role="img"' in chart
         assert "for port 40100 in 40000-40199: same-socket mean" in chart
+
+
+def test_samples_under_the_wrong_era_are_told_from_the_law(explorer):
+    """Where every loop should end within a sweep, those of the walk do not (false alarms: none, all are above 1)."""
+    explorer.choose("40100", "40000-40199", ERA, ["bind-self"])
+    (series,) = explorer.series
+    for tries in range(2, 52):
+        series.add(tries, True)
+    assert "is your kernel of another one?" in explorer.words
+    explorer.testbed.kind = "host"
+    assert "try socket-range" in explorer.words
