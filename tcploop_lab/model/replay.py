@@ -298,9 +298,7 @@ class _Run:
         return Step(segment, sender.name, receiver.name, *states, *rows, out.impossible, lost, note)
 
     def _ends(self) -> tuple[End, ...]:
-        return tuple(
-            End(tcb.name, key[0], key[1], tuple(tcb.path), tcb.state) for key, tcb in self.tcbs.items()
-        )
+        return tuple(End(tcb.name, key[0], key[1], tuple(tcb.path), tcb.state) for key, tcb in self.tcbs.items())
 
 
 def _socket(address: str, port: int) -> str:
