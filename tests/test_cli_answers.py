@@ -190,9 +190,7 @@ def test_model_of_a_return(tcploop: Lab) -> None:
     assert (code, answer["mean"], set(answer["quantiles"].values())) == (0, 500, {500})
 
 
-@pytest.mark.parametrize(
-    ("era", "port", "can_loop"), [("even-sequence", "33333", False), ("macos", "33334", True)]
-)
+@pytest.mark.parametrize(("era", "port", "can_loop"), [("even-sequence", "33333", False), ("macos", "33334", True)])
 def test_model_without_a_mean(tcploop: Lab, era: str, port: str, can_loop: bool) -> None:
     """What never happens, or only by chance on the first try, has no mean and no high quantile: null."""
     code, answer = tcploop.json("model", "--era", era, *DEFAULT, "--port", port)

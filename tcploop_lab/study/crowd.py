@@ -181,7 +181,8 @@ def crowd(
         law = _law(plan, crew)
         found = _draw(plan, law, crew, schedule, other_traffic, progress)
     cells = tuple(_cell(count, law, found, seed) for count in counts)
-    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": str(cores()) if crew.kind != "recorded" else "an unknown number of"}
+    used = "an unknown number of" if crew.kind == "recorded" else str(cores())
+    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": used}
     date = datetime.now(UTC).isoformat(timespec="seconds")
     traffic = int(sum(found.traffic))
     return CrowdResult(plan.port, plan.port_range, other_traffic, traffic, cells, {**where, "date": date})

@@ -61,9 +61,7 @@ class Ranking(Shown):
     def summary(self) -> str:
         """One sentence: the best era, and those that the sample rejects at 1 %."""
         out = [fit.era for fit in self.fits if fit.rejected()]
-        return (
-            f"best: {self.best} (p = {self.fits[0].p_value:.3g}); rejected at 1 %: {', '.join(out) or 'none'}"
-        )
+        return f"best: {self.best} (p = {self.fits[0].p_value:.3g}); rejected at 1 %: {', '.join(out) or 'none'}"
 
     def __repr__(self) -> str:
         return f"<Ranking: {self.summary}>"

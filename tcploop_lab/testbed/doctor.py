@@ -171,9 +171,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def _talks_to_itself(
-    testbed: Testbed, name: str, host: str, port: int, fix: str, needed: bool = False
-) -> Capability:
+def _talks_to_itself(testbed: Testbed, name: str, host: str, port: int, fix: str, needed: bool = False) -> Capability:
     run = testbed.connect_loop(port, host, "bind-self", max_tries=1, timeout=5.0, progress=False)
     if not run.self_connected:
         return _capability(name, False, run.summary, fix, needed)

@@ -47,7 +47,5 @@ def default_max_tries(port_range: PortRange, client: ClientKind) -> int:
 
     era = "random-walk" if sys.platform == "linux" else "rfc6056-1"  # all ports alike, memoryless
     offset = 1 if client is ClientKind.BIND_ZERO and port_range.width > 1 else 0  # bind(0) prefers the other parity
-    laws = [
-        distribution(era, port_range, port_range.low + offset, client, start) for start in ("random", "return")
-    ]
+    laws = [distribution(era, port_range, port_range.low + offset, client, start) for start in ("random", "return")]
     return max(MIN_TRIES, *(law.tries_needed(1 - FAILURE_CHANCE) for law in laws))

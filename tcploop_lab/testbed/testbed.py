@@ -322,9 +322,7 @@ class Testbed(Shown):
         socket_range = self._socket_range
         if kind is ClientKind.SOCKET_RANGE and socket_range is None:
             socket_range = self.port_range
-        return LoopSpec(
-            target.address, parse_port(port), kind, max_tries, timeout, trace, from_address, socket_range
-        )
+        return LoopSpec(target.address, parse_port(port), kind, max_tries, timeout, trace, from_address, socket_range)
 
     def _reachable(self, target: Target) -> Target:
         """In a namespace only loopback exists; give it the host's own address that is to be dialled."""

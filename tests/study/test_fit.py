@@ -15,9 +15,7 @@ STUDIES = 100
 
 def simulated(era: str, start: str, samples: int, studies: int, max_tries: int | None = None) -> simulate.Samples:
     """Samples for several studies, one after another."""
-    return simulate.tries(
-        era, PORTS, PORT, start=start, samples=samples * studies, seed=20261122, max_tries=max_tries
-    )
+    return simulate.tries(era, PORTS, PORT, start=start, samples=samples * studies, seed=20261122, max_tries=max_tries)
 
 
 def found(era: str, start: str, samples: int) -> int:
