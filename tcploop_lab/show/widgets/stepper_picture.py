@@ -57,7 +57,7 @@ def _box(state: State, here: Sequence[str]) -> str:
     left, top = (x - wide / 2) * _SCALE, (y - high / 2) * _SCALE
     place = f'x="{left:.0f}" y="{top:.0f}" width="{wide * _SCALE:.0f}" height="{high * _SCALE:.0f}" rx="7"'
     frame = f'<rect {place} fill="{colour}" stroke="{style.INK if here else style.GREY}" stroke-width="{edge}"/>'
-    words = [(state, 11, "bold"), (", ".join(map(_short, here)), 9.5, "normal")] if here else [(state, 11, "normal")]
+    words = [(state, 10, "bold"), (", ".join(map(_short, here)), 9.5, "normal")] if here else [(state, 11, "normal")]
     step = 11 if here else 0
     lines = "".join(
         f'<text x="{x * _SCALE:.0f}" y="{y * _SCALE + 4 + step * (number - 0.55 * bool(here)):.0f}" font-size="{size}" '
