@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
-# All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one.
+# Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and all they start. The tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is slow.
 FOR_ANY_USER = {"testbed"}
 
 
@@ -28,7 +33,7 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what must work for any user, and refuse a may_skip mark that gives no reason."""
     for item in items:
-        if FOR_ANY_USER & set(item.path.parent.parts):
+        if FOR_ANY_USER & set(item.path.parent.parts) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.anyuser)
         mark = item.get_closest_marker("may_skip")
         if mark is not None and not (mark.args and str(mark.args[0]).strip()):

@@ -1,4 +1,4 @@
-"""One JupyterLab and one browser for all tests of this folder."""
+"""One JupyterLab and one browser for all tests of this folder; they end with it, so that no other test meets them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import browser, lab
 from .lesson import Lesson
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory) -> Iterator[lab.Server]:
     """JupyterLab, as `make lab` starts it, on a copy of the course."""
     if browser.program() is None:
@@ -21,7 +21,7 @@ def server(tmp_path_factory) -> Iterator[lab.Server]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[browser.Browser]:
     """The browser."""
     with browser.chromium() as program:

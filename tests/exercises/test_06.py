@@ -12,7 +12,7 @@ from tcploop_lab.exercises.engine import Checker, State
 from tcploop_lab.model.theory import distribution
 from tcploop_lab.testbed import defences
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = [pytest.mark.kernel]
 
 RIGHT = [
     ("06.1", 7999),

@@ -11,7 +11,7 @@ import tcploop_lab as lab
 from tcploop_lab.study.crowd import CrowdResult
 from tcploop_lab.study.fit import fit
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = [pytest.mark.kernel]
 
 NEVER = 1e-7
 

@@ -15,7 +15,7 @@ from tcploop_lab.study import engine
 
 from .test_engine import left_after
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = [pytest.mark.kernel]
 
 STUDY = lab.Study("40100,40101", (40000, 40199), samples=200)
 PROCESSES = ("multiprocessing.spawn", "tcploop_lab.testbed.worker")  # dask's, and those the study starts in them

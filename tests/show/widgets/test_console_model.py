@@ -11,7 +11,7 @@ from tcploop_lab.show.widgets.console_model import LoopConsole
 
 from .conftest import wait_until, workers
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser, pytest.mark.usefixtures("nothing_left")]
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("nothing_left")]
 
 NEVER = (40101, "40000-40199")  # odd, in an even range
 AT_ONCE = (40100, "40100-40100")

@@ -16,7 +16,7 @@ from tcploop_lab.show.widgets.crossing import CrossingView
 from tcploop_lab.show.widgets.crossing_model import CrossingByHand
 from tcploop_lab.testbed.testbed import Testbed
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = [pytest.mark.kernel]
 
 MOVES = {
     Ending.CROSSED: "both 0 0 0 0 0 0",

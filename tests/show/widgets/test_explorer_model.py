@@ -12,7 +12,7 @@ from tcploop_lab.show.widgets.explorer_model import DistributionExplorer
 
 from .conftest import wait_until, workers
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser, pytest.mark.usefixtures("nothing_left")]
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("nothing_left")]
 
 ERA = "random-walk"
 SAMPLES = 150
