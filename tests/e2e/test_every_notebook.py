@@ -11,7 +11,7 @@ from . import widgets
 from .conftest import notebooks
 from .lesson import Lesson
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.extended]
 
 AXE = {"resultTypes": ["violations"]}
 OUTPUTS = ".jp-OutputArea-output"
