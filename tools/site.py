@@ -32,7 +32,10 @@ def gather() -> None:
     shutil.copytree(ROOT / "docs" / "figures", SOURCE / "figures")
     for name in ABOUT:
         text = (ROOT / name).read_text(encoding="utf-8")
+        text = text.replace("(notebooks/assignments/README.md)", "(assignments.md)")
         (SOURCE / name).write_text(text.replace("(notebooks/", "(lessons/").replace("(docs/", "("), encoding="utf-8")
+    text = (ROOT / "notebooks" / "assignments" / "README.md").read_text(encoding="utf-8")
+    (SOURCE / "assignments.md").write_text(f"---\norphan: true\n---\n{text}", encoding="utf-8")
 
 
 def build() -> int:

@@ -5,9 +5,12 @@ The small clients in `clients/` do what a learner would write: connect, say hell
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -39,11 +42,26 @@ class Program:
         """True if all that it takes is here."""
         tools = (*self.command[:1], *self.version[:1], *self.build[:1])
         there = all(shutil.which(tool) for tool in tools if not tool.startswith("{"))
-        return there and (not self.module or find_spec(self.module) is not None)
+        builder = not self.build or _working(self.build[0], self.version) is not None
+        return there and builder and (not self.module or find_spec(self.module) is not None)
 
     def words(self, words: tuple[str, ...], made: Path) -> list[str]:
         """Return some words of this program with the folders filled in."""
-        return [word.replace("{clients}", str(CLIENTS)).replace("{made}", str(made)) for word in words]
+        filled = [word.replace("{clients}", str(CLIENTS)).replace("{made}", str(made)) for word in words]
+        if self.build and filled[0] == self.build[0]:
+            filled[0] = _working(self.build[0], self.version) or filled[0]
+        return filled
+
+
+@cache
+def _working(tool: str, version: tuple[str, ...]) -> str | None:
+    """The first compiler of this name that works: rustup's rustc is in the PATH even where it has no toolchain."""
+    for path in (shutil.which(tool), f"/usr/bin/{tool}"):
+        if path is not None and os.path.exists(path):
+            asked = (path, *version[1:]) if version[0] == tool else (path, "--version")
+            if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+                return path
+    return None
 
 
 def _python(name: str, client: str, module: str = "") -> Program:
