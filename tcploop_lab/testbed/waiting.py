@@ -47,6 +47,7 @@ def _wait_with_bar(future: concurrent.futures.Future[Any], total: int | None) ->
         while not future.done():
             bar.update(_newest(future) - bar.n)
             time.sleep(_LOOK_EVERY)
+        bar.total = bar.n  # a bar that did not come to its end would stay in a notebook, and turn red
     return future.result()
 
 

@@ -87,7 +87,7 @@ def walk_html(run: Run) -> str:
     tries = np.arange(1, len(ports) + 1)
     kept = np.unique(np.append(np.arange(0, len(ports), -(-len(ports) // _DOTS)), len(ports) - 1))
     spread = (float(run.port_range.low), float(run.port_range.high))
-    words = f"Source port of each try: {len(ports):,} tries to port {run.port}"
+    words = f"Source port of each try: {len(ports):,} {'try' if len(ports) == 1 else 'tries'} to port {run.port}"
     chart = Chart((1, max(20.0, len(ports))), spread, words, ("try (connect call)", "source port"))
     if len(ports) <= 200:
         chart.line(tries, ports, style.SKY_BLUE, width=0.8)

@@ -84,10 +84,10 @@ class Chart:
 
     def _ticks(self) -> Iterable[str]:
         bottom, left = self._size[1] - _BOTTOM, _LEFT
-        for x in ticks(*self._x):
+        for x in _readable(*self._x):
             place = f'x="{self._at_x(x):.1f}" y="{bottom + 16}" text-anchor="middle"'
             yield f'<text {place} fill="{style.GREY}">{_number(x, ",")}</text>'
-        for y in ticks(*self._y):
+        for y in _readable(*self._y):
             at = self._at_y(y)
             yield f'<path d="M{left} {at:.1f}H{self._size[0] - _RIGHT}" stroke="{style.PALE}"/>'
             yield f'<text x="{left - 6}" y="{at + 4:.1f}" text-anchor="end" fill="{style.GREY}">{_number(y)}</text>'
@@ -112,6 +112,11 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
     first = math.ceil(low / step)
     return [step * number for number in range(first, math.floor(high / step + 1e-9) + 1)][:most]
+
+
+def _readable(low: float, high: float) -> list[float]:
+    """The ticks whose number is written as it is: none between two ports."""
+    return [tick for tick in ticks(low, high) if math.isclose(float(_number(tick)), tick)]
 
 
 def _number(value: float, separator: str = "") -> str:
