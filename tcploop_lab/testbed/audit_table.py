@@ -108,9 +108,8 @@ def _find(name: str) -> Program:
 def _build(programs: Iterable[Program], made: Path) -> None:
     """Build the small clients, each once."""
     environment = {**os.environ, "GOCACHE": str(made / "go-cache"), "GO111MODULE": "off"}
-    for words in dict.fromkeys(program.build for program in programs if program.build and program.installed):
-        program = next(program for program in programs if program.build == words)
-        _say(program.words(words, made), environment)
+    for program in {program.build: program for program in programs if program.build and program.installed}.values():
+        _say(program.words(program.build, made), environment)
 
 
 def _audit(program: Program, made: Path) -> tuple[ProgramAudit, str]:

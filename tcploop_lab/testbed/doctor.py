@@ -9,7 +9,6 @@ import fcntl
 import os
 import platform
 import shutil
-import socket
 import struct
 import sys
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from . import fixes, namespace
 from .check import sample_source_ports
 from .errors import NotOnThisTestbed
 from .executor import NamespaceExecutor
-from .loop import LoopSpec
+from .loop import LoopSpec, free_port
 from .testbed import Testbed, open_testbed
 
 _OLDEST_PYTHON = (3, 11)
@@ -162,13 +161,6 @@ def _on_testbed(testbed: Testbed) -> Iterator[Capability]:
 
 def _nothing_live(testbed: Testbed) -> Capability:
     return _capability("self-connection", False, f"no try is made: {testbed.why}", fixes.for_namespace(), needed=True)
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def _talks_to_itself(testbed: Testbed, name: str, host: str, port: int, fix: str, needed: bool = False) -> Capability:

@@ -29,12 +29,11 @@ def parse_timeout(value: object) -> float:
     return seconds
 
 
-def parse_delay(value: object) -> float:
-    """Return a delay in seconds, 0 to 30; ValueError names the value otherwise."""
-    seconds = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
-    if not 0 <= seconds <= MAX_DELAY:
-        raise ValueError(f"delay {value!r}: give seconds from 0 to {MAX_DELAY:.0f}")
-    return seconds
+def parse_delay(value: object, name: str = "delay", most: float = MAX_DELAY) -> float:
+    """Return seconds from 0 to `most`; ValueError says the name and the value otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        raise ValueError(f"{name} {value!r}: give seconds from 0 to {most:.0f}")
+    return float(value)
 
 
 def default_max_tries(port_range: PortRange, client: ClientKind) -> int:

@@ -231,7 +231,7 @@ def why_unsuitable(port_range: PortRange | None) -> str:
 
     Wanted are Linux, a range for each socket, where one is asked for, and that a socket that dials itself connects.
     """
-    spec = LoopSpec("127.0.0.1", _any_free_port(), ClientKind.BIND_SELF, 1, timeout=5.0)
+    spec = LoopSpec("127.0.0.1", free_port(), ClientKind.BIND_SELF, 1, timeout=5.0)
     if not PORT_RANGE_FILE.exists():
         return "no ephemeral range to read: it is not Linux"
     try:
@@ -245,7 +245,8 @@ def why_unsuitable(port_range: PortRange | None) -> str:
     return "" if connected is not None else f"no self-connection ({', '.join(outcome.errors) or outcome.stopped})"
 
 
-def _any_free_port() -> int:
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

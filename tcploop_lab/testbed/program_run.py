@@ -270,9 +270,9 @@ class _Watch:
         if not self._syns:
             self._dialled = time.monotonic()
         self._syns.add((sport, seq))
-        own = sum(port == self.order.port for port, _ in self._syns)
-        if sport == self.order.port and own == self.order.attempts:
-            namespace.write_port_range(_without(self.order.port))
+        port = self.order.port
+        if sport == port and sum(other == port for other, _ in self._syns) == self.order.attempts:
+            namespace.write_port_range(_without(port))
         self._look_at_sockets()
 
     def _look_at_sockets(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.clients import ClientKind
 from ..model.ports import PortRange, parse_port
 from ..model.present import Shown
-from .limits import default_max_tries
+from .limits import default_max_tries, parse_delay
 from .loop import LoopSpec
 from .staging import SocketRow, socket_rows
 from .thief_play import Ending, Event, Scene, play
@@ -164,9 +164,7 @@ def port_thief(
     Raises ValueError for bad arguments, NotOnThisTestbed if the client never meets itself.
     """
     wanted = parse_ending(ending)
-    for name, seconds in (("hold", hold), ("patience", patience)):
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= MAX_PATIENCE:
-            raise ValueError(f"{name} {seconds!r}: give seconds from 0 to {MAX_PATIENCE:.0f}")
+    hold, patience = parse_delay(hold, "hold", MAX_PATIENCE), parse_delay(patience, "patience", MAX_PATIENCE)
     chosen = None if port is None else parse_port(port)
     with place(testbed) as where:
         if where.kind == "recorded":
