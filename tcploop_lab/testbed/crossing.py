@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.endings import Ending, ending
 from ..model.present import Shown
-from ..model.replay import Replay, replay
+from ..model.replay import Replay
 from ..model.segments import Segment
 from ..model.states import State
 from . import cable
@@ -166,23 +166,22 @@ class Crossing(Shown):
     @property
     def segments(self) -> tuple[Segment, ...]:
         """Every segment that left the cable, in the order in which they were sent."""
-        return tuple(passed.segment for passed in self._in_order())
+        return self._gone.segments
 
     @property
     def received(self) -> dict[int, float]:
         """When each of `segments` was delivered: index to seconds since the epoch. Lost ones are missing."""
-        times = {index: passed.received for index, passed in enumerate(self._in_order())}
-        return {index: moment for index, moment in times.items() if moment is not None}
+        return self._gone.received
 
     @property
     def lost(self) -> tuple[int, ...]:
         """The indices in `segments` of those that were lost."""
-        return tuple(index for index, passed in enumerate(self._in_order()) if passed.received is None)
+        return self._gone.lost
 
     @property
     def copies(self) -> tuple[Frame, ...]:
         """Every datagram twice, as sent and as delivered, in order of time; a lost one once."""
-        sent = [Frame(one.segment.time, True, one.datagram) for one in self._in_order()]
+        sent = [Frame(one.segment.time, True, one.datagram) for one in self.passed]
         arrived = [Frame(one.received, False, one.datagram) for one in self.passed if one.received is not None]
         return tuple(sorted(sent + arrived, key=lambda frame: frame.time))
 
@@ -202,7 +201,7 @@ class Crossing(Shown):
     @property
     def replayed(self) -> Replay:
         """The segments, replayed through the state table: the states at each end."""
-        return replay(self.segments, received=self.received, lost=self.lost)
+        return self._gone.replayed
 
     def ladder(self, ax: Any = None) -> Any:
         """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""
@@ -228,8 +227,9 @@ class Crossing(Shown):
     def __repr__(self) -> str:
         return f"<Crossing: {'closed; ' if self.closed else ''}{self.summary}>"
 
-    def _in_order(self) -> list[Passed]:
-        return sorted(self.passed, key=lambda passed: passed.segment.time)
+    @property
+    def _gone(self) -> SoFar:
+        return cable.so_far(self.passed, ())
 
     def _take(self, index: int) -> Held:
         self._look()  # copies that came meanwhile; they stand behind all others, so the index stays right
