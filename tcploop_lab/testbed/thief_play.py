@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from .defences import close_with_reset
 from .errors import NotOnThisTestbed
 from .loop import LoopSpec, make_socket
 from .results import RESET
@@ -100,9 +101,8 @@ class _Play:
         self._crash = time.monotonic()
 
     def run(self) -> Played:
-        with contextlib.ExitStack() as stack:
-            self._serve_and_crash()
-            thief = stack.enter_context(_ending_by_reset(self._dial()))
+        self._serve_and_crash()
+        with _ending_by_reset(self._dial()) as thief:
             server = self._restart(thief)
             if server is not None:
                 with server:
@@ -208,8 +208,9 @@ class _Play:
     def _let_go(self, thief: socket.socket) -> None:
         resets = self.scene.ending is Ending.RESETS
         if resets:
-            thief.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        thief.close()
+            close_with_reset(thief)
+        else:
+            thief.close()
         self.seen.let_go = self._now()
         self._tell("client", "lets go, with a reset" if resets else "lets go: close()")
         self._settle()
@@ -265,8 +266,7 @@ def _ending_by_reset(sock: socket.socket) -> Iterator[socket.socket]:
         yield sock
     finally:
         if sock.fileno() >= 0:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            sock.close()
+            close_with_reset(sock)
 
 
 def answers(server: socket.socket, scene: Scene) -> bool:
