@@ -6,7 +6,7 @@ presenter (`tcploop_lab.show`) that is imported only when something is really sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 
@@ -49,3 +49,9 @@ class Shown:
         Raises TypeError if this kind of result has no figure.
         """
         return _presenter().plot(self, ax)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of equal length as lines of text, their columns two spaces apart. ValueError for other lengths."""
+    widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]
+    return "\n".join("".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -7,9 +7,6 @@ from typing import Any
 from .html import writes
 from .tables import Mark, facts, line, table
 
-_COMBINATIONS = {"neither": (False, False), "client only": (True, False), "server only": (False, True),
-                 "both": (True, True)}  # fmt: skip
-
 
 @writes("ThiefResult")
 def _thief(result: Any) -> str:
@@ -29,13 +26,7 @@ def _thief(result: Any) -> str:
 
 @writes("ThiefTable")
 def _thief_table(result: Any) -> str:
-    endings = dict.fromkeys(cell.ending for cell in result.cells)
-    rows = [
-        (result.cell(ending).does, *(result.cell(ending, *pair).restart for pair in _COMBINATIONS.values()))
-        for ending in endings
-    ]
-    caption = f"SO_REUSEADDR on whom, and when the server can start; {result.summary}"
-    return table(("the client", *_COMBINATIONS), rows, caption)
+    return table(("the client", *result.heads), result.rows, result.caption)
 
 
 @writes("DefenceResult")

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ..model.present import Shown
+from ..model.present import Shown, columns
 
 RECORD = Path(__file__).parents[1] / "recorded" / "defences.json"
 UNDEFENDED = "nothing"  # the name of the client without a defence
@@ -154,10 +154,9 @@ class DefenceTable(Shown):
         )
 
     def __repr__(self) -> str:
-        lines = [("defence", "verdict", "failures of trials"), *((r.name, r.verdict, r.number) for r in self.results)]
-        first, second = (max(len(line[column]) for line in lines) + 2 for column in (0, 1))
-        written = [f"{name:{first}}{verdict:{second}}{number}" for name, verdict, number in lines]
-        return "\n".join([*written, *filter(None, [self.results[0].label])])
+        head = ("defence", "verdict", "failures of trials")
+        text = columns([head, *((each.name, each.verdict, each.number) for each in self.results)])
+        return "\n".join(filter(None, [text, self.results[0].label]))
 
 
 def _bracketed(label: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..model.ports import PortRange, parse_port
+from ..model.present import columns
 from . import namespace
 from .check import read_reserved
 
@@ -49,9 +50,7 @@ class SocketTable:
     def __repr__(self) -> str:
         if not self.rows:
             return f"no socket in the table has the local port {self.port}"
-        lines = [("local", "peer", "state"), *((row.local, row.peer or "-", row.state) for row in self.rows)]
-        widths = [max(map(len, column)) + 2 for column in zip(*lines, strict=True)]
-        return "\n".join("".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+        return columns([("local", "peer", "state"), *((row.local, row.peer or "-", row.state) for row in self.rows)])
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..model.clients import ClientKind
 from ..model.ports import PortRange, parse_port
-from ..model.present import Shown
+from ..model.present import Shown, columns
 from .limits import default_max_tries, parse_delay
 from .loop import LoopSpec
 from .staging import SocketRow, socket_rows
@@ -111,6 +111,7 @@ class ThiefTable(Shown):
     """Every case: what the client does, times who has SO_REUSEADDR. The client lets go before the server tries."""
 
     cells: tuple[ThiefResult, ...]
+    heads: ClassVar = ("neither", "client only", "server only", "both")  # who has SO_REUSEADDR, as in COMBINATIONS
 
     def cell(self, ending: object, client_reuse: bool = False, server_reuse: bool = False) -> ThiefResult:
         """Return one case. Raises ValueError for an ending that there is none of."""
@@ -124,17 +125,18 @@ class ThiefTable(Shown):
         label = f" ({self.cells[0].label})" if self.cells[0].label else ""
         return f"the server is refused in {len(refused)} of {len(self.cells)} cases{label}"
 
+    @property
+    def caption(self) -> str:
+        """What the table tells, in one line."""
+        return f"SO_REUSEADDR on whom, and when the server can start; {self.summary}"
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """For each ending: what the client does, and under each of `heads` when the server can start."""
+        return tuple((_ENDINGS[end], *(self.cell(end, *pair).restart for pair in COMBINATIONS)) for end in Ending)
+
     def __repr__(self) -> str:
-        heads = ["", *(combination_words(*pair) for pair in COMBINATIONS)]
-        rows = [[_ENDINGS[end], *(self.cell(end, *pair).restart for pair in COMBINATIONS)] for end in Ending]
-        widths = [max(map(len, column)) + 2 for column in zip(heads, *rows, strict=True)]
-        lines = ["".join(map(str.ljust, row, widths)).rstrip() for row in (heads, *rows)]
-        return "\n".join((f"SO_REUSEADDR on whom, and when the server can start; {self.summary}", *lines))
-
-
-def combination_words(client_reuse: bool, server_reuse: bool) -> str:
-    """Return who has SO_REUSEADDR, in words."""
-    return ("neither", "client only", "server only", "both")[client_reuse + 2 * server_reuse]
+        return f"{self.caption}\n{columns([('', *self.heads), *self.rows])}"
 
 
 def parse_ending(value: object) -> Ending:
