@@ -109,6 +109,23 @@ class Replay:
         return tuple(step.receiver_after for step in self.steps)
 
     @property
+    def one_socket(self) -> bool:
+        """True if both lifelines of a diagram are one socket: a self-connection."""
+        return len(self.ends) == 1
+
+    def side(self, index: int) -> int:
+        """The lifeline that sends segment `index`: 0 (the first end, or the only one) or 1."""
+        return 0 if self.one_socket else int(self.steps[index].sender != self.ends[0].name)
+
+    def first_state(self, side: int) -> State:
+        """The state of a lifeline before anything happens on it; CLOSED if nothing ever does."""
+        for index, arrives in self.moments:
+            if self.one_socket or self.side(index) ^ arrives == side:
+                step = self.steps[index]
+                return step.receiver_before if arrives else step.sender_before
+        return State.CLOSED
+
+    @property
     def impossible(self) -> tuple[Step, ...]:
         """The steps that the state table does not allow."""
         return tuple(step for step in self.steps if step.impossible)

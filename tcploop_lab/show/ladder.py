@@ -120,7 +120,6 @@ class _Layout:
         self.under_way = under_way
         self.numbers = Numbers(segments, relative)
         self.moments = replay.moments
-        self.one_socket = len(replay.ends) == 1
         self.tail: dict[int, float] = {}
         self.head: dict[int, float] = {}
         self.height = self._place() + 0.75
@@ -130,10 +129,6 @@ class _Layout:
         """What x and y are."""
         names = {(end.address, end.port): end.name for end in self.replay.ends}
         return self.numbers.legend(names)
-
-    def side(self, index: int) -> int:
-        """The lifeline that sends segment `index`."""
-        return 0 if self.one_socket else int(self.replay.steps[index].sender != self.replay.ends[0].name)
 
     def crosses(self, index: int) -> bool:
         """True if something else happens while the segment is on its way, or if it has not arrived."""
@@ -170,14 +165,6 @@ class _Layout:
         columns = _HALF if self.crosses(index) else 70
         return [(line, colour) for text, colour in texts for line in wrap(text, columns)]
 
-    def initial(self, side: int) -> State:
-        """The state of a lifeline before anything happens on it."""
-        for index, arrives in self.moments:
-            step = self.replay.steps[index]
-            if self.one_socket or self.side(index) ^ arrives == side:
-                return step.receiver_before if arrives else step.sender_before
-        return State.CLOSED
-
     def _room(self, position: int) -> float:
         """How much space a departure needs above it; where both ends send at once, the larger of the two."""
         rows = []
@@ -191,7 +178,7 @@ class _Layout:
     def _answers_at_once(self, position: int) -> bool:
         """True for a departure right after one of the other end: the two labels stand side by side."""
         (before, arrived), (index, arrives) = self.moments[position - 1 : position + 1]
-        return not arrived and not arrives and self.side(before) != self.side(index)
+        return not arrived and not arrives and self.replay.side(before) != self.replay.side(index)
 
     def _place(self) -> float:
         y, under_way, last, beside = _TOP, 0, False, False
@@ -225,7 +212,7 @@ def _pack(items: Sequence[str], columns: int) -> list[str]:
 
 def _draw_names(ax: Axes, layout: _Layout) -> None:
     ends = layout.replay.ends
-    if layout.one_socket:
+    if layout.replay.one_socket:
         names = [("the socket, sending", ends[0].name), ("the same socket, receiving", ends[0].name)]
     else:
         names = [(end.name, _role(end)) for end in ends]
@@ -233,7 +220,7 @@ def _draw_names(ax: Axes, layout: _Layout) -> None:
         ax.text(x, 0.12, name, ha="center", va="center", fontsize=12, fontweight="bold")
         ax.text(x, 0.36, where, ha="center", va="center", fontsize=9.5, color=style.GREY)
     for side in (0, 1):
-        _badge(ax, _LINE[side], 0.72, layout.initial(side), link=None)
+        _badge(ax, _LINE[side], 0.72, layout.replay.first_state(side), link=None)
 
 
 def _role(end: End) -> str:
@@ -259,16 +246,16 @@ def _badge(ax: Axes, x: float, y: float, state: State, link: float | None) -> No
 def _draw_lifelines(ax: Axes, layout: _Layout) -> None:
     """Colour each lifeline by the state of its end, and mark each change with a badge."""
     steps = layout.replay.steps
-    state, since = [layout.initial(0), layout.initial(1)], [0.87, 0.87]
+    state, since = [layout.replay.first_state(0), layout.replay.first_state(1)], [0.87, 0.87]
     for index, arrives in layout.moments:
         step = steps[index]
-        side = layout.side(index) ^ arrives
+        side = layout.replay.side(index) ^ arrives
         y = layout.head[index] if arrives else layout.tail[index]
         after = step.receiver_after if arrives else step.sender_after
         if after is state[side]:
             continue
         _badge(ax, _BADGE[side], y, after, link=_LINE[side])
-        for changed in (0, 1) if layout.one_socket else (side,):
+        for changed in (0, 1) if layout.replay.one_socket else (side,):
             _bar(ax, _LINE[changed], since[changed], y, state[changed])
             since[changed], state[changed] = y, after
     for side in (0, 1):
@@ -281,7 +268,7 @@ def _bar(ax: Axes, x: float, top: float, bottom: float, state: State) -> None:
 
 
 def _draw_segment(ax: Axes, layout: _Layout, index: int, step: Step) -> None:
-    side = layout.side(index)
+    side = layout.replay.side(index)
     start, end = (_LINE[side], layout.tail[index]), (_LINE[1 - side], layout.head[index])
     if step.lost:
         end = (start[0] + 0.6 * (end[0] - start[0]), start[1] + 0.6 * (end[1] - start[1]))
@@ -298,7 +285,7 @@ def _draw_segment(ax: Axes, layout: _Layout, index: int, step: Step) -> None:
 
 def _draw_label(ax: Axes, layout: _Layout, index: int) -> None:
     """Write the segment above its arrow: near its tail if another arrow crosses it, else in the middle."""
-    side = layout.side(index)
+    side = layout.replay.side(index)
     x, align = sum(_LINE) / 2, "center"
     if layout.crosses(index):
         x, align = (_LINE[0] + 0.2, "left") if side == 0 else (_LINE[1] - 0.2, "right")
@@ -314,7 +301,7 @@ def _draw_label(ax: Axes, layout: _Layout, index: int) -> None:
 
 
 def _draw_times(ax: Axes, layout: _Layout, index: int, step: Step) -> None:
-    side = layout.side(index)
+    side = layout.replay.side(index)
     shown = [(side, layout.tail[index], step.segment.time)]
     if index in layout.received:
         shown.append((1 - side, layout.head[index], layout.received[index]))

@@ -60,7 +60,7 @@ def _draw(
     many = f"{len(segments)} segment{'' if len(segments) == 1 else 's'}"
     ax.set_title(f"{_title(name, found)}: {many}", fontsize=12)
     ax.text(0.02, 0.06, label, fontsize=8, color=style.GREY, va="center")
-    ends = ["the socket", "the same socket"] if len(found.ends) == 1 else [end.name for end in found.ends]
+    ends = ["the socket", "the same socket"] if found.one_socket else [end.name for end in found.ends]
     for x, end in zip(_LINE, ends, strict=False):
         ax.text(x, 0.36, end, ha="center", va="center", fontsize=10, fontweight="bold")
     _draw_lines(ax, found, rungs)
@@ -81,45 +81,31 @@ def _rungs(found: Replay) -> dict[tuple[int, bool], float]:
     """The height of every departure and arrival; what departs right after the other end's shares its height."""
     y, rungs, before = _TOP, {}, None
     for index, arrives in found.moments:
-        beside = before is not None and before[1] is arrives and _side(found, before[0]) != _side(found, index)
+        beside = before is not None and before[1] is arrives and found.side(before[0]) != found.side(index)
         y += 0.0 if beside else _MOMENT * (1.0 if arrives else 1.3)
         rungs[index, arrives] = y
         before = None if beside else (index, arrives)
     return rungs
 
 
-def _side(found: Replay, index: int) -> int:
-    return 0 if len(found.ends) == 1 else int(found.steps[index].sender != found.ends[0].name)
-
-
 def _draw_lines(ax: Axes, found: Replay, rungs: Mapping[tuple[int, bool], float]) -> None:
     """Colour the lifelines by state, and name each state where it begins."""
     bottom = max(rungs.values(), default=_TOP) + 0.2
-    one = len(found.ends) == 1
-    state, since = [_first(found, side) for side in (0, 1)], [0.52, 0.52]
+    state, since = [found.first_state(side) for side in (0, 1)], [0.52, 0.52]
     for side in (0, 1):
         _name(ax, side, 0.62, state[side])
     for index, arrives in found.moments:
-        step, side = found.steps[index], _side(found, index) ^ arrives
+        step, side = found.steps[index], found.side(index) ^ arrives
         after = step.receiver_after if arrives else step.sender_after
         if after is state[side]:
             continue
         y = rungs[index, arrives]
         _name(ax, side, y, after)
-        for changed in (0, 1) if one else (side,):
+        for changed in (0, 1) if found.one_socket else (side,):
             _bar(ax, changed, since[changed], y, state[changed])
             since[changed], state[changed] = y, after
     for side in (0, 1):
         _bar(ax, side, since[side], bottom, state[side])
-
-
-def _first(found: Replay, side: int) -> State:
-    """The state of a lifeline before anything happens on it."""
-    for index, arrives in found.moments:
-        if len(found.ends) == 1 or _side(found, index) ^ arrives == side:
-            step = found.steps[index]
-            return step.receiver_before if arrives else step.sender_before
-    return State.CLOSED
 
 
 def _name(ax: Axes, side: int, y: float, state: State) -> None:
@@ -135,7 +121,7 @@ def _bar(ax: Axes, side: int, top: float, bottom: float, state: State) -> None:
 
 
 def _draw_arrow(ax: Axes, found: Replay, index: int, rungs: Mapping[tuple[int, bool], float], words: str) -> None:
-    side = _side(found, index)
+    side = found.side(index)
     start = (_LINE[side], rungs[index, False])
     end = (_LINE[1 - side], rungs.get((index, True), start[1] + 0.1))
     arrow = {"arrowstyle": "-|>,head_length=0.5,head_width=0.22", "shrinkA": 2, "shrinkB": 2, "linewidth": 1.2}

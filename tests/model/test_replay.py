@@ -107,6 +107,24 @@ def test_simultaneous_open_of_two_sockets(timed: bool) -> None:
     assert found.moments[:4] == ((0, False), (1, False), (0, True), (1, True))
 
 
+@pytest.mark.parametrize(
+    ("segments", "one", "sides", "first"),
+    [
+        (exchanges.self_connection(), True, [0] * 7, ["CLOSED", "CLOSED"]),
+        (exchanges.refused(), False, [0, 1], ["CLOSED", "CLOSED"]),
+        (exchanges.handshake(), False, [0, 1, 0], ["CLOSED", "LISTEN"]),
+        ([], False, [], ["CLOSED", "CLOSED"]),
+    ],
+    ids=["self-connection", "refused", "handshake", "nothing"],
+)
+def test_lifelines(segments: list[Segment], one: bool, sides: list[int], first: list[str]) -> None:
+    """A self-connection has one lifeline, drawn twice; else the first sender's is 0; each begins in a state."""
+    found = replay(segments)
+    assert found.one_socket is one
+    assert [found.side(index) for index in range(len(sides))] == sides
+    assert [found.first_state(side) for side in (0, 1)] == first
+
+
 def test_reset_of_a_self_connection() -> None:
     """The RST finds its own socket closed already, and is discarded there (section 3.10.7.1)."""
     last = replay(exchanges.self_reset()).steps[-1]
