@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from ..study.result import standard_error
 from . import style
 from .figures import KEY, Curve, draw_curves, readable, subtitle, tries_axis
-
-ERRORS = 4.0  # standard errors drawn: by chance a mean lies outside once in 16,000
+from .figures_cells import ERRORS
 
 
 @style.styled
@@ -83,7 +83,7 @@ def _draw(
     ax: Axes, counts: np.ndarray, samples: Sequence[np.ndarray], model: Sequence[float], colour: str, words: str
 ) -> None:
     means = np.array([sample.mean() for sample in samples])
-    errors = np.array([ERRORS * sample.std(ddof=1) / np.sqrt(len(sample)) for sample in samples])
+    errors = np.array([ERRORS * standard_error(sample) for sample in samples])
     ax.plot(counts, model, color=colour, linewidth=1.1, linestyle=(0, (4, 2.5)))
     ax.errorbar(counts, means, errors, fmt="o", color=colour, capsize=4, markersize=6, zorder=3)
     label = f"{words}\nmeasured {means[-1]:,.0f}, model {model[-1]:,.0f}"

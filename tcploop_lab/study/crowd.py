@@ -30,6 +30,7 @@ from ..testbed.waiting import wait_for
 from .crew import Crew, cores, hire
 from .fit import Fit, fit
 from .plan import CellPlan, parse_whole
+from .result import standard_error
 from .tasks import ADDRESSES, address
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ class CrowdCell:
     @property
     def standard_error(self) -> float:
         """The standard error of `mean`, in tries; nan for fewer than two hits."""
-        hits = self.together[self.observed]
-        return float(hits.std(ddof=1) / math.sqrt(len(hits))) if len(hits) > 1 else math.nan
+        return standard_error(self.together[self.observed])
 
     @property
     def mean_own(self) -> float:

@@ -23,6 +23,11 @@ from .store import Store
 _ROW = np.dtype([("sample", "i8"), ("tries", "i8"), ("hit", "?"), ("seconds", "f8"), ("machine", "i2")])
 
 
+def standard_error(values: NDArray[Any]) -> float:
+    """Return the standard error of the mean of `values`, in their unit; nan for fewer than two."""
+    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
     """The samples of one port in one range by one kind of client.
@@ -75,8 +80,7 @@ class Cell:
     @property
     def standard_error(self) -> float | None:
         """The standard error of `mean`, in tries; None for fewer than two hits."""
-        hits = self.tries[self.observed]
-        return float(hits.std(ddof=1) / math.sqrt(len(hits))) if len(hits) > 1 else None
+        return standard_error(self.tries[self.observed]) if self.hits > 1 else None
 
     def __str__(self) -> str:
         return str(self.plan)
