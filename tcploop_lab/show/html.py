@@ -122,9 +122,11 @@ def _study_result(result: StudyResult) -> str:
         )
         for cell in result.cells
     ]
-    place = {key: value for key, value in result.provenance.items() if key != "lab_version"}
-    where = " · ".join(f"{key}: {value}" for key, value in place.items())
-    return table(head, rows, result.summary) + line(where)
+    return table(head, rows, result.summary) + _provenance(result)
+
+
+def _provenance(result: Any) -> str:
+    return line(" · ".join(f"{key}: {value}" for key, value in result.provenance.items() if key != "lab_version"))
 
 
 @writes("CrowdResult")
@@ -147,8 +149,7 @@ def _crowd(result: Any) -> str:
         )
         for cell in result.cells
     ]
-    where = " · ".join(f"{key}: {value}" for key, value in result.provenance.items())
-    return table(head, rows, result.summary) + line(where)
+    return table(head, rows, result.summary) + _provenance(result)
 
 
 @writes("TriesDistribution")
