@@ -14,6 +14,10 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Whose tests may make tries on the real kernel. They run one after another: its table of port offsets is one for the
+# whole host, so that two who dial the same port at once move each other's walk. .ci/run has all others run beside them.
+MAKE_TRIES = {"e2e", "faults", "matrix", "notebooks", "study", "testbed", "widgets"}
+
 # All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is slow.
 FOR_ANY_USER = {"testbed"}
 
@@ -31,8 +35,10 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what must work for any user, and refuse a may_skip mark that gives no reason."""
+    """Mark who makes tries and what must work for any user, and refuse a may_skip mark that gives no reason."""
     for item in items:
+        if MAKE_TRIES & set(item.path.relative_to(item.config.rootpath).parts):
+            item.add_marker(pytest.mark.kernel)
         if FOR_ANY_USER & set(item.path.parent.parts) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.anyuser)
         mark = item.get_closest_marker("may_skip")

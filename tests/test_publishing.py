@@ -32,7 +32,6 @@ def load(name: str) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.extended
 def test_the_web_pages_are_built_without_a_warning() -> None:
     """make site builds every lesson offline; no link inside leads nowhere, every picture has words."""
     done = subprocess.run([sys.executable, "tools/site.py"], cwd=ROOT, capture_output=True, text=True, timeout=280)
@@ -90,7 +89,6 @@ def run(installed: Path, folder: Path, *command: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.extended
 def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     """Installed from the wheel, the lab loops, copies the course, and has its recorded data."""
     code = (

@@ -16,6 +16,8 @@ import pytest
 
 import tcploop_lab as lab
 
+pytestmark = pytest.mark.kernel
+
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)

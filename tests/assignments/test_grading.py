@@ -14,7 +14,7 @@ from .course import ASSIGNMENTS, NAMES, Course, grade_id, notebook, points
 FIRST = NAMES[0]
 USER = getpass.getuser()  # nbgrader's exchange knows students by their account
 REGION = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)### END", re.DOTALL)
-pytestmark = [pytest.mark.slow, pytest.mark.extended, pytest.mark.timeout(600)]  # a minute on two free cores
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a minute on two free cores
 
 
 def broken(course: Course, student: str) -> NotebookNode:

@@ -43,7 +43,14 @@ class Server:
 
     def workers(self) -> set[int]:
         """The numbers of the processes that are workers of testbeds."""
-        return {process.pid for process in self.family() if "testbed.worker" in " ".join(process.cmdline())}
+        return self._running("testbed.worker")
+
+    def kernels(self) -> set[int]:
+        """The numbers of the processes that are kernels of notebooks."""
+        return self._running("ipykernel")
+
+    def _running(self, module: str) -> set[int]:
+        return {process.pid for process in self.family() if module in " ".join(process.cmdline())}
 
 
 def copy_of_the_course(folder: Path) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -17,6 +19,7 @@ from playwright.sync_api import Locator, Page
 from . import lab
 
 PICTURES = lab.ROOT / "build" / "e2e"
+AT_ONCE = os.cpu_count() or 1
 _IDLE = "Python 3 (ipykernel) | Idle"
 # To save a notebook full of figures again and again while it runs would take longer than to run it.
 _NOTHING_RUNS = """() => ![...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")]
@@ -70,8 +73,21 @@ class Lesson:
 
     def run_all(self, seconds: float = 150) -> None:
         """Run all cells and wait until each is stored with its count, or one has raised."""
+        self.start_all()
+        self._save_until(self._stored, seconds)
+
+    def start_all(self) -> None:
+        """Run all cells, without waiting for them."""
         self.choose("Run", "Run All Cells")
-        self._save_until(lambda: bool(self.errors()) or all(self.counts()), seconds)
+
+    def has_run(self) -> bool:
+        """Whether each cell is stored with its count, or one has raised; has the page stored once nothing runs."""
+        if not self._stored() and self.page.evaluate(_NOTHING_RUNS):
+            self.page.keyboard.press("Control+s")
+        return self._stored()
+
+    def _stored(self) -> bool:
+        return bool(self.errors()) or all(self.counts())
 
     def restart(self) -> None:
         """Restart the kernel and clear all outputs, as one does who begins again."""
@@ -106,6 +122,25 @@ class Lesson:
         """Keep a screenshot of the page, or of a part of it, for whoever looks at a run of CI."""
         path = PICTURES / f"{self.file.stem}-{what}.png"
         of.screenshot(path=path) if of is not None else self.page.screenshot(path=path)
+
+
+def all_together(lessons: Iterable[Lesson], begin: Callable[[Lesson], None], seconds: float = 240) -> None:
+    """Run lessons in their pages, as many at a time as the machine has processors; one that is late complains.
+
+    A lesson waits for the kernel, for a worker and for the network, so that two side by side take little more than one.
+    """
+    waiting, running = list(lessons), []
+    end = monotonic() + seconds
+    while waiting or running:
+        while waiting and len(running) < AT_ONCE:
+            running.append(waiting.pop(0))
+            begin(running[-1])
+        sleep(0.3)
+        running = [lesson for lesson in running if not lesson.has_run()]
+        if monotonic() > end:
+            for lesson in running + waiting:
+                lesson.complaints.append(f"not done within {seconds} s")
+            return
 
 
 def without_outputs(file: Path) -> None:

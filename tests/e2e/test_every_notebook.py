@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 import tcploop_lab as lab
 
 from . import widgets
+from .browser import page
 from .conftest import notebooks
-from .lesson import Lesson
+from .lesson import Lesson, all_together
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.extended]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 AXE = {"resultTypes": ["violations"]}
 OUTPUTS = ".jp-OutputArea-output"
@@ -23,12 +27,30 @@ MEASURED = """figures => figures.map(one => {
 })"""
 
 
+@pytest.fixture(scope="module")
+def lessons(server, chromium) -> Iterator[dict[str, Lesson]]:
+    """All lessons after Run All, each in a page of its own; the kernels end with the module."""
+    with ExitStack() as pages:
+        made = {}
+        for path in notebooks():
+            made[path.name] = Lesson(pages.enter_context(page(chromium)), server.folder, path.name)
+
+        def begin(lesson: Lesson) -> None:
+            lesson.open(server.address)
+            lesson.start_all()
+
+        all_together(made.values(), begin)
+        yield made
+        for lesson in made.values():
+            lesson.shut_down()
+
+
 @pytest.fixture(scope="module", params=notebooks(), ids=lambda path: path.stem)
-def lesson(request, open_lesson) -> Lesson:
+def lesson(request, lessons) -> Lesson:
     """Each lesson after Run All."""
-    opened = open_lesson(request.param.name)
-    yield opened
-    opened.shut_down()
+    opened = lessons[request.param.name]
+    opened.picture("after-run-all")
+    return opened
 
 
 def test_every_widget_is_in_a_lesson():
@@ -75,13 +97,18 @@ def test_axe_finds_no_violation_in_the_outputs(lesson):
     assert [(v["id"], v["help"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found] == []
 
 
-def test_restarted_it_runs_again(lesson, server):
-    """After a restart nothing of the kernel before is left, and Run All goes through once more."""
-    before = {process.pid for process in server.family()}
-    lesson.restart()
+def test_restarted_they_run_again(lessons, server):
+    """After a restart nothing of the kernels before is left, and Run All goes through once more."""
+    before = server.kernels()
+    assert len(before) == len(lessons)
+    for lesson in lessons.values():
+        lesson.restart()
     assert server.workers() == set()
-    assert {process.pid for process in server.family()} != before
-    lesson.run_all()
-    lesson.picture("after-restart")
-    assert lesson.errors() == []
-    assert lesson.counts() == list(range(1, len(lesson.cells()) + 1))
+    assert before & server.kernels() == set()
+    all_together(lessons.values(), Lesson.start_all)
+    for lesson in lessons.values():
+        lesson.picture("after-restart")
+    assert {name: found for name, lesson in lessons.items() if (found := lesson.errors() + lesson.complaints)} == {}
+    assert {name: lesson.counts() for name, lesson in lessons.items()} == {
+        name: list(range(1, len(lesson.cells()) + 1)) for name, lesson in lessons.items()
+    }

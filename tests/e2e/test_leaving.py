@@ -11,7 +11,7 @@ from .lab import Server
 from .lesson import Lesson
 from .widgets import press, sees, write
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.extended]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 NAME = "leaving.ipynb"
 CELLS = (
