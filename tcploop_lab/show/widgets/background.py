@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from time import monotonic
+from typing import Any
 
 TELL_EVERY = 0.2  # seconds between two looks that a learner gets at work in progress
+_MOST_DIGITS = 18  # of a number that is typed
 
 
 class Background:
@@ -82,3 +84,11 @@ class Background:
 def in_words(error: BaseException) -> str:
     """What went wrong, as one line for a learner."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def parse_count(name: str, value: Any, most: int) -> int:
+    """Return a typed number, such as "1,000"; ValueError with what is allowed if it is not one from 1 to `most`."""
+    text = str(value).replace(",", "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and 1 <= int(text) <= most):
+        raise ValueError(f"{name} {value!r}: give a whole number from 1 to {most:,}")
+    return int(text)

@@ -19,9 +19,9 @@ class BoardView(View):
         self._port = field("port to dial", port)
         self._switches = {name: switch(words, partial(self._on_switch, name)) for name, words in SWITCHES.items()}
         self._range = choice("ephemeral ports", [(words, kind) for kind, words in RANGES.items()], "as opened", "28em")
-        self._dial = button("Dial", self._on_dial, "Make up to 5,000 tries as things stand")
-        self._stop = button("Stop", self._on_stop, "End the loop under way")
-        self._reset = button("All off", self._on_reset, "Switch everything off")
+        self._dial = button("Dial", partial(self.do, model.dial), "Make up to 5,000 tries as things stand")
+        self._stop = button("Stop", partial(self.do, model.stop), "End the loop under way")
+        self._reset = button("All off", lambda: self.do(model.begin, self._port.value), "Switch everything off")
         self._words, self._rules = w.HTML(), w.HTML()
         rows = (
             row(self._port, self._range),
@@ -32,7 +32,7 @@ class BoardView(View):
         )
         super().__init__(model, rows, "precondition board")
         model.work.changed = self.refresh
-        self._port.observe(lambda change: self._on_port(change["new"]), "value")
+        self._port.observe(lambda change: self.do(model.begin, change["new"]), "value")
         self._range.observe(lambda change: self._on_range(change["new"]), "value")
         self.refresh()
 
@@ -45,31 +45,13 @@ class BoardView(View):
         put(self._words, status(model.words))
         put(self._rules, html(model.verdict) if model.verdict is not None else "")
 
-    def _on_port(self, text: str) -> None:
-        self.model.begin(text)
-        self.refresh()
-
     def _on_switch(self, name: str, on: bool) -> None:
         if on != (name in self.model.on):
-            self.model.switch(name, on)
-            self.refresh()  # also where nothing was switched: the box goes back
+            self.do(self.model.switch, name, on)  # where nothing was switched, the box goes back
 
     def _on_range(self, kind: str) -> None:
         if kind != self.model.range_kind:
-            self.model.choose_range(kind)
-            self.refresh()
-
-    def _on_dial(self) -> None:
-        self.model.dial()
-        self.refresh()
-
-    def _on_stop(self) -> None:
-        self.model.stop()
-        self.refresh()
-
-    def _on_reset(self) -> None:
-        self.model.begin(self._port.value)
-        self.refresh()
+            self.do(self.model.choose_range, kind)
 
 
 def precondition_board(testbed: Any = None, port: Any = 40100) -> View:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import ipywidgets as w
@@ -29,11 +30,11 @@ class ConsoleView(View):
         self._most = field("most tries", f"{MOST_TRIES:,}")
         self._pace = choice("pace", list(PACES), "full speed")
         self._start = button("Start", self._on_start, "Dial with these settings")
-        self._stop = button("Stop", self._on_stop, "End the loop under way")
+        self._stop = button("Stop", partial(self.do, model.stop), "End the loop under way")
         self._words, self._picture, self._exchange, self._echoed = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._text = field("text to yourself", "hello, me", "24em")
-        self._send = button("Send", self._on_send, "Send the text, and read it again")
-        self._close = button("Close the connection", self._on_close, "Close it by a reset")
+        self._send = button("Send", lambda: self.do(model.echo, self._text.value), "Send the text, and read it again")
+        self._close = button("Close the connection", partial(self.do, model.hang_up), "Close it by a reset")
         rows = (
             row(self._port, self._range, self._most),
             row(self._client, self._pace),
@@ -65,20 +66,8 @@ class ConsoleView(View):
         self._seen = tries
 
     def _on_start(self) -> None:
-        self.model.start(self._port.value, self._range.value, self._client.value, self._most.value, self._pace.value)
-        self.refresh()
-
-    def _on_stop(self) -> None:
-        self.model.stop()
-        self.refresh()
-
-    def _on_send(self) -> None:
-        self.model.echo(self._text.value)
-        self.refresh()
-
-    def _on_close(self) -> None:
-        self.model.hang_up()
-        self.refresh()
+        typed = (self._port, self._range, self._client, self._most, self._pace)
+        self.do(self.model.start, *(control.value for control in typed))
 
 
 def walk_html(run: Run) -> str:

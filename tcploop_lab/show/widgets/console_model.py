@@ -16,12 +16,13 @@ from typing import Any
 from ...model.clients import ClientKind, parse_client
 from ...model.ports import PortRange, parse_port
 from ...testbed.results import Run
-from .background import Background, in_words
+from .background import Background, in_words, parse_count
 
 MOST_TRIES = 300_000  # the default bound: the walk through the default range needs more once in 30 billion loops
 SECONDS = 120.0  # the other bound of a loop at full speed
 PACES = {"full speed": 0.0, "20 tries a second": 0.05, "2 tries a second": 0.5}  # seconds between two tries
 
+_HIGHEST_BOUND = 10_000_000
 _PIECE_SECONDS = 0.1
 _LARGEST_PIECE = 16_384
 _OPENING = "This run was made to begin with."
@@ -41,16 +42,8 @@ class Wish:
     @classmethod
     def read(cls, port: Any, port_range: Any, client: Any, most_tries: Any, pace: str) -> Wish:
         """Return the wish that is typed there; ValueError says in one line what is wrong with it."""
-        return cls(
-            parse_port(port), PortRange.parse(port_range), parse_client(client), _parse_most(most_tries), PACES[pace]
-        )
-
-
-def _parse_most(value: Any) -> int:
-    text = str(value).replace(",", "").strip()
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:12]) <= 10_000_000):
-        raise ValueError(f"most tries {value!r}: give a whole number from 1 to 10,000,000")
-    return int(text)
+        most = parse_count("most tries", most_tries, _HIGHEST_BOUND)
+        return cls(parse_port(port), PortRange.parse(port_range), parse_client(client), most, PACES[pace])
 
 
 class LoopConsole:

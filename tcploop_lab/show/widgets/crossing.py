@@ -22,10 +22,10 @@ class CrossingView(View):
     """The hosts, the cable and its buttons on the page."""
 
     def __init__(self, model: CrossingByHand) -> None:
-        self._calls = [button(f"{host} calls", partial(self._do, model.call, host)) for host in ("A", "B")]
-        self._both = button("Both call", partial(self._do, model.call_both), "Both call before anything is delivered")
-        self._look = button("Look at the cable", partial(self._do, model.look), "What was sent again meanwhile?")
-        self._new = button("New hosts", partial(self._do, model.begin), "Two new hosts, an empty cable")
+        self._calls = [button(f"{host} calls", partial(self.do, model.call, host)) for host in ("A", "B")]
+        self._both = button("Both call", partial(self.do, model.call_both), "Both call before anything is delivered")
+        self._look = button("Look at the cable", partial(self.do, model.look), "What was sent again meanwhile?")
+        self._new = button("New hosts", partial(self.do, model.begin), "Two new hosts, an empty cable")
         self._words, self._hosts, self._found, self._ladder = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self._places = [_Place(self, number) for number in range(_PLACES)]
         rows = (
@@ -63,10 +63,6 @@ class CrossingView(View):
         if self._next is not None:
             self._next.focus()
             self._next = None
-
-    def _do(self, act: Any, *args: Any) -> None:
-        act(*args)
-        self.refresh()
 
     def move(self, act: Any, number: int) -> None:
         """Deliver or lose the segment in a place; the keyboard's place is kept, as long as there is one."""

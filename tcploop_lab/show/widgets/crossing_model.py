@@ -40,7 +40,7 @@ class CrossingByHand:
         if self._note:
             return self._note
         last = self.story[-1] if self.story else "Nobody has called yet. Both hosts are CLOSED, the cable is empty."
-        over = f"It is over: {self.ending}. {self.ending.words}" if self.ending else ""
+        over = f"It is over: {ending}. {ending.words}" if (ending := self.ending) else ""
         return " ".join(filter(None, (last, over or (_WAITING if self.story and not self.held else ""))))
 
     @property
@@ -143,8 +143,8 @@ class CrossingByHand:
             act()
         except (ValueError, OSError) as reason:
             self._note = f"That cannot be: {in_words(reason)}."
-        if self.ending and self.ending not in self.found:
-            self.found.append(self.ending)
+        if (ending := self.ending) and ending not in self.found:
+            self.found.append(ending)
         self.changed()
         return not self._note
 

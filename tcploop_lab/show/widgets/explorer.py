@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import ipywidgets as w
@@ -22,8 +23,10 @@ class ExplorerView(View):
         self._era = choice("era", list(ERAS), known_era(era))
         self._clients = choices("clients", list(map(str, ClientKind)), known(clients))
         self._samples = field("samples", 100, "12em")
-        self._measure = button("Measure", self._on_measure, "Add so many samples for each client")
-        self._stop = button("Stop", self._on_stop, "End the measurement, keep the samples")
+        self._measure = button(
+            "Measure", lambda: self.do(model.measure, self._samples.value), "Add so many samples for each client"
+        )
+        self._stop = button("Stop", partial(self.do, model.stop), "End the measurement, keep the samples")
         self._words, self._shares, self._histogram = w.HTML(), w.HTML(), w.HTML()
         rows = (
             row(self._port, self._range, self._era),
@@ -47,14 +50,6 @@ class ExplorerView(View):
 
     def _on_change(self) -> None:
         self.model.choose(self._port.value, self._range.value, self._era.value, self._clients.value)
-
-    def _on_measure(self) -> None:
-        self.model.measure(self._samples.value)
-        self.refresh()
-
-    def _on_stop(self) -> None:
-        self.model.stop()
-        self.refresh()
 
 
 def distribution_explorer(

@@ -19,7 +19,7 @@ from ...model.eras import ERAS
 from ...model.ports import PortRange
 from ...model.theory import TriesDistribution, distribution
 from ..figures import Curve
-from .background import Background, in_words
+from .background import Background, in_words, parse_count
 
 MOST_SAMPLES = 10_000
 MISSED = 1e-6  # the chance that a sample of a port that can loop is cut off by its bound
@@ -120,7 +120,7 @@ class DistributionExplorer:
         try:
             if self.testbed is None:
                 raise ValueError(_NO_TESTBED)
-            count = _parse_samples(samples)
+            count = parse_count("samples", samples, MOST_SAMPLES)
         except ValueError as reason:
             self._note = in_words(reason)
             return False
@@ -181,13 +181,6 @@ def _law_words(law: TriesDistribution) -> str:
         return f"{law.client} cannot loop: {law.reason}"
     mean = f"mean {law.mean:,.0f} tries" if law.ever == 1 else f"ever connects in {law.ever:.2%}"
     return f"{law.client}: {mean}, half by {law.quantile(law.ever / 2):,}, 99 % by {law.quantile(0.99 * law.ever):,}"
-
-
-def _parse_samples(value: Any) -> int:
-    text = str(value).replace(",", "").strip()
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MOST_SAMPLES):
-        raise ValueError(f"samples {value!r}: give a whole number from 1 to {MOST_SAMPLES:,}")
-    return int(text)
 
 
 def _fresh_address() -> str:

@@ -16,10 +16,10 @@ class StepperView(View):
     """The stepper on the page."""
 
     def __init__(self, model: StateStepper) -> None:
-        self._first = button("First", partial(self._go, -model.last), "Before the first moment")
-        self._back = button("Back", partial(self._go, -1), "One moment back")
-        self._next = button("Next", partial(self._go, 1), "One moment on")
-        self._last = button("Last", partial(self._go, model.last), "After the last moment")
+        self._first = button("First", partial(self.do, model.move, -model.last), "Before the first moment")
+        self._back = button("Back", partial(self.do, model.move, -1), "One moment back")
+        self._next = button("Next", partial(self.do, model.move, 1), "One moment on")
+        self._last = button("Last", partial(self.do, model.move, model.last), "After the last moment")
         self._moment = number("moment", 0, model.last)
         self._words, self._segments, self._diagram = w.HTML(), w.HTML(), w.HTML()
         rows = (
@@ -39,14 +39,9 @@ class StepperView(View):
         put(self._diagram, diagram_html(model.states, model.taken) if model.last else "")
         put(self._segments, segments_html(model) if model.last else "")
 
-    def _go(self, by: int) -> None:
-        self.model.move(by)
-        self.refresh()
-
     def _to(self, position: int) -> None:
         if position != self.model.position:
-            self.model.go_to(position)
-            self.refresh()
+            self.do(self.model.go_to, position)
 
 
 def state_stepper(exchange: Any = None) -> View:

@@ -66,6 +66,11 @@ class View:
         with self._lock:
             self.update()
 
+    def do(self, act: Callable[..., object], *args: Any) -> None:
+        """Do what a control stands for, and show what came of it."""
+        act(*args)
+        self.refresh()
+
     def update(self) -> None:
         """Write the model's values into the widgets."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tcploop_lab.show.widgets.background import Background
+from tcploop_lab.show.widgets.background import Background, parse_count
 from tcploop_lab.show.widgets.svg import ticks
 
 
@@ -45,6 +45,19 @@ def test_changes_are_told_at_a_pace_that_a_page_can_follow():
     for _ in range(1000):
         work.tell()
     assert told == [1]
+
+
+@pytest.mark.parametrize("typed", ["1,000", 1000, " 01000 "])
+def test_a_count_is_read_as_it_is_typed(typed):
+    """With commas, blanks and leading zeros, as text or as a number."""
+    assert parse_count("samples", typed, 1000) == 1000
+
+
+@pytest.mark.parametrize("typed", ["", None, 0, -1, 1.5, "1e3", "\u0663", "1001", "9" * 5000, "0" * 11 + "1" * 9])
+def test_a_count_that_is_none_is_told_what_is_allowed(typed):
+    """What is no whole number from 1 to the bound raises one line, however many digits it has."""
+    with pytest.raises(ValueError, match=r"^samples .*: give a whole number from 1 to 1,000$"):
+        parse_count("samples", typed, 1000)
 
 
 @pytest.mark.parametrize(
