@@ -10,16 +10,21 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeVar
 
 from .assignment import NOBODY, name_of
 from .engine import is_unanswered, shortened
 
 T = TypeVar("T")
+_LONGEST = 400  # characters of a line
 
 
 class NotYet(AssertionError):
-    """An answer that earns no points, and why, in one line."""
+    """An answer that earns no points, and why, in one line of at most 400 characters."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(shorten(why, _LONGEST, placeholder=" ..."))
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows of it: the line alone (IPython calls this)."""

@@ -17,7 +17,7 @@ def told(function, *arguments) -> str:
     """The line that a student reads."""
     with pytest.raises(NotYet) as caught:
         function(*arguments)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) <= 400
     return str(caught.value)
 
 
@@ -52,9 +52,15 @@ def refuses(_: int) -> None:
     raise KeyError("port")
 
 
+def rambles(_: int) -> None:
+    """A student's function that raises with a text of many lines."""
+    raise ValueError("no\n" * 5000)
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
+        (rambles, "rambles(7) raised ValueError: no no no"),
         (refuses, "refuses(7) raised KeyError: 'port'"),
         (lambda: 1, "takes 0 positional arguments but 1 was given"),
         (..., "this asks for a function"),
