@@ -28,6 +28,7 @@ from ..testbed.crowd import MAX_CLIENTS, CrowdSamples, draw_crowd
 from ..testbed.loop import LoopSpec
 from ..testbed.waiting import wait_for
 from .crew import Crew, cores, hire
+from .engine import sampling_bar
 from .fit import Fit, fit
 from .plan import CellPlan, parse_whole
 from .result import standard_error
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 TIMEOUT = 60.0  # seconds for one sample, which takes some milliseconds
 _SIMULATED = 20_000  # samples of the model
 _STOP_GRACE = 3.0  # seconds that stopped clients get to hand back what they measured
-_QUIET = 1.0  # seconds without a progress bar
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,10 +222,7 @@ def _draw(
 
 
 def _wait(crew: Crew, future: Any, total: int, progress: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    what = {"total": total, "unit": "sample", "desc": "sampling", "delay": _QUIET}
-    with tqdm(**what, leave=False, disable=not progress) as bar:
+    with sampling_bar(total, 0, progress) as bar:
         return wait_for(crew.executor, future, lambda done: bar.update(done - bar.n), _STOP_GRACE)  # type: ignore[arg-type]
 
 

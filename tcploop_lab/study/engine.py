@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -20,6 +20,7 @@ from typing import Any
 from ..testbed.errors import WorkerDied
 from ..testbed.namespace import NamespaceRefused
 from ..testbed.sampling import Samples
+from ..testbed.waiting import passing_bar
 from .crew import Crew, hire
 from .plan import CellPlan, Study, parse_whole
 from .result import StudyResult, StudyStopped
@@ -70,7 +71,7 @@ def _sample(study: Study, crew: Crew, store: Store, progress: bool) -> bool:
     """Draw all samples that are not stored yet; return True if interrupted."""
     _note_where(study, crew, store)
     tasks = _tasks(study, crew, store)
-    with _bar(study.size, store.count(), progress) as bar:
+    with sampling_bar(study.size, store.count(), progress) as bar:
         return _Shift(crew, store, bar).work(iter(tasks))
 
 
@@ -226,10 +227,7 @@ class _Interrupt:
         self.seen = True
 
 
-@contextlib.contextmanager
-def _bar(total: int, stored: int, progress: bool) -> Iterator[Any]:
-    from tqdm.auto import tqdm
-
+def sampling_bar(total: int, stored: int, progress: bool) -> AbstractContextManager[Any]:
+    """Return a bar of samples, of which some are `stored` already. It comes late, and goes away at the end."""
     what = {"total": total, "initial": stored, "unit": "sample", "desc": "sampling"}
-    with tqdm(**what, leave=False, delay=_QUIET, disable=not progress) as bar:
-        yield bar
+    return passing_bar(**what, delay=_QUIET, disable=not progress)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .executor import NamespaceExecutor
@@ -41,14 +42,23 @@ def _wait_with_bar(future: concurrent.futures.Future[Any], total: int | None) ->
     concurrent.futures.wait([future], timeout=None if total is None else _QUIET)
     if future.done() or total is None:
         return future.result()
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, unit="try", unit_scale=True, desc="dialling", leave=False) as bar:
+    with passing_bar(total=total, unit="try", unit_scale=True, desc="dialling") as bar:
         while not future.done():
             bar.update(_newest(future) - bar.n)
             time.sleep(_LOOK_EVERY)
-        bar.total = bar.n  # a bar that did not come to its end would stay in a notebook, and turn red
     return future.result()
+
+
+@contextlib.contextmanager
+def passing_bar(**settings: Any) -> Iterator[Any]:
+    """Yield a tqdm bar of these settings, which goes away at the end of the block however far it came."""
+    from tqdm.auto import tqdm
+
+    with tqdm(**settings, leave=False) as bar:
+        try:
+            yield bar
+        finally:
+            bar.total = bar.n  # a bar that did not come to its end would stay in a notebook, and turn red
 
 
 def _wait_and_tell(future: concurrent.futures.Future[Any], tell: Callable[[int], None]) -> Any:

@@ -18,6 +18,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.study import crew
+from tcploop_lab.study.engine import sampling_bar
 from tcploop_lab.study.result import StudyStopped
 from tcploop_lab.study.store import Store, StoreFull
 from tcploop_lab.testbed.executor import NamespaceExecutor
@@ -33,6 +34,15 @@ ENDLESS = lab.Study(40501, (40000, 40999), samples=100_000, max_tries=20_000)
 def numbers(result: lab.StudyResult) -> list[list[int]]:
     """The numbers of the samples of each cell."""
     return [cell.numbers.tolist() for cell in result.cells]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_bar_ends_where_the_samples_end(shown: bool) -> None:
+    """An interrupted study leaves no unfinished bar behind; what was stored before counts in it."""
+    with sampling_bar(10, 2, shown) as bar:
+        bar.update(3)
+        assert (bar.n, bar.total) == (5 if shown else 2, 10)
+    assert bar.n == bar.total
 
 
 def test_a_study_draws_every_sample_of_every_cell() -> None:
