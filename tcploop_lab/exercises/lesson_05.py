@@ -6,15 +6,11 @@ from typing import Any
 
 from ..model.audit import AuditVerdict
 from ..testbed.audit import AuditResult
-from .answers import letters_of, one_of
+from .answers import a, letters_of
 from .engine import Exercise, Mistake
+from .forms import one_letter
 
-
-def an_audit(answer: Any) -> AuditResult:
-    """Read what `lab.audit` returned."""
-    if not isinstance(answer, AuditResult):
-        raise ValueError("this asks for the result of an audit: answer = lab.audit([...])")
-    return answer
+an_audit = a(AuditResult, "the result of an audit: answer = lab.audit([...])")
 
 
 def _is(verdict: AuditVerdict) -> Any:
@@ -94,24 +90,18 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    one_letter(
         number="05.3",
-        asks='one letter, such as `"a"`',
-        reads=one_of("abc"),
-        right=lambda letter: letter == "b",
+        among="abc",
+        right="b",
         because="It does the same with a server and with itself, so it cannot tell them apart.",
         hint="What does the program do differently when it meets itself?",
         stronger="Nothing is different. So what must it believe?",
-        mistakes=(
-            Mistake(
-                lambda letter: letter == "a",
-                "It did not use a connection to a server either. A program that noticed would do something else there.",
-            ),
-            Mistake(
-                lambda letter: letter == "c",
-                "It dialled: there was a SYN. Writing nothing is not the same as not trying.",
-            ),
-        ),
+        wrong={
+            "a": "It did not use a connection to a server either. A program that noticed would do something else "
+            "there.",
+            "c": "It dialled: there was a SYN. Writing nothing is not the same as not trying.",
+        },
     ),
     Exercise(
         number="05.4",
@@ -130,20 +120,16 @@ EXERCISES = (
             Mistake(lambda letters: "d" in letters, "By default no port is reserved."),
         ),
     ),
-    Exercise(
+    one_letter(
         number="05.5",
-        asks='one letter, such as `"a"`',
-        reads=one_of("abc"),
-        right=lambda letter: letter == "b",
+        among="abc",
+        right="b",
         because="One socket with one name on both sides: a client that met itself, and now has the server's port.",
         hint="The thief is one socket that talks to itself. How many names has it?",
         stronger="Look again at `thief.witness` in section 5.",
-        mistakes=(
-            Mistake(lambda letter: letter == "a", "That is a listener: the old server, or another one, still runs."),
-            Mistake(
-                lambda letter: letter == "c",
-                "Those are the two ends of an ordinary connection on one machine: two sockets, two names.",
-            ),
-        ),
+        wrong={
+            "a": "That is a listener: the old server, or another one, still runs.",
+            "c": "Those are the two ends of an ordinary connection on one machine: two sockets, two names.",
+        },
     ),
 )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 import tcploop_lab as lab
@@ -14,8 +11,9 @@ from tcploop_lab.exercises.engine import Checker, State
 from tcploop_lab.model.audit import AuditVerdict
 from tcploop_lab.model.segments import Segment
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "05_in_the_wild.ipynb"
-NUMBERS = ["05.1", "05.2", "05.3", "05.4", "05.5"]
+from .folded import answer_of, solutions
+
+SOLUTIONS = solutions("05")
 DATA = Segment(0.0, "127.0.0.1", 33334, "127.0.0.1", 33334, "PA", 1, 1, payload=b"hello")
 
 
@@ -77,31 +75,11 @@ def test_each_mistake_has_its_hint(number: str, answer: Any, hint: str) -> None:
     assert len(feedback.message) > len(hint) + 20
 
 
-def solutions() -> dict[str, str]:
-    """The folded solution of each exercise in the notebook."""
-    text = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells)
-    parts = re.split(r"^### Exercise ", text, flags=re.MULTILINE)[1:]
-    found = {}
-    for part in parts:
-        folded = part.partition("<details>")[2].partition("</details>")[0]
-        block = re.search(r"```python\n(.*?)```", folded, re.DOTALL) or re.search(r"`(answer = [^`]+)`", folded)
-        found[part[:4]] = block[1] if block else ""
-    return found
-
-
 @pytest.mark.kernel
-@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("number", SOLUTIONS)
 def test_the_folded_solutions_are_right(number: str) -> None:
     """Each solution of the notebook, run as it stands, is accepted."""
-    place: dict[str, Any] = {"lab": lab}
-    exec(solutions()[number], place)
-    assert Checker().check(number, place["answer"]).state is State.RIGHT
-
-
-def test_every_exercise_has_a_solution() -> None:
-    """The notebook asks the exercises that are checked, each once, and folds a solution under it."""
-    assert list(solutions()) == NUMBERS
-    assert all("answer" in text for text in solutions().values())
+    assert Checker().check(number, answer_of(SOLUTIONS[number], lab=lab)).state is State.RIGHT
 
 
 def test_the_preconditions_say_what_exercise_4_says() -> None:
