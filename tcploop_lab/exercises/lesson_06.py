@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 from ..model.ports import PortRange, parse_reserved
@@ -12,8 +14,10 @@ from ..testbed.defence_table import measure_client
 from ..testbed.errors import NotOnThisTestbed
 from .answers import a_verdict, letters_of, whole_number
 from .engine import Exercise, Mistake
+from .trying import at_most, failure
 
 _MEETINGS = 60  # of a client that is handed in with itself: a second or so
+SECONDS = 15.0  # for all of them, should the client sleep
 _CANDIDATES = 14116  # of the default range
 _TRIES = 1000
 
@@ -61,13 +65,14 @@ def a_client(answer: Any) -> DefenceResult:
     if not callable(answer):
         raise ValueError("this asks for the function itself: answer = my_dial, without brackets")
     try:
-        return measure_client(answer, tries=_MEETINGS)
-    except NotOnThisTestbed as error:
+        with redirect_stdout(StringIO()), at_most(SECONDS):
+            return measure_client(answer, tries=_MEETINGS)
+    except (NotOnThisTestbed, ValueError) as error:
         raise ValueError(str(error)) from None
-    except ValueError:
-        raise
-    except Exception as error:
-        raise ValueError(f"it raised {type(error).__name__} ({error}); a client raises OSError, or nothing") from None
+    except KeyboardInterrupt:
+        raise  # the learner's own
+    except BaseException as error:  # also SystemExit
+        raise ValueError(f"it {failure(error, SECONDS)}; a client raises OSError, or nothing") from None
 
 
 def _failures(result: DefenceResult) -> tuple[int, ...]:

@@ -46,19 +46,20 @@ def a_function(cases: Sequence[tuple[Any, ...]], reads: Callable[[Any], Any]) ->
 def _all_cases(function: Callable[..., Any], cases: Sequence[tuple[Any, ...]]) -> list[Any]:
     returned: list[Any] = []
     try:
-        with _at_most(SECONDS):
+        with at_most(SECONDS):
             for case in cases:
                 returned.append(function(*case))
     except KeyboardInterrupt:
         raise  # the learner's own
     except BaseException as error:  # also SystemExit
-        raise ValueError(f"{_call(function, cases[len(returned)])} {_failure(error)}") from None
+        raise ValueError(f"{_call(function, cases[len(returned)])} {failure(error, SECONDS)}") from None
     return returned
 
 
-def _failure(error: BaseException) -> str:
+def failure(error: BaseException, seconds: float) -> str:
+    """Say in words how a call failed that had so many seconds: "raised KeyError: 'port'"."""
     if isinstance(error, _TooLong):
-        return f"did not return within {SECONDS:.0f} s"
+        return f"did not return within {seconds:.0f} s"
     return f"raised {type(error).__name__}: {' '.join(str(error).split())}"[:_LONGEST]
 
 
@@ -74,8 +75,8 @@ def _call(function: Callable[..., Any], case: tuple[Any, ...]) -> str:
 
 
 @contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise _TooLong in the block when the time is over: in a notebook, where cells run in the main thread."""
+def at_most(seconds: float) -> Iterator[None]:
+    """Interrupt the block when the time is over: in a notebook, where cells run in the main thread."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

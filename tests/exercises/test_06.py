@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,11 @@ from tcploop_lab.exercises.engine import Checker, State
 from tcploop_lab.model.theory import distribution
 from tcploop_lab.testbed import defences
 
+from .folded import answer_of, solutions
+
 pytestmark = [pytest.mark.kernel]
+
+SOLUTIONS = solutions("06")
 
 RIGHT = [
     ("06.1", 7999),
@@ -81,6 +88,32 @@ def test_a_client_that_refuses_everybody_is_no_repair(checker: Checker) -> None:
     assert "does not accept a real server" in checker.check("06.2", refuse).message
 
 
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        (lambda: time.sleep(60), "it did not return within 0 s"),
+        (sys.exit, "it raised SystemExit"),
+        (lambda: Path("/no/such/file").read_text(), "it must dial the address"),
+    ],
+    ids=["sleeps", "ends", "opens a file"],
+)
+def test_what_a_client_does_is_told_in_words(
+    checker: Checker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], act: Any, told: str
+) -> None:
+    """A client that sleeps, ends the program, opens files or prints is answered in words, and soon."""
+    monkeypatch.setattr(lesson_06, "SECONDS", 0.4)
+
+    def odd(address: defences.Address, new_socket: defences.NewSocket) -> Any:
+        print("dialling")
+        act()
+        return defences.dial(address, new_socket)
+
+    began = time.monotonic()
+    assert told in checker.check("06.2", odd).message
+    assert time.monotonic() - began < 5
+    assert capsys.readouterr().out == ""
+
+
 def test_a_port_is_protected_where_it_is(checker: Checker) -> None:
     """Exercise 06.6 takes a reserved and a held port, and neither an open one, another one, nor a moved range."""
     with lab.open_testbed((40000, 40999), kind="namespace") as testbed:
@@ -114,3 +147,11 @@ def test_the_machine_is_shown_as_its_settings() -> None:
     assert lines[0] == "net.ipv4.ip_local_port_range = 8000 65535"
     assert lines[1] == "net.ipv4.ip_local_reserved_ports = 30000-30009,47808"
     assert len(lines) == 4
+
+
+@pytest.mark.parametrize("number", SOLUTIONS)
+def test_the_folded_solution_is_right(checker: Checker, number: str) -> None:
+    """Who copies the solution from the notebook is told that it is right."""
+    with lab.open_testbed((40000, 40999), kind="namespace") as testbed:
+        feedback = checker.check(number, answer_of(SOLUTIONS[number], lab=lab, testbed=testbed, defences=defences))
+    assert feedback.right, feedback
