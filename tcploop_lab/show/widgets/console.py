@@ -12,7 +12,7 @@ from ...model.clients import ClientKind
 from ...testbed.results import Run
 from .. import style
 from ..html import html
-from .console_model import MOST_TRIES, PACES, LoopConsole
+from .console_model import MOST_TRIES, PACES, LoopConsole, Wish
 from .svg import Chart
 from .views import View, button, choice, field, put, row, status
 
@@ -48,11 +48,14 @@ class ConsoleView(View):
         super().__init__(model, rows, "loop console")
         model.work.changed = self.refresh
         self._seen = -1
+        self._wish = model.wish
         self.refresh()
 
     def update(self) -> None:
         """Bring the page up to date."""
         model = self.model
+        if model.wish is not None and model.wish is not self._wish:
+            self._follow(model.wish)
         put(self._words, status(model.words))
         talking = model.connected and not model.work.busy
         put(self._echoed, status(model.echoed) if model.echoed else "")
@@ -64,6 +67,13 @@ class ConsoleView(View):
         elif not tries and not model.work.busy:
             put(self._picture, "")
         self._seen = tries
+
+    def _follow(self, wish: Wish) -> None:
+        """Show in the controls what is dialled, which code may have asked for."""
+        self._wish = wish
+        self._port.value, self._range.value = str(wish.port), str(wish.port_range)
+        self._client.value, self._most.value = str(wish.client), f"{wish.most_tries:,}"
+        self._pace.value = wish.pace
 
     def _on_start(self) -> None:
         typed = (self._port, self._range, self._client, self._most, self._pace)

@@ -37,13 +37,20 @@ class Wish:
     port_range: PortRange
     client: ClientKind
     most_tries: int
-    pause: float
+    pace: str
+
+    @property
+    def pause(self) -> float:
+        """The seconds between two tries."""
+        return PACES[self.pace]
 
     @classmethod
     def read(cls, port: Any, port_range: Any, client: Any, most_tries: Any, pace: str) -> Wish:
         """Return the wish that is typed there; ValueError says in one line what is wrong with it."""
         most = parse_count("most tries", most_tries, _HIGHEST_BOUND)
-        return cls(parse_port(port), PortRange.parse(port_range), parse_client(client), most, PACES[pace])
+        if pace not in PACES:
+            raise ValueError(f"pace {pace!r}: choose one of {', '.join(PACES)}")
+        return cls(parse_port(port), PortRange.parse(port_range), parse_client(client), most, pace)
 
 
 class LoopConsole:
@@ -52,6 +59,7 @@ class LoopConsole:
     def __init__(self, testbed: Any) -> None:
         self.testbed = testbed
         self.work = Background()
+        self.wish: Wish | None = None
         self.run: Run | None = None
         self.exchange: Any = None
         self.echoed = ""
@@ -82,7 +90,7 @@ class LoopConsole:
             return False
         self.hang_up()
         try:
-            wish = self._read(port, port_range, client, most_tries, pace)
+            self.wish = wish = self._read(port, port_range, client, most_tries, pace)
         except ValueError as reason:
             self._note, self.run = in_words(reason), None
             return False

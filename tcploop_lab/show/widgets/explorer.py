@@ -36,6 +36,8 @@ class ExplorerView(View):
             self._histogram,
         )
         super().__init__(model, rows, "distribution explorer")
+        self._seen: object = None
+        self._following = False
         model.work.changed = self.refresh
         for control in (self._port, self._range, self._era, self._clients):
             control.observe(lambda _: self._on_change(), "value")
@@ -43,12 +45,24 @@ class ExplorerView(View):
 
     def update(self) -> None:
         """Bring the page up to date."""
+        if self.model.series and self.model.series is not self._seen:
+            self._follow()
         curves = self.model.curves
         put(self._words, status(self.model.words))
         put(self._shares, shares_html(curves) if curves else "")
         put(self._histogram, histogram_html(curves) if curves else "")
 
+    def _follow(self) -> None:
+        """Show in the controls what was chosen, which code may have done."""
+        self._seen, laws = self.model.series, self.model.laws
+        self._following = True
+        self._port.value, self._range.value = str(laws[0].port), str(laws[0].port_range)
+        self._era.value, self._clients.value = laws[0].era, tuple(str(law.client) for law in laws)
+        self._following = False
+
     def _on_change(self) -> None:
+        if self._following:
+            return
         self.model.choose(self._port.value, self._range.value, self._era.value, self._clients.value)
 
 

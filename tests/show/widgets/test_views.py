@@ -132,6 +132,33 @@ def test_the_explorer_follows_every_field(testbed):
     explorer.close()
 
 
+def test_the_explorer_shows_what_code_chose(testbed):
+    """After a choice made in code each control says what the charts show; what is typed next counts again."""
+    explorer = MAKERS["explorer"](testbed)
+    explorer.model.choose(40501, (40000, 40999), "even-sequence", ["same-socket", "bind-zero"])
+    names = ("port to dial", "ephemeral ports", "era", "clients")
+    chosen = [control(explorer, name).value for name in names]
+    assert chosen == ["40501", "40000-40999", "even-sequence", ("same-socket", "bind-zero")]
+    assert "same-socket cannot loop" in html_of(explorer)
+    control(explorer, "port to dial").value = "40502"
+    assert [law.port for law in explorer.model.laws] == [40502, 40502]
+    explorer.close()
+
+
+def test_the_console_shows_what_code_dialled(testbed):
+    """After a start made in code the fields have its values; a pace that there is not is answered in words."""
+    console = MAKERS["console"](testbed)
+    console.model.start(40102, (40102, 40102), "new-socket", 5000, "20 tries a second")
+    assert console.model.work.wait(10)
+    names = ("port to dial", "ephemeral ports", "client", "most tries", "pace")
+    dialled = [control(console, name).value for name in names]
+    assert dialled == ["40102", "40102-40102", "new-socket", "5,000", "20 tries a second"]
+    assert not console.model.start(40102, (40102, 40102), pace="at leisure")
+    console.refresh()
+    assert "pace &#x27;at leisure&#x27;: choose one of" in html_of(console)
+    console.close()
+
+
 def test_the_stepper_steps_by_button_and_by_number(testbed):
     """Next, Last, First, Back and the number all lead to the same moments."""
     stepper = MAKERS["stepper"](testbed)
