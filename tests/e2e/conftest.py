@@ -47,5 +47,6 @@ def open_lesson(server: lab.Server, chromium: browser.Browser) -> Iterator[Calla
 
 
 def notebooks() -> list[Path]:
-    """The lessons there are."""
-    return sorted((lab.ROOT / "notebooks").glob("*.ipynb"))
+    """The lessons there are, and the assignments with their solutions."""
+    folder = lab.ROOT / "notebooks"
+    return [*sorted(folder.glob("*.ipynb")), *sorted(folder.glob("assignments/source/*/*.ipynb"))]

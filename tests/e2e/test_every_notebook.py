@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 import tcploop_lab as lab
 
+from . import lab as lab_server
 from . import widgets
 from .browser import page
 from .conftest import notebooks
@@ -33,7 +34,8 @@ def lessons(server, chromium) -> Iterator[dict[str, Lesson]]:
     with ExitStack() as pages:
         made = {}
         for path in notebooks():
-            made[path.name] = Lesson(pages.enter_context(page(chromium)), server.folder, path.name)
+            name = str(path.relative_to(lab_server.ROOT / "notebooks"))
+            made[path.name] = Lesson(pages.enter_context(page(chromium)), server.folder, name)
 
         def begin(lesson: Lesson) -> None:
             lesson.open(server.address)
@@ -71,7 +73,7 @@ def test_every_cell_ran_without_an_error(lesson):
 def test_every_figure_is_visible(lesson):
     """Each picture of an output is drawn on the page, and says in words what it shows."""
     figures = lesson.figures().evaluate_all(MEASURED)
-    assert figures
+    assert figures or lesson.name.startswith("assignments")
     assert [words for words, high, wide, sharp in figures if min(high, wide) < 100 or sharp < 300] == []
     assert [words for words, *_ in figures if len(words) < 20] == []
 
