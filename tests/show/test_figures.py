@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -22,13 +21,6 @@ from tcploop_lab.study.store import Store
 from tcploop_lab.testbed.sampling import Samples
 
 RANGE = lab.PortRange(40000, 40999)
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
-    yield
-    plt.close("all")
 
 
 def drawn(law: object, samples: int, seed: int = 1) -> array[int]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -16,13 +13,6 @@ from tcploop_lab.study.crowd import CrowdCell, CrowdResult
 
 RANGE = lab.PortRange(40000, 40999)
 LAW = distribution("random-walk", RANGE, 40500)
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
-    yield
-    plt.close("all")
 
 
 def cell(clients: int, factor: int = 1, samples: int = 100) -> CrowdCell:

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import pytest
 
 import tcploop_lab as lab
 from tcploop_lab import show
 from tcploop_lab.show import style
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
-    yield
-    plt.close("all")
 
 
 def texts(result: lab.ThiefResult) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -18,13 +17,6 @@ from tcploop_lab.testbed.recorded import recorded, recorded_names
 
 from ..model import exchanges
 from ..model.exchanges import X, Y
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
-    yield
-    plt.close("all")
 
 
 def texts(ax: Axes) -> list[str]:

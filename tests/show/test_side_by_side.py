@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
@@ -18,13 +15,6 @@ from tcploop_lab.show.style import alt_of
 from tcploop_lab.testbed.exchanges import NAMES
 
 CASES = [(FIGURE_7, "self-connection"), (FIGURE_7, "simultaneous-open"), (FIGURE_6, "handshake"), (FIGURE_7, "refused")]
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
-    yield
-    plt.close("all")
 
 
 def four() -> dict[str, lab.Exchange]:

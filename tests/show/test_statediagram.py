@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -20,13 +18,6 @@ from ..model import exchanges
 
 DRAWN = [row for row in TRANSITIONS if row.figure5]
 SELF_CONNECTION = [State.CLOSED, State.SYN_SENT, State.SYN_RECEIVED, State.ESTABLISHED]
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
-    yield
-    plt.close("all")
 
 
 def texts(ax: Axes) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import combinations
 
 import matplotlib as mpl
@@ -14,13 +13,6 @@ from nbclient import NotebookClient
 
 from tcploop_lab.show import style
 from tcploop_lab.show.ladder import STATE_COLOURS
-
-
-@pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    """Close what a test has drawn."""
-    yield
-    plt.close("all")
 
 
 def outputs_of(*cells: str) -> list[list[dict[str, str]]]:
