@@ -26,8 +26,11 @@ def page(table: AuditTable) -> str:
 
 
 def main() -> int:
-    """Audit, store, and show; 1 if a program is not installed, so that its row is missing."""
+    """Audit, store, and show; 1 if nothing can be audited here, or a program is not installed."""
     table = audit_programs()
+    if table.recorded:
+        print("nothing is stored: without a private network these are the stored audits", file=sys.stderr)
+        return 1
     store(table)
     PAGE.write_text(page(table), encoding="utf-8")
     print(table)

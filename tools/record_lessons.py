@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +23,12 @@ from typing import Any
 
 import nbformat
 
-from tcploop_lab.testbed import opening, tape_values
+from tcploop_lab.testbed import audit_table, defence_table, opening, tape_values
+from tcploop_lab.testbed.audit_table import version_in
+from tcploop_lab.testbed.errors import NotOnThisTestbed
 from tcploop_lab.testbed.exchanges import tcp_settings
 from tcploop_lab.testbed.executor import NamespaceExecutor
+from tcploop_lab.testbed.program_run import Report
 from tcploop_lab.testbed.replaying import CALLS, call_key
 from tcploop_lab.testbed.situation import Situation, WatchedSocket
 from tcploop_lab.testbed.tape import FOLDER, question, write_lesson
@@ -35,8 +39,9 @@ CHECK = re.compile(r"^exercises\.check\(.*\)$", re.MULTILINE)
 # What a lesson's text tells the reader to try, beside its cells and solutions.
 ASIDES = {"00": ["from contextlib import suppress\nwith suppress(OSError):\n    testbed.hold(40000)"]}
 
-# Later lessons dial from random addresses and say random words: what they measure is stored as results of its own.
-REPLAYED = ("00", "01", "02", "03", "04")
+# The port thief and the defences dial from fresh addresses and say random words: they are recorded as results, by
+# tools/record.py, as the audits of real programs are by `make audit`. Here the lessons show those.
+AS_RESULTS = {"play", "free_port"}
 DOCTOR = "lab.doctor("  # it speaks of the machine it runs on
 
 _made: list[dict[str, Any]] = []
@@ -93,12 +98,16 @@ class RecordingExecutor(NamespaceExecutor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run the function to its end, write the answer down, and return it as a future that is done."""
+        if function.__name__ in AS_RESULTS:
+            return super().submit(function, *args, **kwargs)
         asked = question(function, args, self._situation)
         done: Future[Any] = Future()
         done.reports = []  # type: ignore[attr-defined]
         item = {"call": asked.name, "range": asked.port_range, "asked": asked.asked, "situation": asked.situation}
         try:
             result = self._anonymous(super().submit(function, *args, **kwargs).result())
+            if isinstance(result, Report):
+                result.version = version_of(args[0].command[0])
         except Exception as error:
             _made.append({**item, "answer": {"raises": tape_values.encode_error(error)}})
             done.set_exception(error)
@@ -121,6 +130,17 @@ class RecordingExecutor(NamespaceExecutor):
         return result
 
 
+def version_of(program: str) -> str:
+    """The program and its version, such as "curl 8.14.1"."""
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    return f"{program} {version_in(said)}"
+
+
+def not_now(*_: Any) -> Any:
+    """Refuse to measure what is recorded as a result, so that the recorded one is shown."""
+    raise NotOnThisTestbed("this is recorded as a result")
+
+
 def steps(path: Path) -> Iterator[str]:
     """The code of a lesson in its order, with each solution and its check after the exercise."""
     check = ""
@@ -138,8 +158,8 @@ def digest(path: Path) -> str:
 
 
 def course() -> list[Path]:
-    """The lessons that are replayed call by call, in reading order."""
-    return sorted(path for path in LESSONS.glob("[0-9]*.ipynb") if path.name[:2] in REPLAYED)
+    """The lessons in reading order."""
+    return sorted(LESSONS.glob("[0-9]*.ipynb"))
 
 
 def run(path: Path) -> None:
@@ -179,6 +199,7 @@ def main(names: Sequence[str]) -> None:
 
     matplotlib.use("Agg")
     opening.NamespaceExecutor = RecordingExecutor  # type: ignore[misc]
+    defence_table._measure = audit_table._audit_now = not_now
     paths = [LESSONS / Path(name).name for name in names] or course()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # some lessons write files
         for path in paths:

@@ -181,7 +181,7 @@ def of_audit(result: AuditResult) -> Record:
         "output": result.output,
         "sockets": [{"local": row.local, "peer": row.peer, "state": row.state} for row in result.sockets],
         "segments": [of_segment(segment) for segment in result.segments],
-        "testbed": "namespace",
+        "testbed": "recorded" if result.label else "namespace",
         "kernel": result.kernel,
     }
 

@@ -52,9 +52,7 @@ class Behaviour:
 
     def keeps(self, attempt: Attempt) -> bool:
         """True if the connection was open until the lab ended the program."""
-        if attempt.closed is None:
-            return self.ended is not None
-        return self.ended is not None and attempt.closed >= self.ended
+        return self.ended is not None and (attempt.closed is None or attempt.closed >= self.ended)
 
 
 @dataclass(frozen=True)
@@ -150,8 +148,10 @@ def _without_numbers(text: str) -> str:
 
 
 def _describe(number: int, attempt: Attempt, behaviour: Behaviour) -> str:
-    if attempt.closed is None or behaviour.keeps(attempt):
-        until = "open until the end" if attempt.closed is None else f"open until {behaviour.why_ended or 'the end'}"
+    if attempt.closed is None:
+        until = "open until the end"
+    elif behaviour.keeps(attempt):
+        until = f"open until {behaviour.why_ended}"
     else:
         until = f"closed after {(attempt.closed - attempt.began) * 1000:,.1f} ms"
     return f"self-connection {number}: {attempt}, SYN to itself, {attempt.sent:,} bytes written, {until}"

@@ -24,8 +24,8 @@ def audit(result: Any, ax: Axes | None = None) -> Axes:
     if not first:
         raise ValueError(f"verdict {result.verdict}: the program sent no segment of port {result.port} to draw")
     shown = first[:_MOST]
-    label = f"the first {_MOST} of {len(first):,} segments" if len(first) > _MOST else ""
-    return ladder(shown, ax=ax, label=label)
+    part = f"the first {_MOST} of {len(first):,} segments" if len(first) > _MOST else ""
+    return ladder(shown, ax=ax, label="; ".join(filter(None, (part, result.label))))
 
 
 def _first_attempt(segments: Sequence[Segment]) -> list[Segment]:

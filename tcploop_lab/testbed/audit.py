@@ -10,20 +10,21 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..model.audit import AuditVerdict, Behaviour, judge_audit, needs_comparison
 from ..model.ports import parse_port
 from ..model.present import Shown
 from ..model.segments import Segment
-from .capture import Frame, segment_of
+from .capture import segment_of
 from .errors import NotOnThisTestbed
 from .hosts import resolve_own
 from .limits import parse_timeout, parse_tries
 from .program_run import INTERRUPT, Order, Report, run_program
 from .staging import SocketRow
-from .testbed import open_testbed
+from .testbed import Testbed, open_testbed
 from .waiting import wait_for
 
 DEFAULT_PORT = 33334
@@ -41,7 +42,8 @@ class AuditResult(Shown):
     the lines of the kernel's table while it was connected; `output` is what it printed, stdout and stderr together,
     the first and the last of it if it was long; `exit_status` is None where the lab ended the program, negative
     where a signal did; `left` counts the processes that it left behind, which were ended; `stopped` is exited,
-    timeout or interrupted; `compared` is True if it was run a second time, with a listener.
+    timeout or interrupted; `compared` is True if it was run a second time, with a listener. `label` says with which
+    version it was recorded, on which kernel and when; "" for a live one.
     """
 
     command: tuple[str, ...]
@@ -59,6 +61,7 @@ class AuditResult(Shown):
     sockets: tuple[SocketRow, ...] = field(repr=False, default=())
     left: int = 0
     compared: bool = False
+    label: str = ""
 
     @property
     def ok(self) -> bool:
@@ -67,8 +70,9 @@ class AuditResult(Shown):
 
     @property
     def summary(self) -> str:
-        """One line: the verdict, and the command."""
-        return f"{self.verdict}: {shlex.join(self.command)}"
+        """One line: the verdict, the command, and that it is recorded if it is."""
+        recorded = f" (recorded, not live: {self.label})" if self.label else ""
+        return f"{self.verdict}: {shlex.join(self.command)}{recorded}"
 
     def __repr__(self) -> str:
         return "\n".join((self.summary, *(f"  {line}" for line in self.evidence)))
@@ -88,21 +92,32 @@ def audit(
     no terminal and an empty stdin, reaches no other network, and ends with all its processes after `timeout` seconds.
     It may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet
     themselves; the later ones are refused. Where it closes a self-connection without a byte, it is run again with a
-    listener that stays silent, for comparison.
+    listener that stays silent, for comparison. Without a private network, or for the recorded testbed (`kind`), the
+    result is what was recorded of this command, if a lesson runs it.
 
-    Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network.
+    Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed for one that could neither
+    be run here nor is recorded.
     """
     number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
     target = resolve_own(host)
     words = parse_command(command, number, target.name)
     order = Order(words, target, number, seconds, count, os.getcwd(), dict(os.environ))
+    needs = f"an audit needs the private network, not the {kind} testbed: use --testbed namespace"
+    if kind == "recorded":
+        return _recorded(order, needs)
     if kind not in (None, "namespace"):
-        raise NotOnThisTestbed(f"an audit needs the private network, not the {kind} testbed: use --testbed namespace")
-    return _audit(order)
+        raise NotOnThisTestbed(needs)
+    _must_be_a_program(words[0])
+    try:
+        return _audit(order, partial(open_testbed, kind="namespace"))
+    except NotOnThisTestbed as refusal:
+        if kind is not None:
+            raise
+        return _recorded(order, str(refusal))
 
 
 def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[str, ...]:
-    """Return the words of a command, with {port} and {host} replaced; ValueError for one that cannot be run."""
+    """Return the words of a command, with {port} and {host} replaced; ValueError for what is no command."""
     try:
         given = shlex.split(command) if isinstance(command, str) else [os.fspath(word) for word in command]
     except (ValueError, TypeError) as error:
@@ -111,9 +126,7 @@ def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[s
         raise ValueError(f"command {command!r}: there is no program in it; for example: {_EXAMPLE}")
     if any("\0" in word for word in given):
         raise ValueError(f"command {command!r}: a command cannot hold a zero byte")
-    words = tuple(word.replace("{port}", str(port)).replace("{host}", host) for word in given)
-    _must_be_a_program(words[0])
-    return words
+    return tuple(word.replace("{port}", str(port)).replace("{host}", host) for word in given)
 
 
 def _must_be_a_program(name: str) -> None:
@@ -126,11 +139,24 @@ def _must_be_a_program(name: str) -> None:
     raise ValueError(f"command {name!r}: there is no such program; give its path, or install it")
 
 
-def _audit(order: Order) -> AuditResult:
-    report, kernel = _run(order)
+def _recorded(order: Order, refusal: str) -> AuditResult:
+    """What was recorded of this command; NotOnThisTestbed, with the refusal, if nothing was."""
+    from .opening import open_stand_in
+
+    try:
+        return _audit(order, open_stand_in)
+    except NotOnThisTestbed:
+        raise NotOnThisTestbed(
+            f"{refusal}; and this command is none of those that are recorded: the lessons'"
+        ) from None
+
+
+def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
+    """Run the program where `open_place` says, once more for comparison if need be, and judge what it did."""
+    report, place = _run(order, open_place)
     seen, comparison = _behaviour(report), None
     if needs_comparison(seen, order.port, order.attempts) and _stopped(report) != "interrupted":
-        comparison = _behaviour(_run(_for_comparison(order, report))[0])
+        comparison = _behaviour(_run(_for_comparison(order, report), open_place)[0])
     judged = judge_audit(seen, order.port, order.attempts, comparison)
     return AuditResult(
         command=order.command,
@@ -142,24 +168,25 @@ def _audit(order: Order) -> AuditResult:
         exit_status=report.status,
         seconds=report.seconds,
         stopped=_stopped(report),
-        kernel=kernel,
+        kernel=place.kernel,
         output=seen.output,
         segments=seen.segments,
         sockets=report.sockets,
         left=report.left,
         compared=comparison is not None,
+        label=f"{report.version}, {place.kernel}" if place.kind == "recorded" else "",
     )
 
 
-def _run(order: Order) -> tuple[Report, str]:
-    """Run the program in a network that is made for it, and return what was seen, and on which kernel."""
-    with open_testbed(kind="namespace") as testbed:
+def _run(order: Order, open_place: Callable[[], Testbed]) -> tuple[Report, Testbed]:
+    """Run the program in a network that is made for it, and return what was seen, and where."""
+    with open_place() as testbed:
         future = testbed.submit(run_program, order)
         report: Report = wait_for(testbed.executor, future, None, _GRACE)
     if report.failed is not None:
         reason = os.strerror(report.failed)
         raise ValueError(f"command {order.command[0]!r}: it cannot be started ({reason}); name its interpreter first")
-    return report, str(testbed.kernel)
+    return report, testbed
 
 
 def _for_comparison(order: Order, report: Report) -> Order:
@@ -170,7 +197,7 @@ def _for_comparison(order: Order, report: Report) -> Order:
 
 def _behaviour(report: Report) -> Behaviour:
     return Behaviour(
-        segments=_segments(report.frames),
+        segments=tuple(map(segment_of, report.frames)),
         exit_status=report.status,
         output=report.output.decode(errors="replace"),
         ended=report.ended,
@@ -178,10 +205,6 @@ def _behaviour(report: Report) -> Behaviour:
         dropped=report.dropped,
         whole_until=report.whole_until,
     )
-
-
-def _segments(frames: Sequence[Frame]) -> tuple[Segment, ...]:
-    return tuple(map(segment_of, frames))
 
 
 def _beside(report: Report) -> list[str]:

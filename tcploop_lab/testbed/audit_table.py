@@ -14,12 +14,13 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..model.present import Shown
 from .audit import AuditResult, audit
+from .errors import NotOnThisTestbed
 from .programs import PROGRAMS, Program
 
 STORED = Path(__file__).parents[1] / "recorded" / "programs.json"
@@ -44,18 +45,20 @@ class ProgramAudit:
 
 @dataclass(frozen=True)
 class AuditTable(Shown):
-    """The audits of some programs, with the day and the kernel."""
+    """The audits of some programs, with the day and the kernel. `recorded` is False if they were made just now."""
 
     date: str
     kernel: str
     rows: tuple[ProgramAudit, ...]
+    recorded: bool = False
 
     @property
     def summary(self) -> str:
         """One line: in how many of the audits the program took itself for a server, when and where."""
         found = [row for row in self.rows if row.verdict]
         fooled = sum(row.verdict == "self-connected" for row in found)
-        return f"in {fooled} of {len(found)} audits the program took itself for a server ({self.kernel}, {self.date})"
+        when = f"recorded on {self.date}, {self.kernel}" if self.recorded else f"{self.kernel}, {self.date}"
+        return f"in {fooled} of {len(found)} audits the program took itself for a server ({when})"
 
     def __repr__(self) -> str:
         widths = (max(len(row.name) for row in self.rows) + 2, 16)
@@ -76,10 +79,17 @@ class AuditTable(Shown):
 def audit_programs(names: Iterable[str] | None = None) -> AuditTable:
     """Audit the programs with these names (None: all that are known), and return the table.
 
-    A program that is not installed has a row that says so. Raises ValueError for a name that is not known,
-    NotOnThisTestbed without a private network.
+    A program that is not installed has a row that says so. Without a private network the rows are the stored ones.
+    Raises ValueError for a name that is not known.
     """
     chosen = [_find(name) for name in names] if names is not None else list(PROGRAMS)
+    try:
+        return _audit_now(chosen)
+    except NotOnThisTestbed:
+        return _rows_of(stored_audits(), chosen)
+
+
+def _audit_now(chosen: list[Program]) -> AuditTable:
     with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         _build(chosen, Path(made))
         done = list(pool.map(lambda program: _audit(program, Path(made)), chosen))
@@ -87,15 +97,26 @@ def audit_programs(names: Iterable[str] | None = None) -> AuditTable:
     return AuditTable(datetime.now(UTC).date().isoformat(), ", ".join(kernels), tuple(row for row, _ in done))
 
 
+def _rows_of(stored: AuditTable, chosen: list[Program]) -> AuditTable:
+    """The stored rows of these programs; in a notebook the cells say so from now on."""
+    from .replaying import label_cells
+
+    names = [program.name for program in chosen]
+    label_cells(f"recorded on {stored.date}, {stored.kernel}", "audits of programs")
+    return replace(stored, rows=tuple(row for row in stored.rows if row.name in names))
+
+
 def stored_audits() -> AuditTable:
     """Return the table that is stored with the package. `make audit` makes it."""
     found = json.loads(STORED.read_text(encoding="utf-8"))
-    return AuditTable(found["date"], found["kernel"], tuple(ProgramAudit(**row) for row in found["rows"]))
+    rows = tuple(ProgramAudit(**row) for row in found["rows"])
+    return AuditTable(found["date"], found["kernel"], rows, recorded=True)
 
 
 def store(table: AuditTable, path: Path = STORED) -> None:
     """Write a table where `stored_audits` reads it."""
-    path.write_text(json.dumps(asdict(table), indent=2) + "\n", encoding="utf-8")
+    stored = {"date": table.date, "kernel": table.kernel, "rows": [asdict(row) for row in table.rows]}
+    path.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
 
 
 def _find(name: str) -> Program:
@@ -116,12 +137,12 @@ def _audit(program: Program, made: Path) -> tuple[ProgramAudit, str]:
     """Return the row of one program and the kernel it ran on."""
     if not program.installed:
         return ProgramAudit(program.name, program.package), ""
-    result = audit(program.words(program.command, made), timeout=TIMEOUT, attempts=program.attempts)
-    version = _VERSION.search(_say(program.words(program.version, made)))
+    result = audit(program.words(program.command, made), timeout=TIMEOUT, attempts=program.attempts, kind="namespace")
+    version = version_in(_say(program.words(program.version, made)))
     row = ProgramAudit(
         name=program.name,
         package=program.package,
-        version=version[0] if version else "",
+        version=version,
         command=_shown(program),
         attempts=program.attempts,
         verdict=str(result.verdict),
@@ -129,6 +150,12 @@ def _audit(program: Program, made: Path) -> tuple[ProgramAudit, str]:
         did=_did(result),
     )
     return row, result.kernel
+
+
+def version_in(text: str) -> str:
+    """Return the first number in `text` that looks like a version; "" if there is none."""
+    found = _VERSION.search(text)
+    return found[0] if found else ""
 
 
 def _say(command: list[str], environment: dict[str, str] | None = None) -> str:

@@ -93,7 +93,16 @@ def measure_defence(name: str, testbed: Testbed | None = None, tries: int | None
         except NotOnThisTestbed:
             if not shows_recorded(where):
                 raise
-            return recorded_defences()[name]
+            return _recorded(name)
+
+
+def _recorded(name: str) -> DefenceResult:
+    """What was recorded of a defence; in a notebook the cells say so from now on."""
+    from .replaying import label_cells
+
+    result = recorded_defences()[name]
+    label_cells(result.label, "defences")
+    return result
 
 
 def measure_client(dial: Dial, testbed: Testbed | None = None, tries: int = MEETINGS) -> DefenceResult:

@@ -21,7 +21,7 @@ def opened(port_range: PortRange | None, workers: int, kind: str | None) -> Test
         return _OPENERS[kind](port_range, workers, "asked for")
     try:
         testbed = _open_namespace(port_range, workers)
-        testbed.open_stand_in = partial(_open_stand_in, port_range) if kind is None else None
+        testbed.open_stand_in = partial(_stand_in, port_range) if kind is None else None
         return testbed
     except namespace.NamespaceRefused as refusal:
         why = str(refusal.strerror)
@@ -50,10 +50,14 @@ def _open_recorded(port_range: PortRange | None, workers: int, why: str, all_of_
 _OPENERS = {"host": _open_host, "recorded": _open_recorded}
 
 
-def _open_stand_in(port_range: PortRange | None) -> Testbed | None:
-    """Return the recorded testbed for what a live one cannot show; None if this range was not recorded."""
+def open_stand_in(port_range: PortRange | None = None) -> Testbed:
+    """Return the recorded testbed for what a live one cannot show. NotOnThisTestbed if this range was not recorded."""
+    return _open_recorded(port_range, 1, "it stands in for a live one", all_of_it=False)
+
+
+def _stand_in(port_range: PortRange | None) -> Testbed | None:
     try:
-        return _open_recorded(port_range, 1, "it stands in for a live one", all_of_it=False)
+        return open_stand_in(port_range)
     except NotOnThisTestbed:
         return None
 
@@ -64,7 +68,7 @@ def _open_second_best(port_range: PortRange | None, workers: int, why: str) -> T
     What the host cannot show, the recorded one does in its place.
     """
     host = _open_host(port_range, workers, why)
-    host.open_stand_in = partial(_open_stand_in, port_range)
+    host.open_stand_in = partial(_stand_in, port_range)
     reason = host.submit(why_unsuitable, port_range).result()
     if not reason:
         return host

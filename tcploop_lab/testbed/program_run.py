@@ -22,7 +22,7 @@ from typing import IO
 
 from ..model.ports import PortRange
 from . import namespace, supervisor
-from .capture import Frame, open_packet_socket, read_waiting
+from .capture import Frame, open_packet_socket, read_waiting, why_no_capture
 from .errors import NotOnThisTestbed
 from .hosts import Target
 from .packet_filter import tcp_header
@@ -61,14 +61,16 @@ class Order:
 
 @dataclass
 class Report:
-    """What the worker saw. `ended` is the time at which it ended the program, None if that ended by itself."""
+    """What the worker saw. `ended` is the time at which it ended the program, None if that ended by itself.
+
+    `version` is what the program says of itself; only a recording tells.
+    """
 
     frames: list[Frame] = field(default_factory=list)
     dropped: int = 0
     whole_until: float = math.inf
     omitted: int = 0
     output: bytes = b""
-    printed: int = 0
     status: int | None = None
     ended: float | None = None
     why_ended: str = ""
@@ -76,6 +78,7 @@ class Report:
     sockets: tuple[SocketRow, ...] = ()
     seconds: float = 0.0
     failed: int | None = None
+    version: str = ""
 
 
 class Output:
@@ -103,13 +106,13 @@ class Output:
 def run_program(order: Order) -> Report:
     """Run the program in the private network, whose port range is set so that it can only find itself, or never.
 
-    Raises NotOnThisTestbed if the range cannot be set or processes cannot be kept together.
+    Raises NotOnThisTestbed if the range cannot be set, capturing is refused or processes cannot be kept together.
     """
     import psutil  # now: while the program runs there is no time for it
 
     assert psutil
     _set_scene(order)
-    with _listener(order), open_packet_socket(order.port, both_ends=False) as packets:
+    with _listener(order), _packets(order) as packets:
         return _Watch(order, packets).run()
 
 
@@ -126,6 +129,13 @@ def _set_scene(order: Order) -> None:
     if order.attempts > 1:
         with contextlib.suppress(OSError):  # TIME-WAIT would keep a client that retries from finding itself again
             _TW_BUCKETS.write_text("0")
+
+
+def _packets(order: Order) -> socket.socket:
+    try:
+        return open_packet_socket(order.port, both_ends=False)
+    except (OSError, AttributeError) as error:
+        raise NotOnThisTestbed(why_no_capture(error)) from None
 
 
 def _without(port: int) -> PortRange:
@@ -292,6 +302,6 @@ class _Watch:
         if report.status is not None:
             report.ended, report.why_ended = None, ""
         report.left = int(told.get("left", 0))
-        report.output, report.printed = self._output.kept, self._output.printed
+        report.output = self._output.kept
         report.sockets = tuple(self._sockets)
         return report

@@ -30,8 +30,9 @@ CALLS = (
     *("recv", "recvmsg", "send", "sendall", "shutdown"),
 )
 _ASKING = {"getsockname", "getpeername", "getsockopt"}  # they do not tell one recorded socket from another
-_ALL = "recorded, not live: {}"
-_PARTLY = "captures and reserved ports are recorded, not live: {}"
+# What a recorded testbed shows in the place of a live one, by the function that is asked for it.
+_STANDS_IN = {"open_packet_socket": "captures", "set_reserved": "reserved ports", "run_program": "audits"}
+_EVERYTHING = ""
 _SHORT = 64  # longer data is told apart by its length and its beginning
 
 
@@ -117,9 +118,9 @@ class RecordedExecutor(Executor):
         self._tape, self._situation = tape, Situation(port_range)
         self.closed = False
         self.info = {"pid": os.getpid(), "network": "recorded", "range_set": True, "kernel": tape.label}
-        self._label = _PARTLY.format(tape.label) if not all_of_it else _ALL.format(tape.label)
+        self._all_of_it = all_of_it
         if all_of_it:
-            _label_cells(self._label)
+            label_cells(tape.label)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Return a future that is done: with the recorded answer, the recorded error, or NotOnThisTestbed."""
@@ -127,7 +128,9 @@ class RecordedExecutor(Executor):
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
-        _label_cells(self._label)
+        what = _EVERYTHING if self._all_of_it else _STANDS_IN.get(getattr(function, "__name__", ""))
+        if what is not None:
+            label_cells(self._tape.label, what)
         try:
             future.set_result(self._answer(function, args))
         except (NotOnThisTestbed, OSError, RuntimeError, ValueError) as error:
@@ -168,30 +171,38 @@ class RecordedExecutor(Executor):
         self.closed = True
 
 
-def _label_cells(label: str) -> None:
-    """In a notebook, let every cell that shows something say from now on that it is recorded."""
+def label_cells(label: str, what: str = _EVERYTHING) -> None:
+    """In a notebook, let every cell that shows something say from now on that `what`, or everything, is recorded."""
     shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if shell is not None and not any(isinstance(one, _CellLabel) for one in shell.events.callbacks["post_run_cell"]):
-        shell.events.register("post_run_cell", _CellLabel(label))
+    if shell is None:
+        return
+    there = [one for one in shell.events.callbacks["post_run_cell"] if isinstance(one, _CellLabel)]
+    if not there:
+        there = [_CellLabel()]
+        shell.events.register("post_run_cell", there[0])
+    there[0].label.sources[what] = label
 
 
 class _CellLabel:
     """Shows the label under a cell that shows something."""
 
-    def __init__(self, label: str) -> None:
-        self._label = _Label(label)
+    def __init__(self) -> None:
+        self.label = _Label()
 
     def __call__(self, result: Any = None) -> None:
         if result is not None and result.success and shows(result.info.raw_cell):
-            sys.modules["IPython"].display.display(self._label)
+            sys.modules["IPython"].display.display(self.label)
 
 
 class _Label:
-    def __init__(self, label: str) -> None:
-        self._text = label
+    """What is recorded, on which kernel and when."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        return self._text
+        parts = [f"{what} ({label})" for what, label in sorted(self.sources.items())]
+        return f"recorded, not live: {self.sources.get(_EVERYTHING) or ', '.join(parts)}"
 
     def _repr_html_(self) -> str:
         return f'<p style="opacity: .75; font-size: 90%; border-left: 3px solid #E69F00; padding-left: 8px">{self}</p>'

@@ -39,7 +39,8 @@ class WatchedSocket(socket.socket):
         elif method == "listen":
             self.word = "listening"
         elif method == "connect" or (method == "connect_ex" and result == 0):
-            self.port, self.word = args[0][1], "open"
+            if self.word != "held" or self.port == args[0][1]:  # else it goes on holding its port
+                self.port, self.word = args[0][1], "open"
         elif method == "shutdown":
             self.word = "shut"
 

@@ -24,7 +24,7 @@ from .tape_values import encode
 FOLDER = Path(__file__).parents[1] / "recorded"
 _LARGEST = 256 << 20  # bytes of a lesson
 DEFAULT = "default"  # the range of a testbed that was opened without one
-_ANY_RANGE = {"run_task", "probe_place", "draw_crowd"}  # they set the range themselves
+_ANY_RANGE = {"run_task", "probe_place", "draw_crowd", "run_program"}  # they set the range themselves
 _SHOWN = 120  # characters of a question in an error
 _ALWAYS_ALIKE = {"open_packet_socket"}  # whatever is done to the port
 _SEE_CONNECTIONS = {"collect", "socket_rows", "look"}
@@ -80,6 +80,8 @@ def _essence(name: str, args: Sequence[Any]) -> tuple[int, Any, Any]:
         return first.port, asked + encode(tuple(args[1:]))["tuple"], first
     if name == "run_task":
         return 0, [first.cell, first.port, str(first.port_range), first.client.value, *_task(first)], first
+    if name == "run_program":
+        return 0, [*first.command, first.target.address, first.port, first.attempts, first.listen], None
     if name == "probe_place":
         return 0, [], None
     if name == "look":

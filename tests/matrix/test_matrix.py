@@ -122,7 +122,7 @@ def test_every_recording_fits_its_lesson() -> None:
     code = "import record_lessons as r; import json; print(json.dumps({p.name: r.digest(p) for p in r.course()}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=inside.ROOT / "tools", capture_output=True, text=True)
     digests = json.loads(done.stdout)
-    assert len(digests) >= 5
+    assert len(digests) == 7
     for name, digest in digests.items():
         recording = inside.ROOT / "tcploop_lab" / "recorded" / f"lesson-{name[:2]}.json.xz"
         assert read_lesson(recording)["provenance"]["cells"] == digest, f"{name} changed: make record"
