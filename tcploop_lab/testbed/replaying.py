@@ -55,7 +55,7 @@ class ReplayedSocket(WatchedSocket):
         if method not in _ASKING:
             self._called.add(key)
         turn = self._at[key] = self._at.get(key, -1) + 1
-        value = self._decoded(_at_turn(log[key], turn))
+        value = tape_values.decode_answer(_at_turn(log[key], turn), self._accepted)
         self.noted(method, args, value)
         return value
 
@@ -65,10 +65,8 @@ class ReplayedSocket(WatchedSocket):
         places = ((self._first + index) % count for index in range(count))
         return next((self._logs[place] for place in places if calls <= self._logs[place].keys()), None)
 
-    def _decoded(self, answer: Mapping[str, Any]) -> Any:
-        if "raises" in answer:
-            raise tape_values.decode_error(answer["raises"])
-        return tape_values.decode(answer["gives"], lambda log: ReplayedSocket([as_queues(log)], self.situation))
+    def _accepted(self, log: Any) -> ReplayedSocket:
+        return ReplayedSocket([as_queues(log)], self.situation)
 
     def setsockopt(self, *args: Any) -> None:
         """Note SO_LINGER; there is no kernel to tell anything."""
@@ -152,12 +150,10 @@ class RecordedExecutor(Executor):
         return ReplayedSocket(logs, self._situation, self._tape.turn(asked) % len(logs))
 
     def _read(self, asked: Question, answer: Mapping[str, Any]) -> Any:
-        if "raises" in answer:
-            raise tape_values.decode_error(answer["raises"])
         # What one recorded socket was not asked, another one that stands in the same place may have been.
         others = self._tape.sockets_of(asked) if asked.name == "run_loop" else []
-        value = tape_values.decode(
-            answer["gives"], lambda log: ReplayedSocket([as_queues(log), *others], self._situation)
+        value = tape_values.decode_answer(
+            answer, lambda log: ReplayedSocket([as_queues(log), *others], self._situation)
         )
         if is_dataclass(value) and hasattr(value, "kernel"):
             value = replace(value, kernel=self.info["kernel"])  # type: ignore[type-var]

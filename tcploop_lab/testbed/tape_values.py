@@ -91,6 +91,13 @@ def decode_error(value: Any) -> Exception:
         raise ValueError(f"recorded error {value!r}: {error}; make the recording again: make record") from None
 
 
+def decode_answer(answer: Mapping[str, Any], socket: Callable[[Any], Any] | None = None) -> Any:
+    """Return what a recorded call gave, or raise what it raised; `socket` is as for `decode`."""
+    if "raises" in answer:
+        raise decode_error(answer["raises"])
+    return decode(answer["gives"], socket)
+
+
 def _name(kind: type) -> str:
     return f"{kind.__module__.removeprefix(_PACKAGE + '.')}:{kind.__qualname__}"
 

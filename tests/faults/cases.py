@@ -26,12 +26,11 @@ from tcploop_lab.testbed.testbed import Testbed
 RANGE = (40000, 40999)
 NEVER = 40501  # odd, in a range that begins with an even port
 SMALL_DISK = """
-import ctypes, os, sys
+import os, sys
 from pathlib import Path
-from tests.matrix.situations import become, _libc
-become(0, 0x00020000)
-_libc("mount", None, b"/", None, 16384 | (1 << 18), None)
-_libc("mount", b"none", sys.argv[1].encode(), b"tmpfs", 0, f"size={sys.argv[2]}k".encode())
+from tests.matrix.situations import become_with_own_mounts, mount
+become_with_own_mounts(0)
+mount(b"none", sys.argv[1].encode(), b"tmpfs", data=f"size={sys.argv[2]}k".encode())
 os.chdir(sys.argv[1])
 """
 

@@ -57,6 +57,17 @@ def become(uid: int, more: int = 0) -> None:
     Path("/proc/self/gid_map").write_text(f"{uid} {group} 1")
 
 
+def become_with_own_mounts(uid: int) -> None:
+    """The same in a mount namespace of its own, so that what is mounted is seen by nobody else."""
+    become(uid, _NEWNS)
+    mount(None, b"/", None, _REC | _PRIVATE)
+
+
+def mount(source: bytes | None, target: bytes, kind: bytes | None, flags: int = 0, data: bytes | None = None) -> None:
+    """Call mount(2)."""
+    _libc("mount", source, target, kind, flags, data)
+
+
 def learner(*refusals: Refusal) -> Callable[[], None]:
     """An ordinary user, to whom these calls are refused."""
     return lambda: (become(LEARNER), refuse(refusals))[0]
@@ -73,16 +84,14 @@ def _no_namespaces_left() -> None:
 
 
 def _read_only_settings() -> None:
-    become(LEARNER, _NEWNS)
-    _libc("mount", None, b"/", None, _REC | _PRIVATE, None)
-    _libc("mount", b"/proc/sys", b"/proc/sys", None, _BIND, None)
-    _libc("mount", None, b"/proc/sys", None, _BIND | _REMOUNT | _RDONLY, None)
+    become_with_own_mounts(LEARNER)
+    mount(b"/proc/sys", b"/proc/sys", None, _BIND)
+    mount(None, b"/proc/sys", None, _BIND | _REMOUNT | _RDONLY)
 
 
 def _no_linux() -> None:
-    become(LEARNER, _NEWNS)
-    _libc("mount", None, b"/", None, _REC | _PRIVATE, None)
-    _libc("mount", b"none", b"/proc", b"tmpfs", 0, None)
+    become_with_own_mounts(LEARNER)
+    mount(b"none", b"/proc", b"tmpfs")
     refuse([NO_UNSHARE, NO_CAPTURE, NO_SOCKET_RANGE])
 
 
