@@ -25,7 +25,7 @@ browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments record audit benchmark site matrix faults fuzz pins env clean
+.PHONY: help lab test lint notebooks assignments record audit benchmark site screenshots matrix faults fuzz pins env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,9 @@ audit: env ## audit the real programs of this machine again, and store the table
 site: env ## build the course as web pages in build/site/html, offline, and check its links
 	@$(PY) tools/site.py
 
+screenshots: env ## take the README's screenshots again in Chromium and a terminal (two minutes)
+	@$(PY) -m tools.screenshots
+
 matrix: env ## run every lesson on every kind of machine, and store docs/matrix.md (some minutes)
 	@$(PY) -m tests.matrix.table
 
@@ -93,8 +96,10 @@ $(STAMP): pyproject.toml constraints.txt
 	@# No news or update check: the lab asks nothing of the network.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR \
 	  "@jupyterlab/apputils-extension:announcements"
-	@# nbgrader is here for the tests; its menus are the teacher's business, not the learner's.
+	@# nbgrader is here for the tests and the command line; its menus and its server are not the learner's business.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyter/nbgrader"
+	@$(PY) -m jupyter server extension disable --sys-prefix --log-level=ERROR \
+	  $(addprefix nbgrader.server_extensions.,formgrader validate_assignment assignment_list course_list)
 	@touch $@
 
 clean: ## remove the environment and everything else that was made

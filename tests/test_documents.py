@@ -27,6 +27,22 @@ def test_links_to_files_lead_somewhere():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.parametrize("figure", sorted((ROOT / "docs" / "figures").iterdir()), ids=lambda path: path.name)
+def test_every_figure_is_shown_and_made_by_a_script(figure):
+    """Each stored figure is shown in the README with words, is small, and its name is in a script that makes it."""
+    words = re.search(rf"!\[([^]]+)\]\(docs/figures/{re.escape(figure.name)}\)", README)
+    assert words is not None and len(words[1]) > 40
+    assert figure.stat().st_size < 250_000
+    scripts = [*(ROOT / "tools").glob("*.py"), ROOT / "Makefile"]
+    assert [path.name for path in scripts if figure.name in path.read_text()]
+
+
+def test_the_readme_shows_what_a_learner_will_see():
+    """Among the figures are pictures of JupyterLab, of a widget and of a terminal."""
+    shown = set(re.findall(r"docs/figures/([\w-]+\.png)", README))
+    assert {"lesson-00.png", "loop-console.png", "terminal.png"} < shown
+
+
 def test_readme_lists_every_command():
     """The table of commands in the README is the list that tcploop itself prints."""
     printed = subprocess.check_output([sys.executable, "-m", "tcploop_lab", "--help"], text=True, timeout=60)
