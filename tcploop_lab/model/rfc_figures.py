@@ -1,7 +1,8 @@
-"""The RFCs' own pictures of opening a connection, as data that can be replayed.
+"""The RFCs' own pictures of opening and closing a connection, as data that can be replayed.
 
 RFC 9293 section 3.5: figure 6 (three-way handshake) and figure 7 (simultaneous open). RFC 793 section 3.4
 drew the latter as its figure 8, with a wrong segment in line 7; RFC 1122 section 4.2.2.10 corrected it.
+RFC 9293 section 3.6: figure 12 (normal close) and figure 13 (simultaneous close).
 Sequence numbers are the RFCs': 100 for A, 300 for B. States are those after the line.
 """
 
@@ -17,13 +18,15 @@ _ADDRESS = {"A": ("192.0.2.1", 1000), "B": ("192.0.2.2", 2000)}  # TEST-NET-1 (R
 
 @dataclass(frozen=True)
 class Line:
-    """One numbered line: a segment `sender` sends, which in this line departs, arrives, or both.
+    """One line: a segment `sender` sends, which in this line departs, arrives, or both.
 
+    `number` is the figure's; where it prints several segments under one number, they are 2, 2.2 and 2.3.
     `a_state` and `b_state` are None where the figure prints "..." (the segment is still in the network).
-    `wrong` says what is wrong with the line, if the figure was corrected later.
+    `wrong` says what is wrong with the line, if the figure was corrected later. `printed` is what stands at both
+    sides where that is not the two states; `calls` is what A's and B's user call, printed above the line.
     """
 
-    number: int
+    number: float
     sender: str
     flags: str
     seq: int
@@ -32,6 +35,8 @@ class Line:
     b_state: State | None
     data: bool = False
     wrong: str = ""
+    printed: tuple[str, str] | None = None
+    calls: tuple[str, str] = ("", "")
 
     @property
     def departs(self) -> bool:
@@ -58,6 +63,7 @@ class RfcFigure:
 
     `coincide` pairs lines that show one segment twice, at departure and at arrival: where both ends are the
     same socket, a pair is one moment. `vanish` lists the lines of the other end, which is not there then.
+    `last` is what both sides do under the last number, which has no segment.
     """
 
     name: str
@@ -66,10 +72,16 @@ class RfcFigure:
     a_state: State
     b_state: State
     lines: tuple[Line, ...]
-    coincide: tuple[tuple[int, int], ...] = ()
-    vanish: tuple[int, ...] = ()
+    coincide: tuple[tuple[float, float], ...] = ()
+    vanish: tuple[float, ...] = ()
+    last: tuple[tuple[str, str], ...] = ()
 
-    def line(self, number: int) -> Line:
+    @property
+    def closes(self) -> bool:
+        """True if the figure begins with a connection, and ends it."""
+        return self.a_state is State.ESTABLISHED
+
+    def line(self, number: float) -> Line:
         """Return the line of that number; ValueError if the figure has none."""
         for line in self.lines:
             if line.number == number:
@@ -81,7 +93,8 @@ class RfcFigure:
         """Return the segments, and when each arrives, in the form that `replay` takes.
 
         One line lasts a second: a segment departs on the second of its line and arrives half a second later.
-        A segment whose arrival the figure does not show is left out of the times.
+        A segment whose arrival the figure does not show is left out of the times. What opens the connection
+        that a figure closes is not in it.
         """
         departures = [line for line in self.lines if line.departs]
         arrivals = {line.text: line.number + 0.5 for line in self.lines if line.arrives}
@@ -92,8 +105,7 @@ class RfcFigure:
 def _segment(line: Line) -> Segment:
     ends = _ADDRESS[line.sender] + _ADDRESS["B" if line.sender == "A" else "A"]
     data = b"data" if line.data else b""
-    time = float(line.number)
-    return Segment(time, *ends, line.flags, line.seq, line.ack or 0, payload=data, sender=line.sender)
+    return Segment(float(line.number), *ends, line.flags, line.seq, line.ack or 0, payload=data, sender=line.sender)
 
 
 _CLOSED, _LISTEN, _ESTABLISHED = State.CLOSED, State.LISTEN, State.ESTABLISHED
@@ -148,4 +160,41 @@ RFC793_FIGURE_8 = RfcFigure(
     vanish=(3, 6),
 )
 
-FIGURES = (FIGURE_6, FIGURE_7, RFC793_FIGURE_8)
+_WAIT_1, _WAIT_2, _CLOSING, _TIME_WAIT = State.FIN_WAIT_1, State.FIN_WAIT_2, State.CLOSING, State.TIME_WAIT
+_CLOSE, _AFTER_2_MSL = "(Close)", "(2 MSL)"
+
+FIGURE_12 = RfcFigure(
+    "RFC 9293 figure 12",
+    "Normal close sequence",
+    "RFC 9293 section 3.6",
+    _ESTABLISHED,
+    _ESTABLISHED,
+    (
+        Line(2, "A", "FA", 100, 300, _WAIT_1, State.CLOSE_WAIT, calls=(_CLOSE, "")),
+        Line(3, "B", "A", 300, 101, _WAIT_2, State.CLOSE_WAIT),
+        Line(4, "B", "FA", 300, 101, _TIME_WAIT, State.LAST_ACK, calls=("", _CLOSE)),
+        Line(5, "A", "A", 101, 301, _TIME_WAIT, _CLOSED),
+    ),
+    last=((_AFTER_2_MSL, ""), (_CLOSED, "")),
+)
+
+FIGURE_13 = RfcFigure(
+    "RFC 9293 figure 13",
+    "Simultaneous close sequence",
+    "RFC 9293 section 3.6",
+    _ESTABLISHED,
+    _ESTABLISHED,
+    (
+        Line(2, "A", "FA", 100, 300, _WAIT_1, None, printed=(_WAIT_1, _WAIT_1), calls=(_CLOSE, _CLOSE)),
+        Line(2.2, "B", "FA", 300, 100, _CLOSING, _WAIT_1, printed=("", "")),
+        Line(2.3, "A", "FA", 100, 300, None, _CLOSING, printed=("", "")),
+        Line(3, "A", "A", 101, 301, _CLOSING, None, printed=(_CLOSING, _CLOSING)),
+        Line(3.2, "B", "A", 301, 101, _TIME_WAIT, _CLOSING, printed=("", "")),
+        Line(3.3, "A", "A", 101, 301, None, _TIME_WAIT, printed=("", "")),
+    ),
+    coincide=((2, 2.3), (3, 3.3)),
+    vanish=(2.2, 3.2),
+    last=((_TIME_WAIT, _TIME_WAIT), (_AFTER_2_MSL, _AFTER_2_MSL), (_CLOSED, _CLOSED)),
+)
+
+FIGURES = (FIGURE_6, FIGURE_7, RFC793_FIGURE_8, FIGURE_12, FIGURE_13)

@@ -1,4 +1,4 @@
-"""An RFC's own picture of an opening, line by line as printed, beside a captured exchange.
+"""An RFC's own picture of an opening or a close, line by line as printed, beside a captured exchange.
 
 The RFCs draw a segment twice where it takes long: as it leaves and as it arrives. Such lines are marked. In a
 self-connection they are one moment, and the lines of the other end are nobody's.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, islice
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -29,7 +30,7 @@ _PAIRS = (style.BLUE, style.ALERT)
 class Match:
     """A segment of the figure: the numbers of its lines, and its position among those captured (None: not there)."""
 
-    lines: tuple[int, ...]
+    lines: tuple[float, ...]
     line: Line
     captured: int | None
 
@@ -37,12 +38,14 @@ class Match:
 def match(figure: RfcFigure, segments: Sequence[Segment]) -> tuple[Match, ...]:
     """Return each segment of the figure with the captured one that is like it: same end, same flags, same order."""
     own = bool(segments) and segments[0].to_itself
-    free = list(range(len(segments)))
+    part = _part(figure, segments)
+    free = list(part)
     matches = []
     for line in _departing(figure):
         partner = [b for a, b in figure.coincide if a == line.number]
         gone = own and line.number in figure.vanish
-        at = None if gone else next((place for place in free if _alike(line, segments, place, own)), None)
+        like = (place for place in free if not gone and _alike(line, segments[part.start], segments[place]))
+        at = next(like, None)
         if at is not None:
             free.remove(at)
         matches.append(Match((line.number, *partner), line, at))
@@ -53,11 +56,17 @@ def _departing(figure: RfcFigure) -> list[Line]:
     return [line for line in figure.lines if line.departs]
 
 
-def _alike(line: Line, segments: Sequence[Segment], place: int, own: bool) -> bool:
-    first, one = segments[0], segments[place]
+def _part(figure: RfcFigure, segments: Sequence[Segment]) -> range:
+    """The positions among which the figure's segments are looked for. A close begins with the first FIN."""
+    fins = (place for place, one in enumerate(segments) if "F" in one.flags)
+    return range(next(fins, len(segments)) if figure.closes else 0, len(segments))
+
+
+def _alike(line: Line, first: Segment, one: Segment) -> bool:
+    """True if `one` is like the line's segment. A is who sends the first segment."""
     sender = "A" if (one.src, one.sport) == (first.src, first.sport) else "B"
     flags = one.flags.replace("P", "")
-    return flags == line.flags and bool(one.payload) == line.data and (own or sender == line.sender)
+    return flags == line.flags and bool(one.payload) == line.data and (one.to_itself or sender == line.sender)
 
 
 @style.styled
@@ -68,8 +77,9 @@ def rfc_figure(figure: RfcFigure, exchange: Any = None, ax: Axes | None = None) 
     """
     segments = tuple(exchange.segments) if exchange is not None else ()
     matches = match(figure, segments)
-    rest = [place for place in range(_opening(segments)) if place not in {found.captured for found in matches}]
-    height = _TOP + (len(figure.lines) + 2 + len(rest) + len(_wrong(figure))) * _ROW
+    told = _part(figure, segments) if figure.closes else range(_opening(segments))
+    rest = [place for place in told if place not in {found.captured for found in matches}]
+    height = _below(figure, max(len(rest), len(_wrong(figure)), len(figure.last)) + 1.5)
     ax = style.figure(ax, size=(_WIDTH, height + 0.5))
     ax.set(xlim=(0, _WIDTH), ylim=(height, 0))
     ax.axis("off")
@@ -86,8 +96,15 @@ def _opening(segments: Sequence[Segment]) -> int:
     return next(later, len(segments))
 
 
-def _y(figure: RfcFigure, number: int) -> float:
-    return _TOP + (number - figure.lines[0].number + 1.5) * _ROW
+def _heights(figure: RfcFigure) -> dict[float, float]:
+    """Where each line stands, by its number. What a user calls has a row of its own above the line."""
+    rows = accumulate((1 + any(line.calls) for line in figure.lines), initial=0.5)
+    return {line.number: _TOP + row * _ROW for line, row in zip(figure.lines, islice(rows, 1, None), strict=True)}
+
+
+def _below(figure: RfcFigure, rows: float) -> float:
+    """So many rows below the last line."""
+    return _heights(figure)[figure.lines[-1].number] + rows * _ROW
 
 
 def _draw_head(ax: Axes, figure: RfcFigure, exchange: Any) -> None:
@@ -98,15 +115,24 @@ def _draw_head(ax: Axes, figure: RfcFigure, exchange: Any) -> None:
         label = getattr(exchange, "label", "")
         ax.text(_CAPTURED, 0.2, f"captured: {kind}", fontsize=10.5, fontweight="bold", va="center")
         ax.text(_CAPTURED, 0.45, label, fontsize=8.5, color=style.GREY, va="center")
-    number = figure.lines[0].number - 1
-    first = f"{number}. {figure.a_state:<13}{'':46}{figure.b_state}"
-    ax.text(0.3, _y(figure, number), first, family="monospace", **_SMALL)
+    _write(ax, _TOP + 0.5 * _ROW, "1.", figure.a_state, figure.b_state)
+    for line in figure.lines:
+        _write(ax, _heights(figure)[line.number] - _ROW, f"{line.number}.", *line.calls)
+    for row, sides in enumerate(figure.last):
+        number = "" if row else f"{figure.lines[-1].number // 1 + 1:.0f}."
+        _write(ax, _below(figure, row + 1), number, *sides)
+
+
+def _write(ax: Axes, y: float, number: str, left: str, right: str) -> None:
+    """Write a row without a segment; nothing if it is empty."""
+    if left or right:
+        ax.text(0.3, y, f"{number:<3}{left:<13}{'':46}{right}", family="monospace", **_SMALL)
 
 
 def _draw_lines(ax: Axes, figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segment]) -> None:
-    words = _words(matches, segments)
+    words, heights = _words(figure, matches, segments), _heights(figure)
     for line in figure.lines:
-        y, gone = _y(figure, line.number), words.get(line.number) == _GONE
+        y, gone = heights[line.number], words.get(line.number) == _GONE
         look = {
             **_SMALL,
             "color": style.GREY if gone else _colour(figure, line),
@@ -115,11 +141,11 @@ def _draw_lines(ax: Axes, figure: RfcFigure, matches: Sequence[Match], segments:
         ax.text(0.3, y, _printed(line), family="monospace", **look)
         ax.text(_CAPTURED, y, words.get(line.number, ""), **look)
     for pair in figure.coincide:
-        top, bottom = (_y(figure, number) for number in pair)
+        top, bottom = (heights[number] for number in pair)
         colour = _colour(figure, figure.line(pair[0]))
         ax.plot([_MARK, _MARK + 0.15, _MARK + 0.15, _MARK], [top, top, bottom, bottom], color=colour)
     for row, text in enumerate(_wrong(figure), start=1):
-        ax.text(0.3, _y(figure, figure.lines[-1].number + row), text, **{**_SMALL, "color": style.ALERT})
+        ax.text(0.3, _below(figure, row), text, **{**_SMALL, "color": style.ALERT})
 
 
 def _printed(line: Line) -> str:
@@ -127,7 +153,9 @@ def _printed(line: Line) -> str:
     left, right = ("-->" if line.departs else "...", "-->" if line.arrives else "...")
     if line.sender == "B":
         left, right = ("<--" if line.arrives else "...", "<--" if line.departs else "...")
-    return f"{line.number}. {line.a_state or '':<13}{left} {line.text:<36}  {right} {line.b_state or ''}"
+    number = "" if any(line.calls) or line.number % 1 else f"{line.number}."
+    a, b = line.printed or (line.a_state or "", line.b_state or "")
+    return f"{number:<3}{a:<13}{left} {line.text:<36}  {right} {b}"
 
 
 def _colour(figure: RfcFigure, line: Line) -> str:
@@ -140,13 +168,14 @@ def _colour(figure: RfcFigure, line: Line) -> str:
 _GONE = "the other end's: it is not there"
 
 
-def _words(matches: Sequence[Match], segments: Sequence[Segment]) -> dict[int, str]:
+def _words(figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segment]) -> dict[float, str]:
     """What stands beside each line, by its number."""
     own = bool(segments) and segments[0].to_itself
     words = {}
     for found in matches:
         name = "" if found.captured is None else f"segment {found.captured + 1}: {_named(segments, found.captured)}"
-        words[found.lines[0]] = name or (_GONE if own else "it leaves" * (len(found.lines) > 1))
+        gone = own and found.lines[0] in figure.vanish
+        words[found.lines[0]] = name or (_GONE if gone else "it leaves" * (len(found.lines) > 1))
         for later in found.lines[1:]:
             words[later] = "the same segment, the same moment" if own else "the same segment arrives"
     return words
@@ -154,7 +183,7 @@ def _words(matches: Sequence[Match], segments: Sequence[Segment]) -> dict[int, s
 
 def _draw_rest(ax: Axes, figure: RfcFigure, words: Sequence[str]) -> None:
     for row, text in enumerate(words, start=1):
-        ax.text(_CAPTURED, _y(figure, figure.lines[-1].number + row), text, **_SMALL)
+        ax.text(_CAPTURED, _below(figure, row), text, **_SMALL)
 
 
 def _left_over(segments: Sequence[Segment], place: int) -> str:
@@ -170,7 +199,7 @@ def _wrong(figure: RfcFigure) -> list[str]:
 
 
 def _alt(figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segment], rest: Sequence[int]) -> str:
-    words = _words(matches, segments)
+    words = _words(figure, matches, segments)
     parts = [f"{figure.name}, {figure.title}, line by line."]
     for line in figure.lines:
         beside = f". Beside it: {words[line.number]}" if words.get(line.number) else ""

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 import tcploop_lab as lab
-from tcploop_lab.model.rfc_figures import FIGURE_6, FIGURE_7, RFC793_FIGURE_8
+from tcploop_lab.model.rfc_figures import FIGURE_6, FIGURE_7, FIGURE_12, FIGURE_13, RFC793_FIGURE_8
 from tcploop_lab.show import html
 from tcploop_lab.show.rfc_figure import match
 from tcploop_lab.show.style import alt_of
 from tcploop_lab.testbed.exchanges import NAMES
 
-CASES = [(FIGURE_7, "self-connection"), (FIGURE_7, "simultaneous-open"), (FIGURE_6, "handshake"), (FIGURE_7, "refused")]
+CASES = [
+    (FIGURE_7, "self-connection"),
+    (FIGURE_7, "simultaneous-open"),
+    (FIGURE_6, "handshake"),
+    (FIGURE_7, "refused"),
+    (FIGURE_12, "handshake"),
+    (FIGURE_12, "self-connection"),
+    (FIGURE_13, "self-connection"),
+    (FIGURE_13, "simultaneous-open"),
+    (FIGURE_13, "refused"),
+]
 
 
 def four() -> dict[str, lab.Exchange]:
@@ -87,6 +99,41 @@ def test_between_two_hosts_every_line_is_a_segment() -> None:
 def test_figure_6_is_the_handshake() -> None:
     """The four lines of figure 6 are the first four segments of the ordinary connection."""
     assert [one.captured for one in match(FIGURE_6, lab.recorded("handshake").segments)] == [0, 1, 2, 3]
+
+
+def test_a_self_connection_closes_as_two_hosts_do_at_once() -> None:
+    """Figure 13's lines are the FIN and the ACK of the one socket; between two hosts they are four segments."""
+    alone, both = (lab.recorded(name) for name in ("self-connection", "simultaneous-open"))
+    found = {one.lines: one.captured for one in match(FIGURE_13, alone.segments)}
+    assert found == {(2, 2.3): 5, (2.2,): None, (3, 3.3): 6, (3.2,): None}
+    assert [one.captured for one in match(FIGURE_13, both.segments)] == [10, 11, 12, 13]
+    alt = alt_of(lab.rfc_figure(FIGURE_13, alone))
+    assert alt.count("Beside it: the same segment, the same moment") == 2
+    assert alt.count("Beside it: the other end's: it is not there") == 2
+
+
+@pytest.mark.parametrize("server_first", [False, True])
+def test_figure_12_is_the_close_of_whoever_closes_first(server_first: bool) -> None:
+    """Its four lines are the last four segments of the ordinary connection, not an ACK of the handshake."""
+    segments = lab.recorded("handshake").segments
+    close = [replace(one, src=one.dst, sport=one.dport, dst=one.src, dport=one.sport) for one in segments[5:]]
+    captured = [*segments[:5], *close] if server_first else segments
+    assert [one.captured for one in match(FIGURE_12, captured)] == [5, 6, 7, 8]
+
+
+def test_a_close_is_printed_with_what_the_users_call() -> None:
+    """What users call and the wait of 2 MSL have rows of their own, and each number stands once, in order."""
+    texts = sorted(lab.rfc_figure(FIGURE_13).texts, key=lambda text: text.get_position()[1])
+    rows = [text.get_text().split() for text in texts if text.get_text()]
+    assert [row for row in rows if "(Close)" in row] == [["2.", "(Close)", "(Close)"]]
+    assert ["(2", "MSL)", "(2", "MSL)"] in rows
+    assert [row[0] for row in rows if row[0][0].isdigit()] == ["1.", "2.", "3.", "4."]
+
+
+def test_without_a_close_nothing_is_beside_it() -> None:
+    """The acknowledgment of a refused try is no part of a close; one socket's missing lines are not the other end's."""
+    assert {one.captured for one in match(FIGURE_12, lab.recorded("refused").segments)} == {None}
+    assert "the other end's" not in alt_of(lab.rfc_figure(FIGURE_12, lab.recorded("self-connection")))
 
 
 @pytest.mark.parametrize(("figure", "name"), CASES, ids=lambda case: getattr(case, "name", case))

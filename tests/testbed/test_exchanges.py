@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.model.rfc_figures import FIGURE_12, FIGURE_13
 from tcploop_lab.model.states import State
+from tcploop_lab.show.rfc_figure import match
 from tcploop_lab.testbed import exchanges
 
 from . import inside
@@ -65,6 +67,20 @@ def test_the_ends_of_a_close(four) -> None:
     assert ends["handshake"] == [State.TIME_WAIT, State.CLOSED]
     assert ends["self-connection"] == [State.TIME_WAIT]
     assert ends["simultaneous-open"] == [State.TIME_WAIT, State.TIME_WAIT]
+
+
+@pytest.mark.parametrize(
+    ("figure", "name", "places"),
+    [
+        (FIGURE_12, "handshake", [5, 6, 7, 8]),
+        (FIGURE_13, "self-connection", [5, None, 6, None]),
+        (FIGURE_13, "simultaneous-open", [10, 11, 12, 13]),
+    ],
+    ids=["handshake", "self-connection", "simultaneous-open"],
+)
+def test_this_kernel_closes_as_the_rfc_draws_it(four, figure, name, places) -> None:
+    """Every line of RFC 9293's figures 12 and 13 is a segment of the capture, but for those of an end that is not."""
+    assert [one.captured for one in match(figure, four[name].segments)] == places
 
 
 def test_both_kernels_go_the_way_of_the_table(four) -> None:
