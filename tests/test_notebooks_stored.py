@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,9 @@ MACHINE_PATHS = ("/home/", "/root/", "/tmp/", "/Users/", "/work/", f"{Path.home(
 PICTURE = re.compile(r"data:image/[\w+.-]+;base64,[\w+/=]+")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}")
 LINK = re.compile(r"\]\(([^)#]+)")
+CHECK = re.compile(r"^exercises\.check\(\"(\S+)\", ", re.MULTILINE)
+EXERCISE = re.compile(r"^### Exercise (\S+)$", re.MULTILINE)
+FOLDED = re.compile(r"^<details><summary>Solution</summary>\n\n(.*?)\n\n</details>$", re.MULTILINE | re.DOTALL)
 
 
 def ids(paths: list[Path]) -> list[str]:
@@ -160,6 +164,26 @@ def test_lesson_opens_with_what_a_learner_asks(path):
     assert text.startswith("# ")
     assert [heading for heading in OPENING if f"{heading}\n" not in text] == []
     assert re.search(r"\b\d+ minutes\b", text)
+
+
+@each_lesson
+def test_lesson_has_three_to_six_exercises(path):
+    """Three to six, those that the lab checks and in their order; each has one cell that checks it."""
+    notebook, lesson = read(path), import_module(f"tcploop_lab.exercises.lesson_{path.name[:2]}")
+    asked = EXERCISE.findall("\n".join(cell.source for cell in notebook.cells))
+    checked = [number for cell in code(notebook) for number in CHECK.findall(cell.source)]
+    assert 3 <= len(asked) <= 6
+    assert asked == checked == [exercise.number for exercise in lesson.EXERCISES]
+
+
+@each_lesson
+def test_every_exercise_has_one_folded_solution(path):
+    """Below each exercise, and before the next one, there is one solution, folded, that gives an answer."""
+    text = "\n".join(cell.source for cell in read(path).cells)
+    _, *parts = EXERCISE.split(text)
+    folded = {number: FOLDED.findall(part) for number, part in zip(parts[::2], parts[1::2], strict=True)}
+    assert folded
+    assert [number for number, found in folded.items() if len(found) != 1 or "answer = " not in found[0]] == []
 
 
 @each_lesson

@@ -15,10 +15,12 @@ from hashlib import sha256
 from itertools import accumulate, count
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
+
 from ..model.ports import PortRange
 from ..model.segments import Segment
 from ..model.theory import TriesDistribution, distribution
-from .lesson_03 import segment_table, whole_life
+from .lesson_03 import NUMBERS, segment_table, whole_life
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +33,6 @@ SAMPLES = 5_000  # of loops: their mean is known to 1.5 %, and the laws differ b
 LIMIT = 4  # a sample is cut off after LIMIT * M tries
 WORDS = (b"loop", b"mirror", b"echo", b"hello, me", b"same socket", b"who is there?", b"both ends", b"myself")
 LAWS = ("random-walk", "even-sequence", "geometric")
-_NUMBERS = 2**32  # sequence numbers count modulo this (RFC 9293 section 3.4)
 
 
 class Draws:
@@ -139,9 +140,9 @@ def wire(student: object) -> Wire:
     draw = draws(student, "wire")
     port = 32_768 + draw.below(28_000)
     word, other = draw.shuffled(WORDS)[:2]
-    life = [replace(segment, time=0.0) for segment in whole_life(draw.below(_NUMBERS), word, port)]
+    life = [replace(segment, time=0.0) for segment in whole_life(draw.below(NUMBERS), word, port)]
     letters = dict(zip("abcdefg", draw.shuffled(life), strict=True))
-    first = _NUMBERS - 2 - draw.below(len(other))  # the numbers wrap before or within the word
+    first = NUMBERS - 2 - draw.below(len(other))  # the numbers wrap before or within the word
     return Wire(port, letters, first, other, draw.shuffled((1, 3, 6, 7))[0])
 
 
@@ -196,7 +197,5 @@ def _ports(draw: Draws, era: str, ports: PortRange) -> tuple[int, ...]:
 
 def _loops(law: TriesDistribution, limit: int, fractions: list[float]) -> list[int]:
     """The law's quantiles of these fractions, limit + 1 for those beyond the limit."""
-    import numpy as np
-
     reached = law.cdf(np.arange(1, limit + 1))
     return [1 + int(place) for place in np.searchsorted(reached, fractions)]

@@ -15,12 +15,12 @@ from ..testbed.crossing import Crossing
 from ..testbed.recorded import recorded
 from .answers import a, order_of, whole_number
 from .engine import Exercise, Mistake
-from .forms import one_value, some_letters
+from .forms import some_letters
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NUMBERS = 2**32  # sequence numbers count modulo this (RFC 9293 section 3.4)
+NUMBERS = 2**32  # sequence numbers count modulo this (RFC 9293 section 3.4)
 _NEVER = frozenset({State.LISTEN, State.FIN_WAIT_2, State.CLOSE_WAIT, State.LAST_ACK})
 
 
@@ -37,7 +37,7 @@ def whole_life(x: int, payload: bytes, port: int = 40000) -> tuple[Segment, ...]
         ("A", wrote + 1, wrote + 1, b""),
     )
     return tuple(
-        Segment(float(i), *end, *end, flags, seq % _NUMBERS, ack % _NUMBERS, payload=data)
+        Segment(float(i), *end, *end, flags, seq % NUMBERS, ack % NUMBERS, payload=data)
         for i, (flags, seq, ack, data) in enumerate(lines)
     )
 
@@ -129,18 +129,20 @@ def _sent(exchange: Exchange) -> bytes:
 
 
 EXERCISES = (
-    one_value(
+    some_letters(
         number="03.1",
-        asks="a whole number of segments",
-        reads=whole_number,
-        right=7,
-        because="Three to open, two for the data and its ACK, two for the FIN and its ACK.",
-        hint="Count three parts: to open, to write once, to close. Every segment counts once.",
-        stronger="You captured all three parts in this lesson. How many rows had each table?",
+        among="abcde",
+        because="In b and e the source and the destination are the same address and the same port.",
+        hint="A self-connection has one end. Compare the address and the port of source and destination.",
+        stronger="Equal ports are not enough, and two SYNs are not enough: the addresses must be equal too.",
         wrong={
-            14: "That counts every segment as it leaves and as it arrives.",
-            (8, 9): "An ordinary close has two FINs, because it has two ends. How many ends are there here?",
-            (5, 6): "Something is missing. Data is acknowledged, and so is a FIN.",
+            "a": "Look at a again: 127.0.0.1 and 127.0.0.2 are two addresses, and the answer is a RST.",
+            "c": "Look at c again: two hosts may well use the same port number. It is an ordinary handshake.",
+            "d": "Look at d again: that is a simultaneous open, but of two different sockets.",
+        },
+        missing={
+            "b": "One is missing: the loopback can be IPv6 too.",
+            "e": "One is missing: a connection need not be opening.",
         },
     ),
     Exercise(
@@ -197,24 +199,8 @@ EXERCISES = (
             ),
         ),
     ),
-    some_letters(
-        number="03.4",
-        among="abcde",
-        because="In b and e the source and the destination are the same address and the same port.",
-        hint="A self-connection has one end. Compare the address and the port of source and destination.",
-        stronger="Equal ports are not enough, and two SYNs are not enough: the addresses must be equal too.",
-        wrong={
-            "a": "Look at a again: 127.0.0.1 and 127.0.0.2 are two addresses, and the answer is a RST.",
-            "c": "Look at c again: two hosts may well use the same port number. It is an ordinary handshake.",
-            "d": "Look at d again: that is a simultaneous open, but of two different sockets.",
-        },
-        missing={
-            "b": "One is missing: the loopback can be IPv6 too.",
-            "e": "One is missing: a connection need not be opening.",
-        },
-    ),
     Exercise(
-        number="03.5",
+        number="03.4",
         asks="a list of four names, such as `['LISTEN', ...]`",
         reads=state_names,
         right=lambda states: states == _NEVER,
@@ -235,7 +221,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        number="03.6",
+        number="03.5",
         asks="your exchange",
         reads=an_exchange,
         right=_is_whole,
@@ -271,25 +257,7 @@ EXERCISES = (
         ),
     ),
     Exercise(
-        number="03.7",
-        asks="your two hosts",
-        reads=a_crossing,
-        right=lambda hosts: hosts.ending is Ending.CROSSED,
-        because="Six segments: each of the three kinds twice, once from either host.",
-        hint="Both must have called before the first SYN is delivered: `hosts.open()`.",
-        stronger="After `hosts.open()`: `hosts.deliver(0)`, until `hosts.held` is empty. Lose nothing.",
-        mistakes=(
-            Mistake(lambda hosts: not hosts.so_far.segments, "Nobody has called yet: `hosts.open()`."),
-            Mistake(lambda hosts: hosts.held, "Something is still on the cable: look at `hosts.held`."),
-            Mistake(
-                lambda hosts: hosts.ending is Ending.REFUSED,
-                "That SYN met a host that had not called yet, and was refused. It must be on the way while both call.",
-            ),
-            Mistake(lambda hosts: hosts.lost, "A segment was lost. Take new hosts, and deliver everything."),
-        ),
-    ),
-    Exercise(
-        number="03.8",
+        number="03.6",
         asks="your two hosts",
         reads=a_crossing,
         right=lambda hosts: hosts.ending is Ending.LATE_RST,

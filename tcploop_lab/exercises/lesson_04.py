@@ -11,12 +11,11 @@ from ..model.theory import TriesDistribution, distribution
 from ..study.result import StudyResult
 from .answers import order_of, whole_number
 from .engine import Exercise, Mistake
-from .forms import one_letter, one_value
+from .forms import one_letter
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BOTTLEROCKET = PortRange(1025, 65000)
 KERNELS = {"P": "random-walk", "Q": "hashed-sequence", "R": "geometric", "S": "even-sequence"}
 _RANGE = PortRange(32768, 60999)
 _PORT = 40000
@@ -63,6 +62,12 @@ def _tries_to_be_sure(era: str) -> int:
     return distribution(era, _RANGE, _PORT).tries_needed(_SURE)
 
 
+def _percent_by_the_mean(era: str) -> int:
+    """The share of loops that have hit by the mean of the random walk, if the kernel is of this era."""
+    mean = round(distribution("random-walk", _RANGE, _PORT).mean)
+    return round(100 * distribution(era, _RANGE, _PORT).chance(mean))
+
+
 def _law(result: StudyResult) -> TriesDistribution:
     return result.cells[0].law
 
@@ -87,19 +92,34 @@ def _comparison(answer: tuple[float, StudyResult]) -> str:
 
 
 EXERCISES = (
-    one_value(
+    Exercise(
         number="04.1",
-        asks="a whole number of candidates",
+        asks="a whole number of percent",
         reads=whole_number,
-        right=BOTTLEROCKET.width // 2,
-        because="63,976 ports, half of them odd; and the odd ones go first, because 1025 is odd.",
-        hint="Count the ports of the range, both ends included. Then keep one parity.",
-        stronger="`lab.PortRange(1025, 65000).width` counts the ports.",
-        wrong={
-            (63975, 63976): "That counts both parities. Which ports does connect() try first?",
-            (31987, 31989): "Close. Both ends belong to the range: it has high - low + 1 ports.",
-            14116: "That is M of the default range. This range begins at 1025 and ends at 65000.",
-        },
+        right=lambda percent: percent == _percent_by_the_mean("random-walk"),
+        because="The mean is four sweeps, and each misses with chance 7/9: 1 - (7/9)**4 is 0.63. A few very long waits "
+        "pull the mean up; half of the loops are through after 8,723 tries already.",
+        hint="A law says which share of all loops has hit by a try: `.chance(tries)`.",
+        stronger="`distribution('random-walk', (32768, 60999), 40000).chance(12_548)`, in percent.",
+        mistakes=(
+            Mistake(
+                lambda percent: percent == 50,
+                "It would be half if the mean were the median. Section 7 has a table with both: are they equal?",
+            ),
+            Mistake(
+                lambda percent: percent == 100 - _percent_by_the_mean("random-walk"),
+                "That is the share of those who still dial. The question is who has hit.",
+            ),
+            Mistake(
+                lambda percent: percent == _percent_by_the_mean("geometric"),
+                "That is the lottery's share by this try. Today's kernel is a random walk.",
+            ),
+            Mistake(
+                lambda percent: percent == _percent_by_the_mean("even-sequence"),
+                "That is the even sequence's share by this try. Today's kernel is a random walk.",
+            ),
+            Mistake(lambda percent: not 0 <= percent <= 100, "A share is 0 to 100 percent."),
+        ),
     ),
     Exercise(
         number="04.2",

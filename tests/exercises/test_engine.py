@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
+import time
 from dataclasses import replace
 from fractions import Fraction
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 import numpy as np
 import pytest
 
 from tcploop_lab import exercises
-from tcploop_lab.exercises import answers
+from tcploop_lab.exercises import answers, lesson_06, trying
 from tcploop_lab.exercises.engine import Checker, Exercise, Mistake, State, find
 
 LESSONS = [name for _, name, _ in iter_modules(exercises.__path__) if name.startswith("lesson_")]
@@ -43,12 +46,38 @@ class Odd:
     __hash__ = None
 
 
+def prints(*_):
+    """Prints where it should return."""
+    print("nonsense")
+
+
+def raises(*_):
+    """Raises what is no Exception."""
+    raise BaseException("nonsense\n" * 5000)
+
+
+def ends(*_):
+    """Ends the program."""
+    sys.exit(3)
+
+
+def sleeps(*_):
+    """Takes far too long."""
+    time.sleep(60)
+
+
+def opens(*_):
+    """Opens a file that is not there."""
+    return Path("/no/such/file").read_text()
+
+
 CYCLE: list[object] = []
 CYCLE.append(CYCLE)
 NONSENSE = [
     "", "xyz!", b"\xff", "7" * 5000, 10**5000, -77, 0.1, math.nan, math.inf, -math.inf, 1e308, 1j,
     Fraction(1, 3), [], ["?"], CYCLE, {}, {"a": -77}, set(), object(), Odd(), int, len, itertools.count(),
     np.nan, np.arange(9), np.array([]), np.float64("inf"), np.datetime64("NaT"), memoryview(b"?"),
+    prints, raises, ends, sleeps, opens,
 ]  # fmt: skip
 
 
@@ -93,14 +122,18 @@ def test_a_right_answer_comes_through_after_wrong_ones(checker):
     assert states == [State.WRONG, State.WRONG, State.RIGHT]
 
 
-@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: type(answer).__name__)
+@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: getattr(answer, "__name__", type(answer).__name__))
 @pytest.mark.parametrize("number", EVERY)
-def test_nonsense_never_raises(number, answer):
-    """Whatever is passed to an exercise, the feedback is one short text and says that it is not right."""
+def test_nonsense_never_raises(number, answer, capsys, monkeypatch):
+    """Whatever is passed to an exercise, the feedback is one short text, says that it is not right, and comes soon."""
+    for place in (trying, lesson_06):
+        monkeypatch.setattr(place, "SECONDS", 1.0)
     feedback = Checker().check(number, answer)
     assert feedback.state is State.WRONG
     assert 0 < len(repr(feedback)) < 700
+    assert "\n" not in repr(feedback)
     assert feedback._repr_html_().count("<div") == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_condition_that_raises_does_not_hold():
@@ -153,9 +186,9 @@ def test_the_hints_of_an_exercise_are_all_different(number):
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_every_lesson_has_exercises(lesson):
-    """Each lesson has at least three, numbered without a gap."""
+    """Each lesson has three to six, numbered without a gap."""
     numbers = [number for number in EVERY if number.startswith(lesson[-2:])]
-    assert len(numbers) >= 3
+    assert 3 <= len(numbers) <= 6
     assert numbers == [f"{lesson[-2:]}.{place}" for place in range(1, len(numbers) + 1)]
 
 
