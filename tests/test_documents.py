@@ -59,6 +59,15 @@ def test_readme_lists_every_lesson():
     assert [LINK.search(row)[1] for row in rows] == lessons
 
 
+def test_readme_says_how_long_the_course_takes():
+    """The hours and minutes of the README are those that the lessons state."""
+    lessons = sorted((ROOT / "notebooks").glob("0*.ipynb"))
+    minutes = [int(re.search(r"\*\*Time:\*\* (\d+) minutes", path.read_text())[1]) for path in lessons]
+    words = f"ten minutes, the others {min(minutes[1:])} to {max(minutes)} each"
+    assert (minutes[0], sum(minutes)) == (10, 5 * 60)
+    assert "five hours in all" in README and words in README
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_make_commands_exist(path):
     """Every make command in a document is a target of the Makefile."""
