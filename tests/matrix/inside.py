@@ -8,28 +8,29 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
 from tcploop_lab.testbed.tape import FOLDER
 
+from . import pythons
 from .situations import Situation
 
 ROOT = Path(__file__).parents[2]
 SMOKE_SECONDS, LESSON_SECONDS = 60, 900
 
 
-def _environment(home: Path, situation: Situation) -> dict[str, str]:
-    """A home of its own; another Python of the same version finds this one's packages."""
+def _environment(home: Path, situation: Situation, lessons: bool) -> dict[str, str]:
+    """A home of its own; another Python finds this one's packages."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV", "JUPYTER"))}
-    paths = [str(ROOT), *([sysconfig.get_path("purelib")] if situation.python else [])]
+    paths = [str(ROOT), *pythons.packages(pythons.path_of(situation), lessons)]
     return kept | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": ":".join(paths)}
 
 
-def _run(situation: Situation, command: list[str], home: Path, folder: Path, seconds: int, **more: str) -> Any:
+def run(situation: Situation, command: list[str], home: Path, folder: Path, seconds: int, **more: str) -> Any:
+    """Run a command in a situation, in this folder and with this home; `more` are variables of its environment."""
     make = [sys.executable, "-m", "tests.matrix.enter", situation.name]
-    environment = _environment(home, situation) | more
+    environment = _environment(home, situation, "MATRIX_LABELS" in more) | more
     return subprocess.run(
         [*make, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds
     )
@@ -42,8 +43,8 @@ def smoke(situation: Situation, home: Path) -> dict[str, Any]:
     if situation.read_only:
         folder.chmod(0o555)
         home.chmod(0o555)
-    python = situation.python or sys.executable
-    done = _run(situation, [python, "-m", "tests.matrix.smoke", situation.name], home, folder, SMOKE_SECONDS)
+    python = pythons.path_of(situation)
+    done = run(situation, [python, "-m", "tests.matrix.smoke", situation.name], home, folder, SMOKE_SECONDS)
     home.chmod(0o755)
     folder.chmod(0o755)
     if done.returncode:
@@ -66,11 +67,13 @@ def lessons(situation: Situation, home: Path, names: list[str]) -> dict[str, Any
     if situation.read_only:
         folder.chmod(0o555)
     paths = [str(folder / name) for name in names]
-    done = _run(
-        situation, [sys.executable, "-m", "pytest", *options, f"--rootdir={folder}", *paths], home, folder,
+    done = run(
+        situation, [pythons.path_of(situation), "-m", "pytest", *options, f"--rootdir={folder}", *paths], home, folder,
         LESSON_SECONDS, MATRIX_LABELS=str(home / "labels.json"),
     )  # fmt: skip
     folder.chmod(0o755)
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}
     labels = json.loads((home / "labels.json").read_text())
-    return {"passed": 0, "failed": 0} | counts | {"recorded": labels, "output": done.stdout + done.stderr}
+    differ = re.findall(r"^FAILED (\d\d)\w+\.ipynb::Cell (\d+)", done.stdout, re.MULTILINE)
+    found = {"recorded": labels, "differ": differ, "output": done.stdout + done.stderr}
+    return {"passed": 0, "failed": 0} | counts | found

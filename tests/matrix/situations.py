@@ -10,11 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tcploop_lab.model.ports import PortRange
+from tcploop_lab.testbed.namespace import enter_private_network, write_port_range
+
 from .seccomp import Refusal, refuse
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
 _RDONLY, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 32, 4096, 16384, 1 << 18
 LEARNER = 1000
+NEWEST = "newest"
 
 NO_UNSHARE = Refusal("unshare", errno.EPERM, bits=[(0, _NEWUSER)])
 NO_CAPTURE = Refusal("socket", errno.EPERM, equal=[(0, 17)])  # AF_PACKET
@@ -27,7 +31,8 @@ class Situation:
     """One kind of machine: `how` it is made, and what the lab must make of it.
 
     `testbed` is the kind that open_testbed() must give; `lacks` are capabilities that the doctor must name, each with a
-    way out. `port_range` is what the smoke run asks for, `lessons` False where only the smoke run makes sense.
+    way out. `port_range` is what the smoke run asks for. `lessons` is False where Jupyter itself finds no ports to run.
+    `python` is another Python than the one of the tests: its path, or NEWEST for the newest that can be found.
     """
 
     name: str
@@ -78,6 +83,17 @@ def _root() -> None:
         become(0)
 
 
+def with_range(low: int, high: int) -> Callable[[], None]:
+    """An ordinary user of a network whose ephemeral range is this one."""
+
+    def make() -> None:
+        enter_private_network()
+        write_port_range(PortRange(low, high))
+        become(LEARNER)
+
+    return make
+
+
 def _no_namespaces_left() -> None:
     become(LEARNER)
     Path("/proc/sys/user/max_user_namespaces").write_text("0")
@@ -120,7 +136,7 @@ SITUATIONS = (
     Situation(
         "old container", "seccomp refuses unshare() and IP_LOCAL_PORT_RANGE; a range is asked for",
         learner(NO_UNSHARE, NO_SOCKET_RANGE), "recorded",
-        NO_NAMESPACE | {"capture", "range per socket"}, (40000, 40199), lessons=False,
+        NO_NAMESPACE | {"capture", "range per socket"}, (40000, 40199),
     ),
     Situation(
         "not Linux", "no /proc, no namespaces, no packet sockets, no range per socket", _no_linux,
@@ -128,12 +144,13 @@ SITUATIONS = (
     ),
     Situation("read-only home and folder", "both without the right to write", learner(), read_only=True),
     Situation("a range of one port", "40500-40500", learner(), port_range=(40500, 40500), lessons=False),
-    Situation("a range with an odd low", "40001-40200", learner(), port_range=(40001, 40200), lessons=False),
-    Situation("a very wide range", "1024-65535", learner(), port_range=(1024, 65535), lessons=False),
+    Situation("a range with an odd low", "40001-40200", with_range(40001, 40200), port_range=(40001, 40200)),
+    Situation("a very wide range", "1024-65535", with_range(1024, 65535), port_range=(1024, 65535)),
     Situation(
         "a range nearly exhausted", "198 of 200 ports held", learner(), port_range=EXHAUSTED,
         held=[port for port in range(40000, 40200) if port not in (40100, 40101)], lessons=False,
     ),
-    Situation("Debian's own Python", "/usr/bin/python3", learner(), python="/usr/bin/python3", lessons=False),
+    Situation("Debian's own Python", "/usr/bin/python3", learner(), python="/usr/bin/python3"),
+    Situation("the newest Python", "the newest from 3.12 on that can be found", learner(), python=NEWEST),
 )  # fmt: skip
 BY_NAME = {one.name: one for one in SITUATIONS}

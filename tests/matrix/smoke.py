@@ -13,6 +13,8 @@ import tcploop_lab as lab
 
 from .situations import BY_NAME, Situation
 
+TALK = "exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; head -n 1 <&3"
+
 
 def doctor() -> dict[str, Any]:
     """Which testbed the doctor finds, what it misses, and whether each lack has a way out."""
@@ -46,6 +48,19 @@ def capture(testbed: Any, port: int) -> dict[str, Any]:
         return {"flags": [], "capture": str(reason)}
 
 
+def audit() -> dict[str, str]:
+    """Whether a program of lesson 05 is audited live, or its recorded audit is shown."""
+    try:
+        return {"audit": lab.audit(["bash", "-c", TALK]).label or "live"}
+    except lab.NotOnThisTestbed as reason:
+        return {"audit": str(reason)}
+
+
+def defence(testbed: Any) -> dict[str, str]:
+    """Whether a defence is measured live, or the recorded measurement is shown."""
+    return {"defence": lab.measure_defence("detect-close", testbed, tries=20).label or "live"}
+
+
 def main() -> None:
     """Run the steps in the situation named."""
     situation = BY_NAME[sys.argv[1]]
@@ -57,6 +72,7 @@ def main() -> None:
         found |= capture(testbed, port)
         for sock in held:
             sock.close()
+        found |= audit() | defence(testbed)
     print(json.dumps(found))
 
 

@@ -1,4 +1,9 @@
-"""The table of the matrix, docs/matrix.md, from what was measured:  python -m tests.matrix.table"""
+"""The table of the matrix, docs/matrix.md and in short in the README, from what was measured.
+
+python -m tests.matrix.table                        everything
+python -m tests.matrix.table "no IPv6" "root"       these situations; the other lines stay as they are
+python -m tests.matrix.table --steps                all but the lessons
+"""
 
 from __future__ import annotations
 
@@ -9,11 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import inside
+from . import inside, pythons
 from .situations import SITUATIONS, Situation
 
 DOCUMENT = inside.ROOT / "docs" / "matrix.md"
+README = inside.ROOT / "README.md"
+BEGIN, END = "<!-- made by make matrix -->\n", "<!-- end of what make matrix made -->\n"
 PROGRAMS = {"ss", "lsof", "nsenter", "tshark", "chromium", "TUN device"}
+SHOWN = ("self-connections", "segments", "audits", "defences")
 HEAD = """# The kinds of machine
 
 Each situation is made real for one process and its children, with users, namespaces and seccomp filters
@@ -21,59 +29,119 @@ Each situation is made real for one process and its children, with users, namesp
 column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live
 there shows the recorded result, and the cell says so.
 
-Two hosts that call each other are live or not at all: without a namespace two cells of lesson 03 differ, as its text
-says. On the host testbed a third one does, because other programs of the machine count in the same counters.
+Cells whose answer differs there are named in the last column. All of them are in lesson 03, for two reasons:
 
-Where the last column says *steps only*, the situation is one of a testbed and not of a machine: doctor, first
-self-connection, check and capture run there.
+- *Two hosts that call each other* (24, 25) are live or not at all. Without a private network these cells show nothing,
+  and the lesson's text has a recorded pair of hosts beside them.
+- *Seven witnesses of one loop* (6) must agree. On the host other programs count in the same counters. Where capturing
+  is refused, the segments are those of a recorded loop, so they do not fit the live one.
 
-| situation | made real by | testbed | the doctor misses | self-connection | segments | lessons under nbval |
-| --- | --- | --- | --- | --- | --- | --- |
+Where the last column says *steps only*, the machine has so few free ports that Jupyter itself could not start a kernel:
+doctor, first self-connection, check, capture, audit and a defence run there.
+
 """
+COLUMNS = ("situation", "made real by", "testbed", "the doctor misses", *SHOWN, "lessons under nbval")
 
 
 def row_start(situation: Situation, found: dict[str, Any]) -> str:
     """The part of a line that CI measures."""
     lacks = ", ".join(name for name in found["lacks"] if name not in PROGRAMS) or "nothing"
-    how = "recorded" if found["testbed"] == "recorded" else "live"
-    loop = how if found["self_connected"] else "none"
+    loop = ("recorded" if found["testbed"] == "recorded" else "live") if found["self_connected"] else "none"
     wire = "live" if found["capture"] == "live" else "recorded" if found["flags"] else "refused, with the reason"
-    return f"| {situation.name} | {situation.how} | {found['testbed']} | {lacks} | {loop} | {wire} |"
+    others = ["live" if found[what] == "live" else "recorded" for what in ("audit", "defence")]
+    return f"| {' | '.join([situation.name, situation.how, found['testbed'], lacks, loop, wire, *others])} |"
 
 
-def row_end(situation: Situation, names: list[str]) -> str:
+def row_end(situation: Situation) -> str:
     """Every lesson in this situation."""
     if not situation.lessons:
         return " steps only |"
     with tempfile.TemporaryDirectory() as home:
         Path(home).chmod(0o755)
-        done = inside.lessons(situation, Path(home), names)
+        done = inside.lessons(situation, Path(home), inside.replayed())
     if done["failed"]:
         print(done["output"][-6000:], file=sys.stderr)
+    other = "; ".join(f"lesson {number} cell {cell} differs" for number, cell in done["differ"])
     total = done["passed"] + done["failed"]
-    return f" {done['passed']} of {total} cells pass, {done['recorded']} compared ones are labelled as recorded |"
+    return (
+        f" {done['passed']} of {total} cells pass{f' ({other})' if other else ''}, "
+        f"{done['recorded']} compared ones are labelled as recorded |"
+    )
 
 
-def kept_end(situation: Situation) -> str:
+def kept(page: str, situation: Situation) -> str | None:
+    """The line of a situation on the page so far."""
+    return next((line for line in page.splitlines() if line.startswith(f"| {situation.name} |")), None)
+
+
+def kept_end(page: str, situation: Situation) -> str:
     """What the page says of the lessons in this situation by now."""
-    lines = DOCUMENT.read_text().splitlines() if DOCUMENT.exists() else []
-    ends = [line.split("|")[7] for line in lines if line.startswith(f"| {situation.name} |")]
-    return f"{ends[0]}|" if ends else " not run yet: make matrix |" if situation.lessons else " steps only |"
+    line = kept(page, situation)
+    return (
+        f"{line.split('|')[-2]}|" if line else " not run yet: make matrix |" if situation.lessons else " steps only |"
+    )
 
 
-def main() -> None:
-    """Measure everything, or with --steps all but the lessons, and write the page."""
-    names, lines = inside.replayed(), []
+def measured(page: str, situation: Situation, with_lessons: bool) -> str:
+    """The line of a situation, measured now."""
+    with tempfile.TemporaryDirectory() as home:
+        start = row_start(situation, inside.smoke(situation, Path(home)))
+    return start + (row_end(situation) if with_lessons else kept_end(page, situation))
+
+
+def short_table(page: str) -> str:
+    """The table of the page in short, for the README: a line for all situations in which the same is live."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
     for situation in SITUATIONS:
-        with tempfile.TemporaryDirectory() as home:
-            start = row_start(situation, inside.smoke(situation, Path(home)))
-        lines.append(start + (kept_end(situation) if "--steps" in sys.argv else row_end(situation, names)))
-        print(lines[-1], flush=True)
+        cells = [cell.strip() for cell in (kept(page, situation) or "").split("|")[1:]]
+        how = dict(zip(SHOWN, cells[4:8], strict=False))
+        live = [what for what in SHOWN if how.get(what) == "live"]
+        recorded = [what for what, words in how.items() if words == "recorded"]
+        refused = [f"{what} refused" for what, words in how.items() if words.startswith("refused")]
+        words = ("everything" if len(live) == len(SHOWN) else ", ".join(live), ", ".join(recorded + refused))
+        groups.setdefault((cells[2], words[0] or "nothing", words[1] or "nothing"), []).append(situation.name)
+    lines = [f"| {', '.join(names)} | {' | '.join(key)} |" for key, names in groups.items()]
+    return _head(("kind of machine", "testbed", "live", "recorded, and labelled so")) + "\n".join(lines) + "\n"
+
+
+def _head(columns: tuple[str, ...]) -> str:
+    return f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}\n"
+
+
+def in_readme(text: str) -> str:
+    """The part of the README that is made here."""
+    return text.partition(BEGIN)[2].partition(END)[0]
+
+
+def write(measured_now: Situation, line: str) -> None:
+    """Write the page with this line and all others as they are, and the table of the README."""
+    page, empty = DOCUMENT.read_text(), " |" * len(COLUMNS[1:])
+    lines = [line if one is measured_now else kept(page, one) or f"| {one.name} |{empty}" for one in SITUATIONS]
     today = datetime.now(UTC).date().isoformat()
-    where = f"Linux {platform.release()}, Python {platform.python_version()}"
-    foot = f"\nMeasured on {today}, {where}, {len(names)} lessons.\n"
-    DOCUMENT.write_text(HEAD + "\n".join(lines) + "\n" + foot, encoding="utf-8")
+    where = f"Linux {platform.release()}, Python {platform.python_version()} ({newest()})"
+    foot = f"\nMeasured on {today}, {where}, {len(inside.replayed())} lessons.\n"
+    DOCUMENT.write_text(HEAD + _head(COLUMNS) + "\n".join(lines) + "\n" + foot, encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
+    README.write_text(text.replace(in_readme(text), short_table(DOCUMENT.read_text())), encoding="utf-8")
+
+
+def newest() -> str:
+    """Which the newest Python was, in words."""
+    try:
+        return f"the newest: {pythons.version_of(pythons.newest())}"
+    except pythons.NoSuchPython as reason:
+        return str(reason)
+
+
+def main(arguments: list[str]) -> None:
+    """Measure what is asked for, and write the page after each line."""
+    wanted = [argument for argument in arguments if argument != "--steps"]
+    for situation in SITUATIONS:
+        if not wanted or situation.name in wanted:
+            line = measured(DOCUMENT.read_text(), situation, "--steps" not in arguments)
+            print(line, flush=True)
+            write(situation, line)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -17,9 +17,9 @@ import pytest
 
 from tcploop_lab.testbed.tape import read_lesson
 
-from . import inside
-from .situations import BY_NAME, SITUATIONS, Situation
-from .table import DOCUMENT, row_start
+from . import inside, pythons
+from .situations import BY_NAME, NEWEST, SITUATIONS, Situation
+from .table import DOCUMENT, README, in_readme, row_start, short_table
 
 MEASURED: dict[str, dict[str, Any]] = {}
 
@@ -29,13 +29,19 @@ def found(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
     """What the smoke steps found in the situation of this test, measured once."""
     situation: Situation = request.param
     if situation.name not in MEASURED:
-        MEASURED[situation.name] = inside.smoke(situation, tmp_path)
+        try:
+            MEASURED[situation.name] = inside.smoke(situation, tmp_path)
+        except pythons.NoSuchPython as reason:
+            pytest.skip(str(reason))
     return MEASURED[situation.name] | {"situation": situation}
 
 
 def each() -> pytest.MarkDecorator:
     """Every situation, by its name."""
-    return pytest.mark.parametrize("found", SITUATIONS, indirect=True, ids=[one.name for one in SITUATIONS])
+    may_skip = pytest.mark.may_skip("only where there is a Python from 3.12 on, and its packages can be had")
+    marks = {NEWEST: [may_skip]}
+    each = [pytest.param(one, id=one.name, marks=marks.get(one.python, [])) for one in SITUATIONS]
+    return pytest.mark.parametrize("found", each, indirect=True)
 
 
 @each()
@@ -74,6 +80,15 @@ def test_the_wire_is_shown_or_the_reason_why_not(found: dict[str, Any]) -> None:
     assert (found["capture"] == "live") == live
 
 
+@each()
+def test_audits_and_defences_are_live_or_recorded(found: dict[str, Any]) -> None:
+    """A program is audited and a defence measured live, or what is shown says that it is recorded."""
+    whole = found["situation"].testbed == "namespace" and "own port range" not in found["situation"].lacks
+    assert (found["defence"] == "live") == whole
+    assert (found["audit"] == "live") == (whole and "capture" not in found["situation"].lacks)
+    assert all(label == "live" or "recorded on 20" in label for label in (found["audit"], found["defence"]))
+
+
 def test_the_situations_are_real(tmp_path: Path) -> None:
     """Each filter refuses just its own call: without it the call works, with it it gives the error of the real case."""
     tries = {
@@ -85,15 +100,15 @@ def test_the_situations_are_real(tmp_path: Path) -> None:
     }
     for name, code in tries.items():
         command = [sys.executable, "-c", code]
-        refused = inside._run(BY_NAME[name], command, tmp_path, tmp_path, 20)
-        allowed = inside._run(BY_NAME["ordinary user"], command, tmp_path, tmp_path, 20)
+        refused = inside.run(BY_NAME[name], command, tmp_path, tmp_path, 20)
+        allowed = inside.run(BY_NAME["ordinary user"], command, tmp_path, tmp_path, 20)
         assert (refused.returncode, allowed.returncode) == (1, 0), (name, refused.stderr, allowed.stderr)
 
 
 def test_an_ordinary_user_has_no_capability(tmp_path: Path) -> None:
     """The ordinary user of the matrix has another number than 0, and no right at all."""
     code = "import os; print(os.geteuid(), open('/proc/self/status').read())"
-    done = inside._run(BY_NAME["ordinary user"], [sys.executable, "-c", code], tmp_path, tmp_path, 20)
+    done = inside.run(BY_NAME["ordinary user"], [sys.executable, "-c", code], tmp_path, tmp_path, 20)
     assert done.stdout.startswith("1000 ")
     assert "CapEff:\t0000000000000000" in done.stdout
 
@@ -105,7 +120,7 @@ def test_no_descriptors_of_the_range_are_left(tmp_path: Path) -> None:
         "held = [t.hold(port) for port in range(40000, 40010)]; run = t.connect_loop(40004, progress=False);"
         "print(run.stopped, run.tries, dict(run.errors))"
     )
-    done = inside._run(BY_NAME["ordinary user"], [sys.executable, "-c", code], tmp_path, tmp_path, 30)
+    done = inside.run(BY_NAME["ordinary user"], [sys.executable, "-c", code], tmp_path, tmp_path, 30)
     assert done.stdout == "error 0 {'EADDRNOTAVAIL': 1}\n", done.stderr
 
 
@@ -126,6 +141,14 @@ def test_every_recording_fits_its_lesson() -> None:
     for name, digest in digests.items():
         recording = inside.ROOT / "tcploop_lab" / "recorded" / f"lesson-{name[:2]}.json.xz"
         assert read_lesson(recording)["provenance"]["cells"] == digest, f"{name} changed: make record"
+
+
+def test_the_readme_has_the_table_in_short() -> None:
+    """The README's table is what docs/matrix.md says: every situation once, in no more than 16 lines."""
+    short = short_table(DOCUMENT.read_text())
+    assert in_readme(README.read_text()) == short
+    assert [short.count(one.name) >= 1 for one in SITUATIONS] == [True] * len(SITUATIONS)
+    assert len(short.splitlines()) <= 16
 
 
 @each()
