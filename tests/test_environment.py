@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
@@ -129,3 +130,14 @@ def test_binder_can_read_the_python_version():
     supported = Requirement(f"python{PROJECT['requires-python']}").specifier
     assert python.removeprefix("python=") in supported
     assert not (ROOT / "binder").exists()
+
+
+def test_the_learners_lab_shows_nothing_of_nbgrader():
+    """`make env` turns off each extension of the server and of JupyterLab that nbgrader brings along."""
+    printed = subprocess.check_output(["make", "-n", "-B", "env"], cwd=ROOT, text=True)
+    files = [str(file) for file in metadata.files("nbgrader") or []]
+    servers = {m[1] for file in files if (m := re.match(r"nbgrader/server_extensions/(\w+)/__init__\.py$", file))}
+    pages = {m[1] for file in files if (m := re.search(r"share/jupyter/labextensions/(.+)/package\.json$", file))}
+    assert servers and pages
+    assert [name for name in servers if f"nbgrader.server_extensions.{name}" not in printed] == []
+    assert [name for name in pages if f'"{name}"' not in printed] == []
