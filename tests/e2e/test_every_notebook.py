@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -28,12 +29,19 @@ MEASURED = """figures => figures.map(one => {
 })"""
 
 
+def chosen(session: pytest.Session) -> list[Path]:
+    """The notebooks that the tests of this run are about: with -k perhaps not all."""
+    parameters = [getattr(item, "callspec", None) for item in session.items]
+    wanted = {found.params.get("lesson") for found in parameters if found}
+    return [path for path in notebooks() if path in wanted]
+
+
 @pytest.fixture(scope="module")
-def lessons(server, chromium) -> Iterator[dict[str, Lesson]]:
+def lessons(request, server, chromium) -> Iterator[dict[str, Lesson]]:
     """All lessons after Run All, each in a page of its own; the kernels end with the module."""
     with ExitStack() as pages:
         made = {}
-        for path in notebooks():
+        for path in chosen(request.session):
             name = str(path.relative_to(lab_server.ROOT / "notebooks"))
             made[path.name] = Lesson(pages.enter_context(page(chromium)), server.folder, name)
 
