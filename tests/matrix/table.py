@@ -61,12 +61,18 @@ def row_end(situation: Situation) -> str:
         done = inside.lessons(situation, Path(home), inside.replayed())
     if done["failed"]:
         print(done["output"][-6000:], file=sys.stderr)
-    other = "; ".join(f"lesson {number} cell {cell} differs" for number, cell in done["differ"])
     total = done["passed"] + done["failed"]
     return (
-        f" {done['passed']} of {total} cells pass{f' ({other})' if other else ''}, "
+        f" {done['passed']} of {total} cells pass{differing(done['differ'])}, "
         f"{done['recorded']} compared ones are labelled as recorded |"
     )
+
+
+def differing(cells: list[tuple[str, str]]) -> str:
+    """The cells (lesson, number) whose answer is another one there, in brackets."""
+    lessons = {number: [cell for other, cell in cells if other == number] for number, _ in cells}
+    words = [f"lesson {number}: {', '.join(found)}" for number, found in lessons.items()]
+    return f" (not {'; '.join(words)})" if words else ""
 
 
 def kept(page: str, situation: Situation) -> str | None:
