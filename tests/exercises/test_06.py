@@ -89,19 +89,24 @@ def test_a_client_that_refuses_everybody_is_no_repair(checker: Checker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "told"),
+    ("act", "seconds", "told"),
     [
-        (lambda: time.sleep(60), "it did not return within 0 s"),
-        (sys.exit, "it raised SystemExit"),
-        (lambda: Path("/no/such/file").read_text(), "it must dial the address"),
+        (lambda: time.sleep(60), 1, "it did not return within 1 s"),
+        (sys.exit, 60, "it raised SystemExit"),
+        (lambda: Path("/no/such/file").read_text(), 60, "it must dial the address"),
     ],
     ids=["sleeps", "ends", "opens a file"],
 )
 def test_what_a_client_does_is_told_in_words(
-    checker: Checker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], act: Any, told: str
+    checker: Checker,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    act: Any,
+    seconds: int,
+    told: str,
 ) -> None:
     """A client that sleeps, ends the program, opens files or prints is answered in words, and soon."""
-    monkeypatch.setattr(lesson_06, "SECONDS", 0.4)
+    monkeypatch.setattr(lesson_06, "SECONDS", seconds)
 
     def odd(address: defences.Address, new_socket: defences.NewSocket) -> Any:
         print("dialling")
@@ -110,7 +115,7 @@ def test_what_a_client_does_is_told_in_words(
 
     began = time.monotonic()
     assert told in checker.check("06.2", odd).message
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 50
     assert capsys.readouterr().out == ""
 
 
