@@ -236,21 +236,28 @@ class Testbed(Shown):
         """Reserve ports (40100, or "40100,40200-40210"): connect() no longer picks them, bind() may.
 
         They stay reserved until the end of the `with` block, or until `.close()` of what this returns. Raises
-        ValueError for bad ports, NotOnThisTestbed on a host testbed that was asked for; another shows recorded loops.
+        ValueError for bad ports, NotOnThisTestbed where it is refused and the kind was asked for; else what dials
+        meanwhile is recorded.
         """
         wanted = staging.parse_reservation(ports)
         if self.kind == "host":
-            return self._reserve_recorded(ports)
-        before = self.submit(staging.set_reserved, wanted).result()
+            why = (
+                "reserved ports are a setting of the whole host, which the lab never changes: use the namespace testbed"
+            )
+            return self._reserve_recorded(ports, why)
+        try:
+            before = self.submit(staging.set_reserved, wanted).result()
+        except OSError as error:
+            why = f"ports cannot be reserved here ({error.strerror}); tcploop doctor says what to do"
+            return self._reserve_recorded(ports, why)
         undo = contextlib.ExitStack()
         undo.callback(lambda: self.submit(staging.set_reserved, before).result())
         return undo
 
-    def _reserve_recorded(self, ports: object) -> contextlib.ExitStack:
-        """Let the stand-in dial while the ports are reserved in its recording."""
+    def _reserve_recorded(self, ports: object, why: str) -> contextlib.ExitStack:
+        """Let the stand-in dial while the ports are reserved in its recording; without one `why` says why not."""
         if self.stand_in is None:
-            why = "reserved ports are a setting of the whole host, which the lab never changes"
-            raise NotOnThisTestbed(f"{why}: use the namespace testbed")
+            raise NotOnThisTestbed(why)
         undo = self.stand_in.reserve(ports)
         self._dials, dials = self.stand_in, self._dials
         undo.callback(setattr, self, "_dials", dials)
