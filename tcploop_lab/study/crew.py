@@ -9,14 +9,15 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.ports import PortRange
+from ..model.ports import LINUX_DEFAULT_RANGE, PortRange
 from ..model.probe import classify
 from ..testbed.errors import NotOnThisTestbed
 from ..testbed.executor import MAX_WORKERS, NamespaceExecutor
+from ..testbed.loop import why_unsuitable
 from ..testbed.namespace import network_id
 from ..testbed.replaying import RecordedExecutor
 from ..testbed.sampling import Place, Samples
-from ..testbed.testbed import open_testbed
+from ..testbed.testbed import Testbed, open_testbed
 from .plan import DEFAULT_ERA
 from .tasks import Task, probe_place, probe_place_nested, run_task, run_task_nested
 
@@ -94,8 +95,17 @@ def hire(place: Any, workers: int | None) -> Iterator[Crew]:
         kind, where = place.submit(probe_place_nested).result()
         yield Crew(place, kind, where, _TASKS_PER_WORKER * (workers or _FOREIGN_WORKERS))
     else:
-        with open_testbed(workers=workers or min(cores(), MAX_WORKERS), kind=_kind_to_open(place)) as testbed:
+        with _open(_kind_to_open(place), workers or min(cores(), MAX_WORKERS)) as testbed:
             yield _own_crew(testbed.executor, testbed.kind)
+
+
+def _open(kind: str | None, workers: int) -> Testbed:
+    """Open a testbed; without a wish (None) one on which a study can set its ranges, or the recorded one."""
+    testbed = open_testbed(workers=workers, kind=kind)
+    if kind is not None or testbed.kind != "host" or not testbed.submit(why_unsuitable, LINUX_DEFAULT_RANGE).result():
+        return testbed
+    testbed.close()
+    return open_testbed(kind="recorded")
 
 
 def _own_crew(executor: NamespaceExecutor | RecordedExecutor, kind: str) -> Crew:

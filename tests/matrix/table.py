@@ -29,12 +29,15 @@ Each situation is made real for one process and its children, with users, namesp
 column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live
 there shows the recorded result, and the cell says so.
 
-Cells whose answer differs there are named in the last column. All of them are in lesson 03, for two reasons:
+Code cells whose answer differs there are named in the last column. They differ for these reasons:
 
-- *Two hosts that call each other* (24, 25) are live or not at all. Without a private network these cells show nothing,
+- *Lesson 03, 24 and 25: two hosts that call each other* are live or not at all. Without a private network these cells show nothing,
   and the lesson's text has a recorded pair of hosts beside them.
-- *Seven witnesses of one loop* (6) must agree. On the host other programs count in the same counters. Where capturing
+- *Lesson 03, 6: seven witnesses of one loop* must agree. On the host other programs count in the same counters. Where capturing
   is refused, the segments are those of a recorded loop, so they do not fit the live one.
+- *Lesson 01, 21: the parity of a range that begins odd.* Where the range can only be set for each socket, Linux since
+  6.8 tries even and odd ports, so the port of the other parity loops too.
+- *Lesson 02, 23: the console with a range of one port*, where no range can be set: it says so.
 
 Where the last column says *steps only*, the machine has so few free ports that Jupyter itself could not start a kernel:
 doctor, first self-connection, check, capture, audit and a defence run there.

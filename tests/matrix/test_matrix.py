@@ -124,6 +124,17 @@ def test_no_descriptors_of_the_range_are_left(tmp_path: Path) -> None:
     assert done.stdout == "error 0 {'EADDRNOTAVAIL': 1}\n", done.stderr
 
 
+def test_a_study_is_recorded_where_no_range_can_be_set(tmp_path: Path) -> None:
+    """A study opens a testbed of its own; where neither network nor socket takes a range, it is the recorded one."""
+    code = (
+        "import tcploop_lab as lab; clients = ['same-socket', 'new-socket'];"
+        "study = lab.Study(ports=[40100], ranges=[(40000, 40199)], clients=clients, samples=500);"
+        "print(study.run(progress=False).provenance['testbed'])"
+    )
+    done = inside.run(BY_NAME["old container"], [sys.executable, "-c", code], tmp_path, tmp_path, 60)
+    assert done.stdout == "recorded\n", done.stderr
+
+
 def test_lessons_run_where_nothing_live_is_possible(tmp_path: Path) -> None:
     """Lessons 00 and 02 pass nbval on recorded results, and their cells say so."""
     tmp_path.chmod(0o755)
