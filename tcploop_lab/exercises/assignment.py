@@ -21,6 +21,7 @@ from ..model.ports import PortRange
 from ..model.segments import Segment
 from ..model.theory import TriesDistribution, distribution
 from .lesson_03 import NUMBERS, segment_table, whole_life
+from .lesson_04 import walk_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,7 @@ class Wire:
 
     def table(self) -> pd.DataFrame:
         """Return the shuffled segments as a table."""
-        return segment_table(self.shuffled)
+        return segment_table(self.shuffled).rename_axis(columns="letter")
 
 
 def wire(student: object) -> Wire:
@@ -164,9 +165,7 @@ class Probability:
 
     def table(self) -> pd.DataFrame:
         """Return the source ports of the four kernels as a table."""
-        import pandas as pd
-
-        return pd.DataFrame(dict(self.walks), index=pd.RangeIndex(1, 11, name="try"))
+        return walk_table(self.walks)
 
 
 def probability(student: object) -> Probability:

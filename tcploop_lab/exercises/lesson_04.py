@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.allocators import make
@@ -27,11 +27,16 @@ _ERRORS = 5  # standard errors: further away by chance in less than one of a mil
 
 def mystery() -> pd.DataFrame:
     """Return ten source ports in a row from each of four kernels, for exercise 04.3. They are simulated."""
+    allocators = {name: make(era, (40000, 40999), seed=_SEED) for name, era in KERNELS.items()}
+    return walk_table({name: [allocator.next_port() for _ in range(10)] for name, allocator in allocators.items()})
+
+
+def walk_table(walks: Mapping[str, Sequence[int]]) -> pd.DataFrame:
+    """Return source ports, a column for each walk and a row for each try from 1 on."""
     import pandas as pd
 
-    allocators = {name: make(era, (40000, 40999), seed=_SEED) for name, era in KERNELS.items()}
-    columns = {name: [allocator.next_port() for _ in range(10)] for name, allocator in allocators.items()}
-    table = pd.DataFrame(columns, index=pd.RangeIndex(1, 11))
+    table = pd.DataFrame({name: list(walk) for name, walk in walks.items()})
+    table.index += 1
     return table.rename_axis(columns="try")  # in the corner: pandas gives a name of the index a row of empty headers
 
 
