@@ -63,7 +63,17 @@ def lessons(situation: Situation, home: Path, names: list[str]) -> dict[str, Any
     """How many cells of these notebooks pass and fail under nbval there, and how many show something recorded."""
     folder = home / "lessons"
     shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns("assignments", ".ipynb_checkpoints"))
-    options = ["-q", "-p", "tests.matrix.labels", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    options = [
+        "-q",
+        "-p",
+        "tests.matrix.labels",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+    ]
     if situation.read_only:
         folder.chmod(0o555)
     paths = [str(folder / name) for name in names]
