@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from json import JSONDecodeError
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -13,7 +14,6 @@ from urllib.parse import urlsplit
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.reader import NotJSONError
 from playwright.sync_api import Locator, Page
 
 from . import lab
@@ -41,8 +41,8 @@ class Lesson:
 
     def cells(self) -> list[NotebookNode]:
         """The code cells as the server stored them last."""
-        with suppress(NotJSONError):  # the server is just writing the file: keep what was read before
-            self.stored = nbformat.read(self.file, as_version=4)
+        with suppress(JSONDecodeError):  # the server is just writing the file: keep what was read before
+            self.stored = nbformat.v4.reads(self.file.read_text())  # nbformat.read would validate it each time
         return [cell for cell in self.stored.cells if cell.cell_type == "code" and cell.source.strip()]
 
     def outputs(self) -> list[NotebookNode]:
@@ -82,12 +82,15 @@ class Lesson:
 
     def has_run(self) -> bool:
         """Whether each cell is stored with its count, or one has raised; has the page stored once nothing runs."""
-        if not self._stored() and self.page.evaluate(_NOTHING_RUNS):
-            self.page.keyboard.press("Control+s")
+        if not self.page.evaluate(_NOTHING_RUNS):
+            return False
+        self.page.keyboard.press("Control+s")
         return self._stored()
 
     def _stored(self) -> bool:
-        return bool(self.errors()) or all(self.counts())
+        cells = self.cells()
+        raised = any(output.output_type == "error" for cell in cells for output in cell.outputs)
+        return raised or all(cell.execution_count for cell in cells)
 
     def restart(self) -> None:
         """Restart the kernel and clear all outputs, as one does who begins again."""
@@ -135,7 +138,7 @@ def all_together(lessons: Iterable[Lesson], begin: Callable[[Lesson], None], sec
         while waiting and len(running) < AT_ONCE:
             running.append(waiting.pop(0))
             begin(running[-1])
-        sleep(0.3)
+        sleep(0.5)
         running = [lesson for lesson in running if not lesson.has_run()]
         if monotonic() > end:
             for lesson in running + waiting:
