@@ -35,7 +35,6 @@ Code cells whose answer differs there are named in the last column. They differ 
   show nothing, and say that section 10 shows two hosts that were recorded.
 - *Lesson 03, 6: seven witnesses of one loop* must agree. On the host other programs count in the same counters. Where
   capturing is refused, the segments are those of a recorded loop, so they do not fit the live one.
-- *Lesson 03, 37 and 38: a self-connection over IPv6*, where there is no IPv6. The lesson ends with a recorded one.
 - *Lesson 01, 21: the parity of a range that begins odd.* Where the range can only be set for each socket, Linux since
   6.8 tries even and odd ports, so the port of the other parity loops too.
 - *Lesson 02, 23: the console with a range of one port*, where no range can be set: it says so.
