@@ -15,7 +15,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whose tests may make tries on the real kernel. They run one after another: its table of port offsets is one for the
-# whole host, so that two who dial the same port at once move each other's walk. .ci/run has all others run beside them.
+# whole host, so that two who dial the same port at once move each other's walk. .ci/run has all others run beside them,
+# and those in the browser, which look at pages and not at walks.
 MAKE_TRIES = {"e2e", "faults", "matrix", "notebooks", "study", "testbed", "widgets"}
 
 # All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is slow.
