@@ -98,6 +98,8 @@ def use_crossing(cell: Locator) -> None:
     press(cell, cell.get_by_role("button", name="Deliver").first.inner_text())
     sees(cell, "SYN-RECEIVED")
     press(cell, "New hosts")
+    cell.get_by_role("button", name="Deliver").first.wait_for(state="hidden", timeout=WAIT)
+    sees(cell, "the cable is empty")
 
 
 USES = {

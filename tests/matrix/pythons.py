@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -43,13 +44,14 @@ def version_of(python: str) -> str:
 
 @cache
 def newest() -> str:
-    """Return the path of the newest Python from 3.12 on that is in the PATH or in ~/.pyenv. Raises NoSuchPython."""
+    """Return the path of the newest Python from 3.12 on that is in the PATH or of pyenv. Raises NoSuchPython."""
     named = [shutil.which(f"python3.{minor}") for minor in range(12, 30)]
-    pyenv = map(str, Path.home().glob(".pyenv/versions/3.*/bin/python3"))
+    home = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    pyenv = map(str, home.glob("versions/3.*/bin/python3"))
     found = {python: version_of(python) for python in (*filter(None, named), *pyenv)}
     recent = {python: _number(version) for python, version in found.items() if version and _number(version) >= (3, 12)}
     if not recent:
-        raise NoSuchPython("no Python from 3.12 on in the PATH or in ~/.pyenv")
+        raise NoSuchPython("no Python from 3.12 on in the PATH, and none of pyenv")
     return max(recent, key=lambda python: recent[python])
 
 
