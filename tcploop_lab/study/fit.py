@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..model.present import Shown
 from ..model.theory import TriesDistribution, distribution
-from .result import Cell
 
 RIVALS = ("hashed-sequence", "even-sequence", "perturbed-even-sequence", "random-walk", "geometric")
 
@@ -109,11 +108,6 @@ def rank(
     """Return the eras by how likely they make the sample, best first. Raises ValueError as `fit` does."""
     laws = [distribution(era, port_range, port, client, start) for era in eras]
     return _ranked([fit(tries, observed, law, seed) for law in laws])
-
-
-def rank_cell(cell: Cell, start: str, eras: Iterable[str] = RIVALS, seed: int = 0) -> Ranking:
-    """Return the eras by how likely they make one cell of a study."""
-    return rank(cell.tries, cell.observed, cell.port_range, cell.port, cell.client, start, eras, seed)
 
 
 def _ranked(fits: Sequence[Fit]) -> Ranking:

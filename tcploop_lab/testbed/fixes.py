@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 PYTHON = "install Python 3.11 or later and make the environment again: make lab PYTHON=python3.12"
@@ -50,6 +51,13 @@ _SECCOMP = (
     "a container's seccomp profile forbids unshare: docker run --security-opt seccomp=unconfined; "
     "Kubernetes: securityContext.seccompProfile.type: Unconfined"
 )
+# https://github.com/jupyterhub/dockerspawner/issues/344 and https://github.com/jupyterhub/kubespawner/pull/450
+_HUB = (
+    "the containers of this JupyterHub forbid unshare; whoever runs it can allow it: "
+    "c.DockerSpawner.extra_host_config = {'security_opt': ['seccomp=unconfined']}, or with Kubernetes "
+    "c.KubeSpawner.extra_container_config = {'securityContext': {'seccompProfile': {'type': 'Unconfined'}}}"
+)
+_WSL_1 = "WSL 1 has no network namespaces: in PowerShell, wsl --set-version DISTRIBUTION 2 (wsl -l -v lists yours)"
 _UNKNOWN = (
     "ask who runs this machine to allow user namespaces, or run as root; in a container: "
     "docker run --security-opt seccomp=unconfined"
@@ -63,14 +71,23 @@ _SETTINGS = (
 )
 
 
-def for_namespace(root: Path = Path("/proc"), platform: str = sys.platform) -> str:
-    """Return the way out of a refused private namespace, chosen by what `root` says about the system."""
+def for_namespace(
+    root: Path = Path("/proc"), platform: str = sys.platform, environment: Mapping[str, str] = os.environ
+) -> str:
+    """Return the way out of a refused private namespace, chosen by what `root` says about the system.
+
+    A JupyterHub is known by what it puts into the `environment` of its servers.
+    """
     if platform != "linux":
         return _NOT_LINUX
+    if _read(root / "sys/kernel/osrelease").endswith("-Microsoft"):  # WSL 2 has another name: microsoft-standard-WSL2
+        return _WSL_1
     for name, value, advice in _SETTINGS:
         if _read(root / "sys" / name) == value:
             return advice.format(python=os.path.realpath(sys.executable))
-    return _SECCOMP if "\nSeccomp:\t2" in _read(root / "self/status") else _UNKNOWN
+    if "\nSeccomp:\t2" in _read(root / "self/status"):
+        return _HUB if "JUPYTERHUB_API_URL" in environment else _SECCOMP
+    return _UNKNOWN
 
 
 def _read(path: Path) -> str:

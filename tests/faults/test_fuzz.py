@@ -27,7 +27,6 @@ from .elsewhere import FUZZED
 
 LIKE_PORTS = st.text(st.sampled_from("0123456789-,. +_\n\t٣e"), max_size=24)
 ANYTHING = st.one_of(LIKE_PORTS, st.text(max_size=30), st.integers(), st.floats(), st.none(), st.binary(max_size=9))
-PCAP = lab.recorded("self-connection-ipv6")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (

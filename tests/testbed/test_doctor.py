@@ -125,6 +125,8 @@ def test_what_is_needed_decides() -> None:
         ("sys/kernel/unprivileged_userns_clone", "0\n", "sysctl -w kernel.unprivileged_userns_clone=1"),
         ("self/status", "Name:\tsh\nSeccomp:\t2\n", "docker run --security-opt seccomp=unconfined"),
         ("self/status", "Name:\tsh\nSeccomp:\t0\n", "ask who runs this machine"),
+        ("sys/kernel/osrelease", "4.4.0-19041-Microsoft\n", "wsl --set-version"),
+        ("sys/kernel/osrelease", "5.15.153.1-microsoft-standard-WSL2\n", "ask who runs this machine"),
     ],
 )  # fmt: skip
 def test_the_way_out_fits_the_system(tmp_path: Path, name: str, text: str, advice: str) -> None:
@@ -132,7 +134,16 @@ def test_the_way_out_fits_the_system(tmp_path: Path, name: str, text: str, advic
     path = tmp_path / name
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    assert advice in fixes.for_namespace(tmp_path, "linux")
+    assert advice in fixes.for_namespace(tmp_path, "linux", {})
+
+
+def test_on_a_hub_the_way_out_is_for_who_runs_it(tmp_path: Path) -> None:
+    """Where a JupyterHub's container forbids unshare, the advice names the settings of its spawners."""
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/status").write_text("Name:\tsh\nSeccomp:\t2\n")
+    advice = fixes.for_namespace(tmp_path, "linux", {"JUPYTERHUB_API_URL": "http://hub:8081/hub/api"})
+    assert "c.DockerSpawner.extra_host_config" in advice and "c.KubeSpawner.extra_container_config" in advice
+    assert "docker run" not in advice
 
 
 def test_the_way_out_elsewhere_is_linux(tmp_path: Path) -> None:

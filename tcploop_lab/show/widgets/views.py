@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, Protocol
+from typing import Any
 
 import ipywidgets as w
 
@@ -21,25 +21,12 @@ from ..tables import line
 _shown: dict[str, tuple[Any, list[View]]] = {}  # cell: (the execution, what it showed)
 
 
-class Model(Protocol):
-    """What a view needs of its model."""
-
-    @property
-    def words(self) -> str:
-        """One or two sentences: how things stand."""
-        ...
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the static figure and return its Axes."""
-        ...
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        ...
-
-
 class View:
-    """A widget with its model. `model` does by code what the controls do by hand; `close()` ends both."""
+    """A widget with its model. `model` does by code what the controls do by hand; `close()` ends both.
+
+    A model has `words`, one or two sentences on how things stand, `plot(ax)`, which draws the static figure, and
+    `close()`, which leaves nothing behind.
+    """
 
     def __init__(self, model: Any, rows: Sequence[w.Widget], name: str) -> None:
         self.model = model
