@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -122,8 +122,9 @@ class Store:
     @property
     def settings(self) -> list[tuple[str, int]]:
         """(era, max_tries) of every cell; empty before the testbed was open."""
-        rows = self._connection.execute("SELECT era, max_tries FROM cells WHERE era NOTNULL ORDER BY cell")
-        return rows.fetchall()
+        query = "SELECT era, max_tries FROM cells WHERE era NOTNULL ORDER BY cell"
+        with _readable(self.path):
+            return self._connection.execute(query).fetchall()
 
     def add(self, cell: int, numbers: Sequence[int], samples: Samples) -> None:
         """Store the samples of one task: all of them or, if this fails, none.
@@ -150,10 +151,14 @@ class Store:
         """How many samples are stored."""
         return int(self._connection.execute("SELECT count(*) FROM samples").fetchone()[0])
 
-    def rows(self, cell: int) -> Iterable[tuple[Any, ...]]:
-        """Yield (sample, tries, hit, seconds, host, kernel) of a cell, in the order of the samples."""
+    def rows(self, cell: int) -> Iterator[tuple[Any, ...]]:
+        """Yield (sample, tries, hit, seconds, host, kernel) of a cell, in the order of the samples.
+
+        Raises ValueError at one that cannot be read.
+        """
         query = "SELECT sample, tries, hit, seconds, host, kernel FROM samples WHERE cell = ? ORDER BY sample"
-        return self._connection.execute(query, (cell,))
+        with _readable(self.path):
+            yield from self._connection.execute(query, (cell,))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -186,6 +191,18 @@ def _clear_errors(path: str | os.PathLike[str] | None) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise ValueError(f"file {path}: {error}; give another path") from None
+
+
+@contextlib.contextmanager
+def _readable(path: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Turn a value that SQLite cannot read, such as a name with changed bytes, into one clear line (ValueError)."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"file {path}: it cannot be read ({reason}); restore a copy, or begin with another path"
+        ) from None
 
 
 @contextlib.contextmanager

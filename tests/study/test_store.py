@@ -112,6 +112,16 @@ def test_a_file_that_is_none_is_refused(path: Path, content: object, message: st
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("change", ["UPDATE samples SET host", "UPDATE samples SET kernel", "UPDATE cells SET era"])
+def test_a_name_with_changed_bytes_is_told(path: Path, change: str) -> None:
+    """SQLite finds such a file sound; a name in it that is no text any more is told in one line all the same."""
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"{change} = CAST(x'0aff0a' AS TEXT)")
+    with pytest.raises(ValueError, match=r"it cannot be read \(.*\); restore a copy") as caught:
+        lab.StudyResult.load(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_another_database_is_refused(tmp_path: Path) -> None:
     """A database of some other program is not written to."""
     path = tmp_path / "other.sqlite"
