@@ -18,7 +18,7 @@ from ..model.present import Shown
 from ..model.theory import TriesDistribution
 from ..testbed.sampling import Samples
 from .plan import DEFAULT_ERA, CellPlan, Study
-from .store import Store
+from .store import Store, clear_errors
 
 _ROW = np.dtype([("sample", "i8"), ("tries", "i8"), ("hit", "?"), ("seconds", "f8"), ("machine", "i2")])
 
@@ -158,7 +158,7 @@ class StudyResult(Shown):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> StudyResult:
         """Read a study file, finished or not. Raises ValueError if it is none, or damaged."""
-        with Store.open(path) as store:
+        with Store.open(path) as store, clear_errors(path):
             return cls.read(store)
 
     @classmethod

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,17 @@ from ..testbed.sampling import Samples
 from .plan import Study
 
 _APPLICATION = 0x5443504C  # "TCPL": PRAGMA application_id tells the file from any other database
+# STRICT: SQLite itself refuses, and finds in a damaged file, a value that is not of its column's type.
 _SCHEMA = """
-CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL); CREATE TABLE cells (cell INTEGER PRIMARY
-KEY, port INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL,
-  client TEXT NOT NULL, era TEXT, max_tries INTEGER);
-CREATE TABLE samples (cell INTEGER NOT NULL, sample INTEGER NOT NULL, tries INTEGER NOT NULL, hit INTEGER
-NOT NULL,
-  seconds REAL NOT NULL, host TEXT NOT NULL, kernel TEXT NOT NULL, PRIMARY KEY (cell, sample)) WITHOUT ROWID;
+CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE cells (
+  cell INTEGER PRIMARY KEY, port INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, client TEXT NOT NULL,
+  era TEXT, max_tries INTEGER
+) STRICT;
+CREATE TABLE samples (
+  cell INTEGER NOT NULL, sample INTEGER NOT NULL, tries INTEGER NOT NULL, hit INTEGER NOT NULL, seconds REAL NOT NULL,
+  host TEXT NOT NULL, kernel TEXT NOT NULL, PRIMARY KEY (cell, sample)
+) STRICT, WITHOUT ROWID;
 """
 _BUSY_SECONDS = 10.0  # how long to wait while another program reads the file
 
@@ -56,7 +60,7 @@ class Store:
         """Begin a file with this plan. Raises ValueError if the path holds anything, or cannot be written."""
         if path is not None and _size(path):
             raise ValueError(f"file {path}: it exists; give another path, or resume it (resume=True, --resume)")
-        with _clear_errors(path):
+        with clear_errors(path):
             connection = _connect(path, "rwc")
             store = cls(connection, path)
             with _closed_on_error(connection):
@@ -74,7 +78,7 @@ class Store:
         if not _size(path):
             return cls.create(path, study)
         store = cls.open(path)
-        with _clear_errors(path), _closed_on_error(store._connection):
+        with clear_errors(path), _closed_on_error(store._connection):
             _same_plan(path, store.study, study)
             store._connection.execute("BEGIN IMMEDIATE")  # fails now, and not after an hour, if it is read-only
             store._connection.rollback()
@@ -85,7 +89,7 @@ class Store:
         """Open an existing study file to read it. Raises ValueError if there is none, or it is damaged."""
         if not os.path.exists(path):
             raise ValueError(f"file {path}: there is no such file")
-        with _clear_errors(path):
+        with clear_errors(path):
             connection = _connect(path, "rw")  # a commit that was cut off is rolled back, which writes
             with _closed_on_error(connection):
                 _check(connection, path)
@@ -122,9 +126,8 @@ class Store:
     @property
     def settings(self) -> list[tuple[str, int]]:
         """(era, max_tries) of every cell; empty before the testbed was open."""
-        query = "SELECT era, max_tries FROM cells WHERE era NOTNULL ORDER BY cell"
-        with _readable(self.path):
-            return self._connection.execute(query).fetchall()
+        rows = self._connection.execute("SELECT era, max_tries FROM cells WHERE era NOTNULL ORDER BY cell")
+        return rows.fetchall()
 
     def add(self, cell: int, numbers: Sequence[int], samples: Samples) -> None:
         """Store the samples of one task: all of them or, if this fails, none.
@@ -151,14 +154,13 @@ class Store:
         """How many samples are stored."""
         return int(self._connection.execute("SELECT count(*) FROM samples").fetchone()[0])
 
-    def rows(self, cell: int) -> Iterator[tuple[Any, ...]]:
+    def rows(self, cell: int) -> Iterable[tuple[Any, ...]]:
         """Yield (sample, tries, hit, seconds, host, kernel) of a cell, in the order of the samples.
 
-        Raises ValueError at one that cannot be read.
+        Raises sqlite3.Error at one that cannot be read: see `clear_errors`.
         """
         query = "SELECT sample, tries, hit, seconds, host, kernel FROM samples WHERE cell = ? ORDER BY sample"
-        with _readable(self.path):
-            yield from self._connection.execute(query, (cell,))
+        return self._connection.execute(query, (cell,))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -185,24 +187,13 @@ def _size(path: str | os.PathLike[str]) -> int:
 
 
 @contextlib.contextmanager
-def _clear_errors(path: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Turn what SQLite says of a file into one clear line (ValueError)."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise ValueError(f"file {path}: {error}; give another path") from None
-
-
-@contextlib.contextmanager
-def _readable(path: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Turn a value that SQLite cannot read, such as a name with changed bytes, into one clear line (ValueError)."""
+def clear_errors(path: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Turn what SQLite says of a file, or of a value in it, into one clear line (ValueError)."""
     try:
         yield
     except sqlite3.Error as error:
         reason = " ".join(str(error).split())
-        raise ValueError(
-            f"file {path}: it cannot be read ({reason}); restore a copy, or begin with another path"
-        ) from None
+        raise ValueError(f"file {path}: {reason}; restore a copy, or give another path") from None
 
 
 @contextlib.contextmanager

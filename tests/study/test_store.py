@@ -117,9 +117,20 @@ def test_a_name_with_changed_bytes_is_told(path: Path, change: str) -> None:
     """SQLite finds such a file sound; a name in it that is no text any more is told in one line all the same."""
     with sqlite3.connect(path) as connection:
         connection.execute(f"{change} = CAST(x'0aff0a' AS TEXT)")
-    with pytest.raises(ValueError, match=r"it cannot be read \(.*\); restore a copy") as caught:
+    with pytest.raises(ValueError, match=r"decode to UTF-8.*; restore a copy") as caught:
         lab.StudyResult.load(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_value_of_another_type_is_found(path: Path) -> None:
+    """A kernel whose name has become a row of bytes, as one changed bit in the file makes it."""
+    name = b"Linux 6"
+    whole, marks = path.read_bytes(), (13 + 2 * len(name), 12 + 2 * len(name))  # of a text, of a blob of this length
+    place = whole.index(name, whole.rindex(b"here"))
+    head = whole.rindex(bytes([marks[0]]), 0, place)
+    path.write_bytes(whole[:head] + bytes([marks[1]]) + whole[head + 1 :])
+    with pytest.raises(ValueError, match=r"it is damaged .*kernel"):
+        lab.StudyResult.load(path)
 
 
 def test_another_database_is_refused(tmp_path: Path) -> None:
