@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from time import monotonic, sleep
 import psutil
 
 ROOT = Path(__file__).parents[2]
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 STAMP = ".made-from-pyproject-and-constraints"
 URL = re.compile(r"http://127\.0\.0\.1:\d+/\S*\?token=\w+")
 
@@ -72,8 +75,19 @@ def start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     settings = {"LAB_ARGS": "--no-browser", "JUPYTER_CONFIG_DIR": str(folder / "settings")}
     with log.open("wb") as out:
         return subprocess.Popen(
-            command, cwd=folder, env=inherited | settings, stdout=out, stderr=out, start_new_session=True
+            command,
+            cwd=folder,
+            env=inherited | settings,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=_end_with_the_tests,
         )
+
+
+def _end_with_the_tests() -> None:
+    """Have the kernel end make, and make the server, when the tests are killed and cannot do it themselves."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def address(server: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> str:
