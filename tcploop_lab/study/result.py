@@ -158,12 +158,17 @@ class StudyResult(Shown):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> StudyResult:
         """Read a study file, finished or not. Raises ValueError if it is none, or damaged."""
-        with Store.open(path) as store, clear_errors(path):
+        with Store.open(path) as store:
             return cls.read(store)
 
     @classmethod
     def read(cls, store: Store, interrupted: bool = False) -> StudyResult:
-        """Return everything in an open study file."""
+        """Return everything in an open study file. Raises ValueError if a value in it cannot be read."""
+        with clear_errors(store.path):
+            return cls._read(store, interrupted)
+
+    @classmethod
+    def _read(cls, store: Store, interrupted: bool) -> StudyResult:
         codes: dict[tuple[str, str], int] = {}
         study = store.study
         settings = store.settings or [(DEFAULT_ERA, 0)] * len(study.cells)
