@@ -22,6 +22,7 @@ from ..model.present import Shown
 from .audit import AuditResult, audit
 from .errors import NotOnThisTestbed
 from .programs import PROGRAMS, Program
+from .testbed import open_testbed
 
 STORED = Path(__file__).parents[1] / "recorded" / "programs.json"
 TIMEOUT = 8.0  # seconds; each program is told to wait for 3 s at most, and Java needs one to start
@@ -90,6 +91,7 @@ def audit_programs(names: Iterable[str] | None = None) -> AuditTable:
 
 
 def _audit_now(chosen: list[Program]) -> AuditTable:
+    open_testbed(kind="namespace").close()  # where that is refused, nothing need be built
     with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         _build(chosen, Path(made))
         done = list(pool.map(lambda program: _audit(program, Path(made)), chosen))
