@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -98,8 +98,8 @@ def _opening(segments: Sequence[Segment]) -> int:
 
 def _heights(figure: RfcFigure) -> dict[float, float]:
     """Where each line stands, by its number. What a user calls has a row of its own above the line."""
-    rows = accumulate((1 + any(line.calls) for line in figure.lines), initial=0.5)
-    return {line.number: _TOP + row * _ROW for line, row in zip(figure.lines, islice(rows, 1, None), strict=True)}
+    rows = accumulate(1 + any(line.calls) for line in figure.lines)
+    return {line.number: _TOP + (row + 0.5) * _ROW for line, row in zip(figure.lines, rows, strict=True)}
 
 
 def _below(figure: RfcFigure, rows: float) -> float:
@@ -116,8 +116,9 @@ def _draw_head(ax: Axes, figure: RfcFigure, exchange: Any) -> None:
         ax.text(_CAPTURED, 0.2, f"captured: {kind}", fontsize=10.5, fontweight="bold", va="center")
         ax.text(_CAPTURED, 0.45, label, fontsize=8.5, color=style.GREY, va="center")
     _write(ax, _TOP + 0.5 * _ROW, "1.", figure.a_state, figure.b_state)
+    heights = _heights(figure)
     for line in figure.lines:
-        _write(ax, _heights(figure)[line.number] - _ROW, f"{line.number}.", *line.calls)
+        _write(ax, heights[line.number] - _ROW, f"{line.number}.", *line.calls)
     for row, sides in enumerate(figure.last):
         number = "" if row else f"{figure.lines[-1].number // 1 + 1:.0f}."
         _write(ax, _below(figure, row + 1), number, *sides)
