@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,6 @@ from typing import Any
 import nbformat
 
 from tcploop_lab.testbed import audit_table, defence_table, opening, tape_values
-from tcploop_lab.testbed.audit_table import version_in
 from tcploop_lab.testbed.errors import NotOnThisTestbed
 from tcploop_lab.testbed.exchanges import tcp_settings
 from tcploop_lab.testbed.executor import NamespaceExecutor
@@ -132,8 +130,7 @@ class RecordingExecutor(NamespaceExecutor):
 
 def version_of(program: str) -> str:
     """The program and its version, such as "curl 8.14.1"."""
-    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
-    return f"{program} {version_in(said)}"
+    return f"{program} {audit_table.version_in(audit_table._say([program, '--version']))}"
 
 
 def not_now(*_: Any) -> Any:

@@ -12,8 +12,6 @@ import pty
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -41,16 +39,6 @@ def store(png: bytes, name: str) -> None:
     print(f"{path.relative_to(lab.ROOT)}: {image.width} x {image.height}, {path.stat().st_size // 1000} kB", flush=True)
 
 
-@contextmanager
-def page(chromium: Browser, width: int, height: int) -> Iterator[Page]:
-    """An empty page of this size."""
-    context = chromium.new_context(viewport={"width": width, "height": height}, device_scale_factor=SHARP)
-    try:
-        yield context.new_page()
-    finally:
-        context.close()
-
-
 def ran(page: Page, server: lab.Server, name: str) -> Lesson:
     """A lesson after Run All; raises if a cell did."""
     lesson = Lesson(page, server.folder, name)
@@ -69,7 +57,7 @@ def to_the_top(place: Locator) -> None:
 
 def first_lesson(chromium: Browser, server: lab.Server) -> None:
     """JupyterLab with the list of lessons, and the first self-connection of lesson 00."""
-    with page(chromium, 1080, 860) as empty:
+    with browser.page(chromium, 1080, 860, SHARP) as empty:
         lesson = ran(empty, server, "00_start_here.ipynb")
         to_the_top(empty.get_by_role("heading", name="3. The first self-connection"))
         store(empty.screenshot(), "lesson-00.png")
@@ -78,7 +66,7 @@ def first_lesson(chromium: Browser, server: lab.Server) -> None:
 
 def console(chromium: Browser, server: lab.Server) -> None:
     """The loop console of lesson 02 after a self-connection that took some thousand tries, and a text to itself."""
-    with page(chromium, 1120, 1250) as empty:
+    with browser.page(chromium, 1120, 1250, SHARP) as empty:
         lesson = ran(empty, server, "02_the_loop.ipynb")
         empty.keyboard.press("Control+b")  # without the list of files
         cell = lesson.cell_of("lab.loop_console(")
@@ -121,7 +109,7 @@ def terminal(chromium: Browser) -> None:
     paper = Console(record=True, width=COLUMNS, file=io.StringIO())
     for command in COMMANDS:
         paper.print(Text(f"$ {command}", style="bold"), Text.from_ansi(typed(command)), sep="\n")
-    with page(chromium, 1500, 1200) as empty:
+    with browser.page(chromium, 1500, 1200, SHARP) as empty:
         empty.set_content(paper.export_svg(title="tcploop"))
         store(empty.locator("svg").first.screenshot(), "terminal.png")
 

@@ -39,9 +39,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def page(browser: Browser) -> Iterator[Page]:
-    """An empty page, wide enough for a notebook and its figures, that shares nothing with others."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+def page(browser: Browser, width: int = 1400, height: int = 1000, sharp: float = 1) -> Iterator[Page]:
+    """An empty page, wide enough for a notebook and its figures, that shares nothing with others.
+
+    `sharp` is how many pixels a picture of it has for each of its own.
+    """
+    context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=sharp)
     try:
         yield context.new_page()
     finally:
