@@ -31,9 +31,9 @@ MEASURED = """figures => figures.map(one => {
 
 def chosen(session: pytest.Session) -> list[Path]:
     """The notebooks that the tests of this run are about: with -k perhaps not all."""
-    parameters = [getattr(item, "callspec", None) for item in session.items]
-    wanted = {found.params.get("lesson") for found in parameters if found}
-    return [path for path in notebooks() if path in wanted]
+    parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
+    wanted = {found["lesson"] for found in parameters if "lesson" in found}
+    return [path for path in notebooks() if not wanted or path in wanted]
 
 
 @pytest.fixture(scope="module")

@@ -21,22 +21,16 @@ CELLS = (
 )
 
 
-def settled(server: Server, others: set[int], count: int, seconds: float = 10.0) -> bool:
-    """Whether there come to be just so many workers beside those of other notebooks."""
+def settled(server: Server, count: int, seconds: float = 10.0) -> bool:
+    """Whether there come to be just so many workers."""
     end = monotonic() + seconds
-    while len(server.workers() - others) != count and monotonic() < end:
+    while len(server.workers()) != count and monotonic() < end:
         sleep(0.1)
-    return len(server.workers() - others) == count
+    return len(server.workers()) == count
 
 
 @pytest.fixture
-def others(server) -> set[int]:
-    """The workers that there are already."""
-    return server.workers()
-
-
-@pytest.fixture
-def lesson(server, others, open_lesson) -> Lesson:
+def lesson(server, open_lesson) -> Lesson:
     """A notebook whose second cell shows a loop console, after Run All."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
     notebook.metadata = nbformat.NotebookNode(kernelspec={"name": "python3", "display_name": "Python 3"})
@@ -44,13 +38,13 @@ def lesson(server, others, open_lesson) -> Lesson:
     return open_lesson(NAME)
 
 
-def test_nothing_stays_of_a_widget_at_work(lesson, others, server):
+def test_nothing_stays_of_a_widget_at_work(lesson, server):
     """A loop goes on while other cells run; the same cell again, and the end of the kernel, end it."""
     cells = lesson.page.locator(".jp-Notebook .jp-CodeCell")
     write(cells.nth(1), "port to dial", "33333")
     press(cells.nth(1), "Start")
     sees(cells.nth(1), "It cannot succeed")
-    assert settled(server, others, 2)  # the testbed's own, and the loop's
+    assert settled(server, 2)  # the testbed's own, and the loop's
 
     cells.nth(2).locator(".jp-InputArea-prompt").click()
     lesson.page.keyboard.press("Control+Enter")
@@ -58,11 +52,11 @@ def test_nothing_stays_of_a_widget_at_work(lesson, others, server):
 
     cells.nth(1).locator(".jp-InputArea-prompt").click()
     lesson.page.keyboard.press("Control+Enter")
-    assert settled(server, others, 1)
+    assert settled(server, 1)
     sees(cells.nth(1), "This run was made to begin with")
 
     write(cells.nth(1), "port to dial", "33333")
     press(cells.nth(1), "Start")
     sees(cells.nth(1), "It cannot succeed")
     lesson.shut_down()
-    assert settled(server, others, 0)
+    assert settled(server, 0)
