@@ -9,10 +9,10 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.cli import main
-from tcploop_lab.testbed import opening
-from tcploop_lab.testbed.namespace import NamespaceRefused
 from tcploop_lab.testbed.replaying import _Label
 from tcploop_lab.testbed.testbed import Testbed
+
+from .figures import words_of
 
 CURL = "curl -sS --noproxy * http://127.0.0.1:{port}/"
 TALK = ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; head -n 1 <&3"]
@@ -23,19 +23,6 @@ if s.getsockname() == s.getpeername():
     sys.exit("that is me")
 s.sendall(b"hello")
 """
-
-
-@pytest.fixture
-def no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that refuses private networks."""
-    real = opening.NamespaceExecutor
-
-    def refuse(workers: int = 1, port_range: object = None, private: bool = True) -> object:
-        if private:
-            raise NamespaceRefused(1, "Operation not permitted")
-        return real(workers, port_range, private)
-
-    monkeypatch.setattr(opening, "NamespaceExecutor", refuse)
 
 
 @pytest.fixture
@@ -61,9 +48,7 @@ def test_a_command_of_a_lesson_is_judged_as_it_was(command: object, verdict: str
 def test_it_says_that_it_is_recorded_wherever_it_is_shown() -> None:
     """Text, page and figure tell the program's version, the kernel and the date."""
     result = lab.audit(CURL, kind="recorded")
-    figure = result.plot().figure
-    words = " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
-    for shown in (repr(result), result._repr_html_(), words):
+    for shown in (repr(result), result._repr_html_(), words_of(result.plot().figure)):
         assert "curl 7." in shown or "curl 8." in shown
         assert ", recorded on 20" in shown
     assert "(recorded, not live: curl " in result.summary

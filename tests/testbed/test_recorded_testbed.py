@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 import tcploop_lab as lab
 from tcploop_lab.testbed import opening, tape_values
 from tcploop_lab.testbed.loop import why_unsuitable
-from tcploop_lab.testbed.namespace import NamespaceRefused
 from tcploop_lab.testbed.replaying import shows
 from tcploop_lab.testbed.tape import FOLDER, Tape, lessons, read_lesson
 from tcploop_lab.testbed.testbed import Testbed
+
+from .figures import words_of
 
 FILES = sorted(FOLDER.glob("lesson-*.json.xz"))
 
@@ -58,9 +59,7 @@ def test_it_says_that_it_is_recorded(recorded: Testbed) -> None:
     """The testbed, a run and its figure carry the word, the date and the kernel."""
     run = recorded.connect_loop(40000, trace=True)
     assert repr(recorded).startswith("<Testbed: recorded testbed (asked for) on Linux ")
-    figure = run.plot().figure
-    texts = " ".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
-    for where in (repr(recorded), run.kernel, run._repr_html_(), texts):
+    for where in (repr(recorded), run.kernel, run._repr_html_(), words_of(run.plot().figure)):
         assert "recorded on 20" in where
 
 
@@ -132,16 +131,10 @@ def test_nothing_is_dialled(recorded: Testbed, monkeypatch: pytest.MonkeyPatch) 
     assert recorded.probe().era == "random-walk"
 
 
-def test_it_is_what_one_gets_where_nothing_live_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_what_one_gets_where_nothing_live_is_possible(
+    monkeypatch: pytest.MonkeyPatch, no_namespace: None
+) -> None:
     """Refused namespaces and a host that cannot make the loops give the recorded testbed, and both reasons."""
-    real = opening.NamespaceExecutor
-
-    def refuse(workers: int = 1, port_range: object = None, private: bool = True) -> object:
-        if private:
-            raise NamespaceRefused(1, "no")
-        return real(workers, port_range, private)
-
-    monkeypatch.setattr(opening, "NamespaceExecutor", refuse)
     monkeypatch.setattr(opening, "why_unsuitable", broken_host)
     with lab.open_testbed() as testbed:
         assert testbed.kind == "recorded"
