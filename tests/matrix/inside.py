@@ -27,10 +27,15 @@ def _environment(home: Path, situation: Situation, lessons: bool) -> dict[str, s
     return kept | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": ":".join(paths)}
 
 
-def run(situation: Situation, command: list[str], home: Path, folder: Path, seconds: int, **more: str) -> Any:
-    """Run a command in a situation, in this folder and with this home; `more` are variables of its environment."""
+def run(
+    situation: Situation, command: list[str], home: Path, folder: Path, seconds: int, lessons: bool = False, **more: str
+) -> Any:
+    """Run a command in a situation, in this folder and with this home; `more` are variables of its environment.
+
+    With `lessons` another Python finds all that the lessons stand on.
+    """
     make = [sys.executable, "-m", "tests.matrix.enter", situation.name]
-    environment = _environment(home, situation, "MATRIX_LABELS" in more) | more
+    environment = _environment(home, situation, lessons) | more
     return subprocess.run(
         [*make, *command], cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds
     )
@@ -79,7 +84,7 @@ def lessons(situation: Situation, home: Path, names: list[str]) -> dict[str, Any
     paths = [str(folder / name) for name in names]
     done = run(
         situation, [pythons.path_of(situation), "-m", "pytest", *options, f"--rootdir={folder}", *paths], home, folder,
-        LESSON_SECONDS, MATRIX_LABELS=str(home / "labels.json"),
+        LESSON_SECONDS, lessons=True, MATRIX_LABELS=str(home / "labels.json"),
     )  # fmt: skip
     folder.chmod(0o755)
     counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", done.stdout)}

@@ -124,8 +124,9 @@ def in_readme(text: str) -> str:
 
 def write(measured_now: Situation, line: str) -> None:
     """Write the page with this line and all others as they are, and the table of the README."""
-    page, empty = DOCUMENT.read_text(), " |" * len(COLUMNS[1:])
-    lines = [line if one is measured_now else kept(page, one) or f"| {one.name} |{empty}" for one in SITUATIONS]
+    page, empty = DOCUMENT.read_text(), " |" * len(COLUMNS[1:-1])
+    new = {one.name: f"| {one.name} |{empty}{kept_end('', one)}" for one in SITUATIONS}
+    lines = [line if one is measured_now else kept(page, one) or new[one.name] for one in SITUATIONS]
     today = datetime.now(UTC).date().isoformat()
     where = f"Linux {platform.release()}, Python {platform.python_version()} ({newest()})"
     foot = f"\nMeasured on {today}, {where}, {len(inside.replayed())} lessons.\n"
