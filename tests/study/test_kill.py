@@ -15,7 +15,7 @@ from tcploop_lab.study.store import Store
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
-STUDY = lab.Study([40500, 40501], (40000, 40999), samples=1500)
+STUDY = lab.Study([40500, 40501], (40000, 40999), samples=2500)  # too long to be done before the tenth kill
 # Small tasks, so that a kill often meets a commit.
 SCRIPT = """
 import sys
