@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.made-from-pyproject-and-constraints
 
 # Overrides:  make lab PORT=9999 BROWSER=firefox      make lab LAB_ARGS="--no-browser"
-#             make test TESTS=tests/model             make test PYTEST_ARGS="-m 'not slow'"
+#             make test TESTS=tests/tcp               make test PYTEST_ARGS="-m 'not slow'"
 PORT ?= 8888
 BROWSER ?=
 LAB_ARGS ?=
@@ -42,6 +42,7 @@ lint: env ## check style and types
 	@echo "Checking style and types ..."
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports
 
 notebooks: env ## run the notebooks again, in order, and store them clean (NOTEBOOKS=...)
 	@$(PY) tools/notebooks.py $(NOTEBOOKS)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import tcploop_lab as lab
-from tcploop_lab.testbed.executor import NamespaceExecutor
+from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
 

@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from tcploop_lab.show import style
-from tcploop_lab.show.figures import readable, subtitle
+from tcploop_lab.render import style
+from tcploop_lab.render.figures import readable, subtitle
 
 _SIZE = (11.5, 4.4)  # inches
 

@@ -12,53 +12,53 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from .model import present as _present
+from .results import shown as _present
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "PortRange": "model.ports",
-    "ClientKind": "model.clients",
-    "Segment": "model.segments",
+    "PortRange": "ports.ranges",
+    "ClientKind": "ports.clients",
+    "Segment": "tcp.segments",
     "open_testbed": "testbed.testbed",
-    "NotOnThisTestbed": "testbed.errors",
-    "Run": "testbed.results",
+    "NotOnThisTestbed": "errors",
+    "Run": "results.run",
     "Exchange": "testbed.capture",
     "doctor": "testbed.doctor",
-    "audit": "testbed.audit",
-    "AuditResult": "testbed.audit",
-    "audit_programs": "testbed.audit_table",
-    "stored_audits": "testbed.audit_table",
+    "audit": "audits.audit",
+    "AuditResult": "audits.audit",
+    "audit_programs": "audits.table",
+    "stored_audits": "audits.table",
     "recorded": "testbed.recorded",
     "read_pcap": "testbed.recorded",
-    "replay": "model.replay",
+    "replay": "tcp.replay",
     "witnesses": "testbed.witnesses",
     "four_exchanges": "testbed.exchanges",
-    "ladder": "show.ladder",
-    "rfc_figure": "show.rfc_figure",
-    "side_by_side": "show.side_by_side",
-    "state_diagram": "show.statediagram",
+    "ladder": "render.ladder",
+    "rfc_figure": "render.rfc_figure",
+    "side_by_side": "render.side_by_side",
+    "state_diagram": "render.statediagram",
     "Study": "study.plan",
     "StudyResult": "study.result",
     "crowd": "study.crowd",
-    "distribution_explorer": "show.widgets.explorer",
-    "loop_console": "show.widgets.console",
-    "crossing_by_hand": "show.widgets.crossing",
-    "precondition_board": "show.widgets.board",
-    "state_stepper": "show.widgets.stepper",
-    "port_thief": "testbed.thief",
-    "port_thief_table": "testbed.thief",
-    "recorded_thief": "testbed.thief",
-    "recorded_thief_table": "testbed.thief",
-    "ThiefResult": "testbed.thief",
-    "defences": "testbed.defence_table",
-    "measure_defence": "testbed.defence_table",
-    "measure_client": "testbed.defence_table",
+    "distribution_explorer": "render.widgets.explorer",
+    "loop_console": "render.widgets.console",
+    "crossing_by_hand": "render.widgets.crossing",
+    "precondition_board": "render.widgets.board",
+    "state_stepper": "render.widgets.stepper",
+    "port_thief": "thief.thief",
+    "port_thief_table": "thief.thief",
+    "recorded_thief": "thief.thief",
+    "recorded_thief_table": "thief.thief",
+    "ThiefResult": "thief.thief",
+    "defences": "defence.table",
+    "measure_defence": "defence.table",
+    "measure_client": "defence.table",
 }
 
 __all__ = ["__version__", *_HOME]
 
-_present.install(lambda: import_module(f"{__name__}.show"))  # type: ignore[arg-type, return-value]
+_present.install(lambda: import_module(f"{__name__}.render"))  # type: ignore[arg-type, return-value]
 
 
 def __getattr__(name: str) -> Any:

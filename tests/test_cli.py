@@ -9,9 +9,9 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.cli import main
-from tcploop_lab.model.clients import ClientKind
-from tcploop_lab.model.theory import ERAS
-from tcploop_lab.testbed.errors import NotOnThisTestbed, WorkerDied
+from tcploop_lab.errors import NotOnThisTestbed, WorkerDied
+from tcploop_lab.ports.clients import ClientKind
+from tcploop_lab.tries.theory import ERAS
 
 COMMANDS = ("doctor", "check", "connect", "capture", "probe", "model", "study", "cross", "audit", "notebooks")
 LIGHT = ("--help", "connect 40000 --range 40000-40000 --max-tries 9 --json")

@@ -10,7 +10,7 @@ import pytest
 from scapy.utils import rdpcap
 
 from tcploop_lab.cli import main
-from tcploop_lab.model.theory import ERAS, distribution
+from tcploop_lab.tries.theory import ERAS, distribution
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 

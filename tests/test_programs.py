@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.testbed.audit_table import AuditTable
-from tcploop_lab.testbed.programs import PROGRAMS
+from tcploop_lab.audits.programs import PROGRAMS
+from tcploop_lab.audits.table import AuditTable
 
 # Go's net package closes a self-connection and dials again, twice; the third it returns (net/tcpsock_posix.go).
 DETECTS = {"Go net.Dial"}

@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tcploop_lab.testbed.audit_table import AuditTable, audit_programs, store
+from tcploop_lab.audits.table import AuditTable, audit_programs, store
 
 PAGE = Path(__file__).parents[1] / "docs" / "programs.md"
 HEAD = """# What real programs do with a self-connection
 
 Made by `make audit` on {date}, {kernel}. Each program was run where a connection to the port
 can only be a connection to itself. *self-connected*: it went on to use the connection. *detected*: it noticed, and
-closed without using it. The small clients are in `tcploop_lab/testbed/clients/`: they say hello and read the answer.
+closed without using it. The small clients are in `tcploop_lab/audits/clients/`: they say hello and read the answer.
 
 """
 

@@ -17,14 +17,14 @@ from scapy.layers.l2 import Ether
 from scapy.plist import PacketList
 
 import tcploop_lab as lab
-from tcploop_lab.testbed import defence_results
+from tcploop_lab.defence import results as defence_results
+from tcploop_lab.stacks.two_hosts import ADDRESSES, PORTS
 from tcploop_lab.testbed.capture import Frame, write_pcap
 from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection, tcp_settings
 from tcploop_lab.testbed.recorded import FOLDER, Provenance, recorded
 from tcploop_lab.testbed.testbed import Testbed
-from tcploop_lab.testbed.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, ThiefResult, as_stored, port_thief
-from tcploop_lab.testbed.two_hosts import ADDRESSES, PORTS
+from tcploop_lab.thief.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, ThiefResult, as_stored, port_thief
 
 RANGE = (40000, 40999)
 HOLD = 3.0  # seconds that the port thief of the figure keeps its connection

@@ -22,11 +22,13 @@ from typing import Any
 
 import nbformat
 
-from tcploop_lab.testbed import audit_table, defence_table, opening, tape_values
-from tcploop_lab.testbed.errors import NotOnThisTestbed
+from tcploop_lab.audits import table as audit_table
+from tcploop_lab.audits.run import Report
+from tcploop_lab.defence import table as defence_table
+from tcploop_lab.errors import NotOnThisTestbed
+from tcploop_lab.stacks.executor import NamespaceExecutor
+from tcploop_lab.testbed import opening, tape_values
 from tcploop_lab.testbed.exchanges import tcp_settings
-from tcploop_lab.testbed.executor import NamespaceExecutor
-from tcploop_lab.testbed.program_run import Report
 from tcploop_lab.testbed.replaying import CALLS, call_key
 from tcploop_lab.testbed.situation import Situation, WatchedSocket
 from tcploop_lab.testbed.tape import FOLDER, question, write_lesson

@@ -14,7 +14,7 @@ from .root import INTERRUPTED, NO, YES
 from .values import HOST, PORT, SECONDS, WHOLE, checked
 
 if TYPE_CHECKING:
-    from ..testbed.audit import AuditResult
+    from ..audits.audit import AuditResult
 
 
 @click.command(cls=Program)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from ..testbed.errors import NotOnThisTestbed, WorkerDied
+from ..errors import NotOnThisTestbed, WorkerDied
 from . import output
 from .audit import audit
 from .course import notebooks

@@ -10,15 +10,15 @@ import click
 
 import tcploop_lab as lab
 
-from ..testbed.errors import NotOnThisTestbed
+from ..errors import NotOnThisTestbed
 from . import options, output, records
 from .group import Command
 from .root import INTERRUPTED, YES, place
 from .values import FILE, PORT, RANGE, TRIES, WHOLE, checked
 
 if TYPE_CHECKING:
-    from ..model.clients import ClientKind
-    from ..model.ports import PortRange
+    from ..ports.clients import ClientKind
+    from ..ports.ranges import PortRange
     from ..study.result import StudyResult
 
 _start = click.option(
@@ -44,7 +44,7 @@ def model(era: str, port_range: PortRange, port: int, start: str, client: Client
     step-width, macos, freebsd, geometric, or rfc6056-1 to rfc6056-5. START random is the first hit, from any
     place of the kernel's counter; return is the way back to the port it has just left.
     """
-    from ..model.theory import distribution
+    from ..tries.theory import distribution
 
     with checked():
         law = distribution(era, port_range, port, client, start)

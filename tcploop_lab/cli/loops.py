@@ -14,9 +14,9 @@ from .root import INTERRUPTED, NO, YES, place
 from .values import checked
 
 if TYPE_CHECKING:
-    from ..model.ports import PortRange
-    from ..model.preconditions import Verdict
-    from ..testbed.results import Run
+    from ..ports.preconditions import Verdict
+    from ..ports.ranges import PortRange
+    from ..results.run import Run
     from ..testbed.testbed import Testbed
 
 TRIES_PER_DOT = 1000
@@ -64,7 +64,7 @@ def capture(
 
     Only those from the port to itself are kept, each once: the refused tries stay in the kernel.
     """
-    from ..model.replay import replay
+    from ..tcp.replay import replay
 
     with place(kind, as_json, port_range) as testbed:
         with testbed.capture(port) as exchange:

@@ -14,8 +14,8 @@ from .root import NO, YES, place
 from .values import TRIES, checked
 
 if TYPE_CHECKING:
-    from ..model.clients import ClientKind
-    from ..model.ports import PortRange
+    from ..ports.clients import ClientKind
+    from ..ports.ranges import PortRange
 
 
 @click.command(cls=Command)

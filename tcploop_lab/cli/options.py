@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..model.clients import ClientKind
+from ..ports.clients import ClientKind
 from .values import CLIENT, FILE, HOST, PORT, RANGE, SECONDS, TESTBED, TRIES
 
 Decorator = Callable[[Any], Any]

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..model.preconditions import Verdict
-    from ..model.probe import ProbeResult
-    from ..model.replay import Step
-    from ..model.segments import Segment
-    from ..model.theory import TriesDistribution
+    from ..audits.audit import AuditResult
+    from ..ports.identify import ProbeResult
+    from ..ports.preconditions import Verdict
+    from ..results.run import Run
     from ..study.result import StudyResult
-    from ..testbed.audit import AuditResult
+    from ..tcp.replay import Step
+    from ..tcp.segments import Segment
     from ..testbed.crossing import Crossing
     from ..testbed.doctor import Doctor
-    from ..testbed.results import Run
     from ..testbed.testbed import Testbed
+    from ..tries.theory import TriesDistribution
 
 Record = dict[str, Any]
 QUANTILES = (5, 25, 50, 75, 95, 99)  # percent

@@ -14,7 +14,7 @@ from . import output
 from .group import Commands
 
 if TYPE_CHECKING:
-    from ..model.ports import PortRange
+    from ..ports.ranges import PortRange
     from ..testbed.testbed import Testbed
 
 YES, NO, WRONG_ARGUMENTS, NOT_ON_THIS_MACHINE, INTERRUPTED = (

@@ -13,15 +13,15 @@ from rich.text import Text
 from .records import QUANTILES
 
 if TYPE_CHECKING:
-    from ..model.preconditions import Verdict
-    from ..model.probe import ProbeResult
-    from ..model.replay import Step
-    from ..model.theory import TriesDistribution
+    from ..audits.audit import AuditResult
+    from ..ports.identify import ProbeResult
+    from ..ports.preconditions import Verdict
+    from ..results.run import Run
     from ..study.result import StudyResult
-    from ..testbed.audit import AuditResult
+    from ..tcp.replay import Step
     from ..testbed.crossing import Crossing
     from ..testbed.doctor import Doctor
-    from ..testbed.results import Run
+    from ..tries.theory import TriesDistribution
 
 _LINES = 10  # of a program's output, at its beginning and at its end
 _BAR = 30  # characters of the longest bar

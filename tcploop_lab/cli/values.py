@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from ..model.clients import parse_client
-from ..model.ports import PortRange, parse_port
+from ..ports.clients import parse_client
+from ..ports.ranges import PortRange, parse_port
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import MAX_DELAY, parse_delay, parse_timeout, parse_tries
 from ..testbed.testbed import MISSING

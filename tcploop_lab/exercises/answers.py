@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..model.preconditions import Verdict
-from ..testbed.results import Run
+from ..ports.preconditions import Verdict
+from ..results.run import Run
 
 Kind = TypeVar("Kind")
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from ..model.ports import PortRange
-from ..model.segments import Segment
-from ..model.theory import TriesDistribution, distribution
+from ..ports.ranges import PortRange
+from ..tcp.segments import Segment
+from ..tries.theory import TriesDistribution, distribution
 from .lesson_03 import NUMBERS, segment_table, whole_life
 from .lesson_04 import walk_table
 

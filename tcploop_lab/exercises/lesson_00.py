@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..testbed.results import Run
+from ..results.run import Run
 from .answers import a_run, truth
 from .engine import Exercise, Mistake
 from .forms import one_letter

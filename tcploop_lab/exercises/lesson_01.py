@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..model.clients import ClientKind
-from ..testbed.results import Run
+from ..ports.clients import ClientKind
+from ..results.run import Run
 from .answers import a_run, a_verdict, truth, whole_number
 from .engine import Exercise, Mistake
 from .forms import one_letter, one_value, some_letters

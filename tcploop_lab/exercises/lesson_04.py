@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.allocators import make
-from ..model.ports import PortRange
-from ..model.theory import TriesDistribution, distribution
+from ..ports.allocators import make
+from ..ports.ranges import PortRange
 from ..study.result import StudyResult
+from ..tries.theory import TriesDistribution, distribution
 from .answers import order_of, whole_number
 from .engine import Exercise, Mistake
 from .forms import one_letter

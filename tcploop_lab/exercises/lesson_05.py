@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model.audit import AuditVerdict
-from ..testbed.audit import AuditResult
+from ..audits.audit import AuditResult
+from ..audits.verdicts import AuditVerdict
 from .answers import a, letters_of
 from .engine import Exercise, Mistake
 from .forms import one_letter

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from ..model.ports import PortRange, parse_reserved
-from ..model.preconditions import Verdict
-from ..testbed.defence_results import DefenceResult, Standing
-from ..testbed.defence_table import measure_client
-from ..testbed.errors import NotOnThisTestbed
+from ..defence.results import DefenceResult, Standing
+from ..defence.table import measure_client
+from ..errors import NotOnThisTestbed
+from ..ports.preconditions import Verdict
+from ..ports.ranges import PortRange, parse_reserved
 from .answers import a_verdict, letters_of, whole_number
 from .engine import Exercise, Mistake
 from .trying import at_most, failure

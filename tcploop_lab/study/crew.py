@@ -9,12 +9,12 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.ports import LINUX_DEFAULT_RANGE, PortRange
-from ..model.probe import classify
-from ..testbed.errors import NotOnThisTestbed
-from ..testbed.executor import MAX_WORKERS, NamespaceExecutor
+from ..errors import NotOnThisTestbed
+from ..ports.identify import classify
+from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
+from ..stacks.executor import MAX_WORKERS, NamespaceExecutor
+from ..stacks.namespace import network_id
 from ..testbed.loop import why_unsuitable
-from ..testbed.namespace import network_id
 from ..testbed.replaying import RecordedExecutor
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import Testbed, open_testbed

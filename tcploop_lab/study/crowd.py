@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.clients import ClientKind
-from ..model.ports import PortRange, parse_port
-from ..model.present import Shown
-from ..model.simulate import first_of
-from ..model.theory import TriesDistribution
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange, parse_port
+from ..results.shown import Shown
 from ..testbed.crowd import MAX_CLIENTS, CrowdSamples, draw_crowd
 from ..testbed.loop import LoopSpec
 from ..testbed.waiting import wait_for
+from ..tries.fit import Fit, fit
+from ..tries.simulate import first_of
+from ..tries.theory import TriesDistribution
 from .crew import Crew, cores, hire
 from .engine import sampling_bar
-from .fit import Fit, fit
 from .plan import CellPlan, parse_whole
 from .result import standard_error
 from .tasks import ADDRESSES, address

@@ -17,8 +17,8 @@ from math import ceil
 from types import TracebackType
 from typing import Any
 
-from ..testbed.errors import WorkerDied
-from ..testbed.namespace import NamespaceRefused
+from ..errors import WorkerDied
+from ..stacks.namespace import NamespaceRefused
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
 from .crew import Crew, hire

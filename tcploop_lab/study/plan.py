@@ -9,11 +9,11 @@ from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from ..model.clients import ClientKind, parse_client
-from ..model.ports import PortRange, parse_ports, parse_ranges
-from ..model.present import Shown
-from ..model.theory import STARTS, TriesDistribution, distribution
+from ..ports.clients import ClientKind, parse_client
+from ..ports.ranges import PortRange, parse_ports, parse_ranges
+from ..results.shown import Shown
 from ..testbed.limits import default_max_tries, parse_tries
+from ..tries.theory import STARTS, TriesDistribution, distribution
 from .tasks import ADDRESSES
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.clients import ClientKind
-from ..model.ports import PortRange
-from ..model.present import Shown
-from ..model.theory import TriesDistribution
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange
+from ..results.shown import Shown
 from ..testbed.sampling import Samples
+from ..tries.theory import TriesDistribution
 from .plan import DEFAULT_ERA, CellPlan, Study
 from .store import Store, clear_errors
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..model.clients import ClientKind
-from ..model.ports import PortRange
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange
 from ..testbed.loop import LoopSpec
 from ..testbed.sampling import Place, Samples, describe_place, draw_first_hits, draw_returns
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..model.replay import Replay, replay
-from ..model.segments import Segment
-from ..model.states import State
+from ..tcp.replay import Replay, replay
+from ..tcp.segments import Segment
+from ..tcp.states import State
 from .capture import to_segment
 
 

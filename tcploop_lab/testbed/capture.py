@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.present import Shown
-from ..model.replay import Replay, replay
-from ..model.segments import Segment
-from . import packet_filter
+from ..results.shown import Shown
+from ..stacks import packet_filter
+from ..tcp.replay import Replay, replay
+from ..tcp.segments import Segment
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList

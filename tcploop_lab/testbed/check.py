@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..model.clients import ClientKind
-from ..model.ports import PortRange, parse_reserved
-from ..model.preconditions import Facts
+from ..ports.clients import ClientKind
+from ..ports.preconditions import Facts
+from ..ports.ranges import PortRange, parse_reserved
+from ..stacks.namespace import RESERVED_FILE, read_port_range
 from .hosts import source_for
 from .loop import LoopSpec, run_loop, set_socket_range
-from .namespace import RESERVED_FILE, read_port_range
 
 SAMPLED_TRIES = 64  # all of one parity by chance, if the kernel had no preference: 2 ** -63
 _BINDS_HOST = (ClientKind.BIND_ZERO, ClientKind.BIND_NO_PORT, ClientKind.BIND_SELF)

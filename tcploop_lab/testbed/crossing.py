@@ -18,18 +18,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.endings import Ending, ending
-from ..model.present import Shown
-from ..model.replay import Replay
-from ..model.segments import Segment
-from ..model.states import State
+from ..errors import NotOnThisTestbed
+from ..results.shown import Shown
+from ..stacks.kernel_states import state_of
+from ..stacks.two_hosts import ADDRESSES, PORTS, Host, make_two_hosts
+from ..stacks.wire import Device
+from ..tcp.outcomes import Ending, ending
+from ..tcp.replay import Replay
+from ..tcp.segments import Segment
+from ..tcp.states import State
 from . import cable
 from .cable import Held, Passed, SoFar
 from .capture import Frame, write_pcap
-from .errors import NotOnThisTestbed
-from .kernel_states import state_of
-from .two_hosts import ADDRESSES, PORTS, Host, make_two_hosts
-from .wire import Device
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList

@@ -21,13 +21,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..model.ports import PortRange
-from . import wire
-from .errors import NotOnThisTestbed, WorkerDied
+from ..errors import NotOnThisTestbed, WorkerDied
+from ..ports.ranges import PortRange
+from ..results.run import RESET
+from ..stacks import wire
+from ..stacks.worker import current_task
 from .loop import LoopSpec, make_socket
-from .results import RESET
 from .sampling import here, in_port_range
-from .worker import current_task
 
 MAX_CLIENTS = 64
 TRAFFIC_PORT = 1  # what the other traffic dials: dead, and below the range of any system

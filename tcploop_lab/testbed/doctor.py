@@ -14,13 +14,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..model.clients import ClientKind
-from ..model.ports import PortRange
-from ..model.present import Shown
-from . import fixes, namespace
+from ..errors import NotOnThisTestbed
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange
+from ..results.shown import Shown
+from ..stacks import namespace
+from ..stacks.executor import NamespaceExecutor
+from . import fixes
 from .check import sample_source_ports
-from .errors import NotOnThisTestbed
-from .executor import NamespaceExecutor
 from .loop import LoopSpec, free_port
 from .testbed import Testbed, open_testbed
 

@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import NotOnThisTestbed
 from .capture import Exchange
-from .errors import NotOnThisTestbed
 from .recorded import recorded
 
 if TYPE_CHECKING:

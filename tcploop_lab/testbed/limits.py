@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import sys
 
-from ..model.clients import ClientKind
-from ..model.ports import PortRange
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange
 
 FAILURE_CHANCE = 1e-6  # a port that can loop stays unconnected so rarely under the default bound
 MIN_TRIES = 100  # a certain first try may still meet a port that is busy for a moment
@@ -42,7 +42,7 @@ def default_max_tries(port_range: PortRange, client: ClientKind) -> int:
     Under the walk of Linux since 5.18, which has the longest tail of the eras with a counter; for a first hit and for
     a return, whichever takes longer. Elsewhere than on Linux all ports of the range are candidates.
     """
-    from ..model.theory import distribution
+    from ..tries.theory import distribution
 
     era = "random-walk" if sys.platform == "linux" else "rfc6056-1"  # all ports alike, memoryless
     offset = 1 if client is ClientKind.BIND_ZERO and port_range.width > 1 else 0  # bind(0) prefers the other parity

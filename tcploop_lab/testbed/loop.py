@@ -16,10 +16,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model.clients import ClientKind
-from ..model.ports import PortRange
-from .namespace import PORT_RANGE_FILE
-from .worker import current_task
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange
+from ..stacks.namespace import PORT_RANGE_FILE
+from ..stacks.worker import current_task
 
 IP_BIND_ADDRESS_NO_PORT = 24  # Linux 4.2, ip(7)
 IP_LOCAL_PORT_RANGE = 51  # Linux 6.3, commit 91d0b78c5177: high << 16 | low

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from functools import partial
 
-from ..model.ports import PortRange
-from . import namespace
-from .errors import NotOnThisTestbed
-from .executor import NamespaceExecutor
+from ..errors import NotOnThisTestbed
+from ..ports.ranges import PortRange
+from ..stacks import namespace
+from ..stacks.executor import NamespaceExecutor
 from .loop import why_unsuitable
 from .testbed import MISSING, Testbed
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..model.segments import Segment
+from ..tcp.segments import Segment
 from .capture import to_segment
 
 LARGEST = 64 << 20  # bytes of a file

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ..model.ports import PortRange
-from ..model.probe import ProbeResult, classify
+from ..ports.identify import ProbeResult, classify
+from ..ports.ranges import PortRange
 from .check import sample_source_ports
 from .loop import LoopSpec
 

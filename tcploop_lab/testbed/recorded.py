@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.ports import parse_port
-from ..model.replay import Replay
-from ..model.segments import Segment
+from ..ports.ranges import parse_port
+from ..tcp.replay import Replay
+from ..tcp.segments import Segment
 from .capture import Exchange, Frame
 from .pcap_file import Found, read_frames
 

@@ -18,9 +18,9 @@ from dataclasses import is_dataclass, replace
 from functools import partial
 from typing import Any
 
-from ..model.ports import PortRange
+from ..errors import NotOnThisTestbed
+from ..ports.ranges import PortRange
 from . import tape_values
-from .errors import NotOnThisTestbed
 from .situation import Situation, WatchedSocket
 from .tape import Log, Question, Tape, as_queues, question
 

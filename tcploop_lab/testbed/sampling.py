@@ -15,14 +15,14 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ..model.clients import ClientKind
-from ..model.ports import LINUX_DEFAULT_RANGE, PortRange
+from ..errors import NotOnThisTestbed
+from ..ports.clients import ClientKind
+from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
+from ..results.run import RESET
+from ..stacks.namespace import read_port_range, write_port_range
+from ..stacks.worker import current_task
 from .check import sample_source_ports
-from .errors import NotOnThisTestbed
 from .loop import LoopOutcome, LoopSpec, run_loop
-from .namespace import read_port_range, write_port_range
-from .results import RESET
-from .worker import current_task
 
 
 @dataclass

@@ -12,8 +12,8 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from ..model.ports import PortRange
-from .results import RESET
+from ..ports.ranges import PortRange
+from ..results.run import RESET
 
 _BLOCKS = 1.0  # seconds for which TIME-WAIT keeps a port on loopback (tcp_tw_reuse_delay)
 _STAYS = 60.0  # seconds for which the kernel's table shows it

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model.ports import PortRange, parse_port
-from ..model.present import columns
-from . import namespace
+from ..ports.ranges import PortRange, parse_port
+from ..results.shown import columns
+from ..stacks import namespace
 from .check import read_reserved
 
 _TOOLS = {"ss": ("ss", "-tanp", "sport = :{port}"), "lsof": ("lsof", "-w", "-nP", "-iTCP:{port}")}

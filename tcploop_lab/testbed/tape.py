@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .errors import NotOnThisTestbed
+from ..errors import NotOnThisTestbed
 from .loop import LoopOutcome, LoopSpec
 from .sampling import Samples
 from .situation import Situation

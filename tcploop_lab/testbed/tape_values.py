@@ -20,7 +20,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any
 
-from .errors import NotOnThisTestbed
+from ..errors import NotOnThisTestbed
 
 _PACKAGE = __name__.split(".")[0]
 _HOME = re.compile(r"(model|testbed|study)(\.[a-z_]+)+:[A-Za-z]+")

@@ -11,24 +11,25 @@ from concurrent.futures import Future
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..model.clients import ClientKind, parse_client
-from ..model.ports import LINUX_DEFAULT_RANGE, PortRange, parse_port
-from ..model.preconditions import Verdict, judge
-from ..model.present import Shown
-from . import namespace, staging
+from ..errors import NotOnThisTestbed
+from ..ports.clients import ClientKind, parse_client
+from ..ports.preconditions import Verdict, judge
+from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, parse_port
+from ..results.run import Run
+from ..results.shown import Shown
+from ..stacks import namespace
+from ..stacks.executor import NamespaceExecutor
+from . import staging
 from .capture import Exchange, open_packet_socket, why_no_capture
 from .check import collect
 from .crossing import Crossing, open_crossing
-from .errors import NotOnThisTestbed
-from .executor import NamespaceExecutor
 from .hosts import Target, resolve_own
 from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket, run_loop
-from .results import Run
 from .waiting import wait_for
 
 if TYPE_CHECKING:
-    from ..model.probe import ProbeResult
+    from ..ports.identify import ProbeResult
     from .replaying import RecordedExecutor
 
 _STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured

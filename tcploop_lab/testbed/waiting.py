@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .executor import NamespaceExecutor
+from ..stacks.executor import NamespaceExecutor
 
 _QUIET = 1.0  # seconds without a progress bar: most loops are over by then
 _LOOK_EVERY = 0.1  # seconds

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..model.present import Shown
-from ..model.replay import replay
-from ..model.segments import Segment
-from ..model.states import State
+from ..errors import NotOnThisTestbed
+from ..results.run import Run
+from ..results.shown import Shown
+from ..tcp.replay import replay
+from ..tcp.segments import Segment
+from ..tcp.states import State
 from .capture import Exchange
-from .errors import NotOnThisTestbed
-from .results import Run
 from .staging import SocketTable
 
 if TYPE_CHECKING:

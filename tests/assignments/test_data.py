@@ -11,7 +11,7 @@ import pytest
 
 from tcploop_lab.exercises import assignment
 from tcploop_lab.exercises.lesson_03 import whole_life
-from tcploop_lab.model.theory import distribution
+from tcploop_lab.tries.theory import distribution
 
 STUDENTS = [f"student-{number}" for number in range(40)]
 MAKERS = (assignment.preconditions, assignment.wire, assignment.probability)

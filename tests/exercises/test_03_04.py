@@ -11,14 +11,14 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.exercises import lesson_03, lesson_04
 from tcploop_lab.exercises.engine import Checker, State
-from tcploop_lab.model import simulate
-from tcploop_lab.model.ports import PortRange
-from tcploop_lab.model.replay import replay
-from tcploop_lab.model.segments import Segment
-from tcploop_lab.model.theory import distribution
+from tcploop_lab.ports.ranges import PortRange
 from tcploop_lab.study.plan import Study
 from tcploop_lab.study.result import Cell, StudyResult
+from tcploop_lab.tcp.replay import replay
+from tcploop_lab.tcp.segments import Segment
 from tcploop_lab.testbed.capture import Exchange
+from tcploop_lab.tries import simulate
+from tcploop_lab.tries.theory import distribution
 
 from .folded import answer_of, solutions
 

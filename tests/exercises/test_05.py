@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.audits.verdicts import AuditVerdict
 from tcploop_lab.exercises.engine import Checker, State
-from tcploop_lab.model.audit import AuditVerdict
-from tcploop_lab.model.segments import Segment
+from tcploop_lab.tcp.segments import Segment
 
 from .folded import answer_of, solutions
 

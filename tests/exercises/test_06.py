@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.defence import clients as defences
 from tcploop_lab.exercises import lesson_06
 from tcploop_lab.exercises.engine import Checker, State
-from tcploop_lab.model.theory import distribution
-from tcploop_lab.testbed import defences
+from tcploop_lab.tries.theory import distribution
 
 from .folded import answer_of, solutions
 

@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 
 import tcploop_lab as lab
-from tcploop_lab.testbed import executor
-from tcploop_lab.testbed.errors import WorkerDied
+from tcploop_lab.errors import WorkerDied
+from tcploop_lab.stacks import executor
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
 

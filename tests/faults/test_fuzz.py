@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tcploop_lab as lab
-from tcploop_lab.model.ports import PortRange, parse_port, parse_ports, parse_ranges, parse_reserved
+from tcploop_lab.ports.ranges import PortRange, parse_port, parse_ports, parse_ranges, parse_reserved
+from tcploop_lab.stacks import namespace
 from tcploop_lab.study.plan import Study
-from tcploop_lab.testbed import namespace, staging, tape_values
+from tcploop_lab.testbed import staging, tape_values
 from tcploop_lab.testbed.tape import Tape, read_lesson
 
 from .elsewhere import FUZZED

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcploop_lab.model.ports import PortRange
-from tcploop_lab.testbed.namespace import enter_private_network, write_port_range
+from tcploop_lab.ports.ranges import PortRange
+from tcploop_lab.stacks.namespace import enter_private_network, write_port_range
 
 from .seccomp import Refusal, refuse
 

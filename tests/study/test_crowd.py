@@ -9,7 +9,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.study.crowd import CrowdResult
-from tcploop_lab.study.fit import fit
+from tcploop_lab.tries.fit import fit
 
 pytestmark = [pytest.mark.kernel]
 

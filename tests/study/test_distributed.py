@@ -18,7 +18,7 @@ from .test_engine import left_after
 pytestmark = [pytest.mark.kernel]
 
 STUDY = lab.Study("40100,40101", (40000, 40199), samples=200)
-PROCESSES = ("multiprocessing.spawn", "tcploop_lab.testbed.worker")  # dask's, and those the study starts in them
+PROCESSES = ("multiprocessing.spawn", "tcploop_lab.stacks.worker")  # dask's, and those the study starts in them
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_study_runs_on_dask(client: Client, monkeypatch: pytest.MonkeyPatch) -
     """Two processes share the tasks: every sample is there once, with its host and kernel."""
     monkeypatch.setattr(engine, "TASK_TRIES", 2_000)  # some forty tasks, so that both get some
     result = STUDY.run(client.get_executor(), progress=False)
-    assert len(left_after(0.0, "tcploop_lab.testbed.worker")) == 2
+    assert len(left_after(0.0, "tcploop_lab.stacks.worker")) == 2
     rows = result.frame()
     assert rows.groupby("port")["sample"].apply(sorted).to_dict() == {port: [*range(200)] for port in (40100, 40101)}
     assert rows.groupby("port")["hit"].sum().to_dict() == {40100: 200, 40101: 0}

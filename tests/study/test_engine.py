@@ -17,12 +17,12 @@ import psutil
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.stacks.executor import NamespaceExecutor
+from tcploop_lab.stacks.namespace import read_port_range
 from tcploop_lab.study import crew
 from tcploop_lab.study.engine import sampling_bar
 from tcploop_lab.study.result import StudyStopped
 from tcploop_lab.study.store import Store, StoreFull
-from tcploop_lab.testbed.executor import NamespaceExecutor
-from tcploop_lab.testbed.namespace import read_port_range
 
 from . import inside
 
@@ -164,7 +164,7 @@ def test_any_executor_will_do(kind: str, certain: lab.Study) -> None:
     with executor:
         result = certain.run(executor, progress=False)
     assert (numbers(result), result.hits) == ([list(range(60))], 60)
-    assert left_after(5.0, "tcploop_lab.testbed.worker") == []
+    assert left_after(5.0, "tcploop_lab.stacks.worker") == []
 
 
 def left_after(seconds: float, words: str) -> list[str]:

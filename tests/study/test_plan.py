@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.model.theory import distribution
 from tcploop_lab.study.plan import CellPlan
 from tcploop_lab.study.tasks import ADDRESSES, Task, address
+from tcploop_lab.tries.theory import distribution
 
 RANGE = lab.PortRange(40000, 40999)
 

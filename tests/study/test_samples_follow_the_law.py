@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 import tcploop_lab as lab
-from tcploop_lab.model.theory import TriesDistribution, distribution
+from tcploop_lab.tries.theory import TriesDistribution, distribution
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.stacks.namespace import NamespaceRefused
 from tcploop_lab.testbed import opening
-from tcploop_lab.testbed.namespace import NamespaceRefused
 from tcploop_lab.testbed.testbed import Testbed
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.testbed import supervisor
-from tcploop_lab.testbed.program_run import Output
+from tcploop_lab.audits import supervisor
+from tcploop_lab.audits.run import Output
 
 from . import inside
 
@@ -261,7 +261,7 @@ def test_an_audit_needs_a_private_network() -> None:
 
 def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where children cannot be kept together, nothing is run, and the reason is given."""
-    from tcploop_lab.testbed import audit as module
+    from tcploop_lab.audits import audit as module
 
     monkeypatch.setattr(module, "run_program", inside.run_without_rights)
     with pytest.raises(lab.NotOnThisTestbed, match="a private process namespace is refused here"):

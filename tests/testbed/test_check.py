@@ -7,7 +7,7 @@ import time
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.model.preconditions import Verdict
+from tcploop_lab.ports.preconditions import Verdict
 from tcploop_lab.testbed.testbed import Testbed
 
 from . import inside

@@ -16,10 +16,10 @@ import psutil
 import pytest
 from scipy import stats
 
-from tcploop_lab.model.ports import PortRange
-from tcploop_lab.model.theory import TriesDistribution, distribution
+from tcploop_lab.ports.ranges import PortRange
+from tcploop_lab.stacks.namespace import network_id, read_port_range
 from tcploop_lab.study.tasks import ADDRESSES
-from tcploop_lab.testbed.namespace import network_id, read_port_range
+from tcploop_lab.tries.theory import TriesDistribution, distribution
 
 from .student import PORT, RANGE, SAMPLES
 from .test_executor import wait_until

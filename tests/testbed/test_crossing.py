@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.model.endings import Ending
-from tcploop_lab.model.replay import replay
-from tcploop_lab.model.states import State
-from tcploop_lab.show.style import alt_of
+from tcploop_lab.render.style import alt_of
+from tcploop_lab.tcp.outcomes import Ending
+from tcploop_lab.tcp.replay import replay
+from tcploop_lab.tcp.states import State
 from tcploop_lab.testbed.crossing import Crossing, open_crossing
 from tcploop_lab.testbed.testbed import Testbed
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.errors import WorkerDied
 from tcploop_lab.testbed.crowd import CrowdSamples, draw_crowd
-from tcploop_lab.testbed.errors import WorkerDied
 from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.testbed import Testbed
 

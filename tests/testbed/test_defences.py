@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.testbed import defence_table, defences
-from tcploop_lab.testbed.defence_results import DefenceResult, DefenceTable, Situation
+from tcploop_lab.defence import clients as defences
+from tcploop_lab.defence import table as defence_table
+from tcploop_lab.defence.results import DefenceResult, DefenceTable, Situation
 from tcploop_lab.testbed.testbed import Testbed
 
 pytestmark = pytest.mark.kernel

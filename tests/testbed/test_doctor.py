@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.stacks import namespace
 from tcploop_lab.testbed import doctor as module
-from tcploop_lab.testbed import fixes, namespace
+from tcploop_lab.testbed import fixes
 from tcploop_lab.testbed.doctor import Capability, Doctor
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.model.rfc_figures import FIGURE_12, FIGURE_13
-from tcploop_lab.model.states import State
-from tcploop_lab.show.rfc_figure import match
+from tcploop_lab.render.rfc_figure import match
+from tcploop_lab.tcp.rfc_figures import FIGURE_12, FIGURE_13
+from tcploop_lab.tcp.states import State
 from tcploop_lab.testbed import exchanges
 
 from . import inside

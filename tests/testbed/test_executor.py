@@ -14,9 +14,9 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from tcploop_lab.testbed import wire
-from tcploop_lab.testbed.errors import WorkerDied
-from tcploop_lab.testbed.executor import NamespaceExecutor
+from tcploop_lab.errors import WorkerDied
+from tcploop_lab.stacks import wire
+from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.testbed.testbed import Testbed
 
 from . import inside

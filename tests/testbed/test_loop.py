@@ -12,11 +12,11 @@ import time
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.model.theory import distribution
+from tcploop_lab.results.run import Run
 from tcploop_lab.testbed import limits
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
-from tcploop_lab.testbed.results import Run
 from tcploop_lab.testbed.testbed import Testbed
+from tcploop_lab.tries.theory import distribution
 
 from . import inside
 

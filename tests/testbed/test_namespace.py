@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.testbed import namespace
+from tcploop_lab.stacks import namespace
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
 

@@ -17,9 +17,9 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.utils import PcapNgWriter, rdpcap, wrpcap
 
 import tcploop_lab as lab
-from tcploop_lab.model.states import State
-from tcploop_lab.show import html
-from tcploop_lab.show.style import alt_of
+from tcploop_lab.render import html
+from tcploop_lab.render.style import alt_of
+from tcploop_lab.tcp.states import State
 from tcploop_lab.testbed import exchanges
 from tcploop_lab.testbed.recorded import FOLDER, RecordedExchange, recorded_names
 

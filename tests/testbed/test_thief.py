@@ -11,8 +11,8 @@ import tcploop_lab as lab
 from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.staging import SocketRow
 from tcploop_lab.testbed.testbed import Testbed
-from tcploop_lab.testbed.thief import COMBINATIONS, Ending, ThiefTable, as_stored, from_stored
-from tcploop_lab.testbed.thief_play import Scene, answers
+from tcploop_lab.thief.play import Scene, answers
+from tcploop_lab.thief.thief import COMBINATIONS, Ending, ThiefTable, as_stored, from_stored
 
 pytestmark = pytest.mark.kernel
 

@@ -1,0 +1,1 @@
+"""What does a program do that can only meet itself? Run it, judge it, list what is known."""

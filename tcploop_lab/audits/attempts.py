@@ -1,0 +1,80 @@
+"""Sorts the segments of one port into attempts to connect: who dialled, what answered, how much was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ..tcp.segments import Segment
+
+_Ends = tuple[str, int, str]  # source address, source port, target address
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt to connect to `port`: a SYN, and all that followed it.
+
+    `answer` is none, refused or open; `sent` counts the bytes that the caller wrote; `began` and `closed` (the first
+    FIN or RST; None if there was none) are seconds since the epoch.
+    """
+
+    source: str
+    sport: int
+    target: str
+    port: int
+    seq: int
+    began: float
+    answer: str = "none"
+    sent: int = 0
+    closed: float | None = None
+
+    @property
+    def to_itself(self) -> bool:
+        """True if both ends have the same address and port."""
+        return (self.source, self.sport) == (self.target, self.port)
+
+    def __str__(self) -> str:
+        return f"{_name(self.source, self.sport)} -> {_name(self.target, self.port)}"
+
+
+def attempts_of(segments: Iterable[Segment], port: int) -> tuple[Attempt, ...]:
+    """Return the attempts to connect to `port`, in the order of their SYNs. A SYN sent again is no new attempt."""
+    found: list[Attempt] = []
+    newest: dict[_Ends, int] = {}
+    for segment in segments:
+        called = (segment.src, segment.sport, segment.dst)
+        if segment.flags == "S" and segment.dport == port:
+            if called not in newest or found[newest[called]].seq != segment.seq:
+                newest[called] = len(found)
+                found.append(Attempt(*called, port, segment.seq, segment.time))
+            continue
+        answered = (segment.dst, segment.dport, segment.src)
+        if segment.dport == port and called in newest:
+            found[newest[called]] = _from_caller(found[newest[called]], segment)
+        if segment.sport == port and answered in newest:
+            found[newest[answered]] = _from_called(found[newest[answered]], segment)
+    return tuple(found)
+
+
+def other_ports(segments: Sequence[Segment], port: int) -> tuple[int, ...]:
+    """Return the other ports that were dialled, each once."""
+    return tuple(dict.fromkeys(one.dport for one in segments if one.flags == "S" and one.dport != port))
+
+
+def _from_caller(attempt: Attempt, segment: Segment) -> Attempt:
+    ends = attempt.answer == "open" and ("F" in segment.flags or "R" in segment.flags)
+    closed = segment.time if ends and attempt.closed is None else attempt.closed
+    return replace(attempt, sent=attempt.sent + len(segment.payload), closed=closed)
+
+
+def _from_called(attempt: Attempt, segment: Segment) -> Attempt:
+    """What the other end sent; in a self-connection that is the same end, and its FIN was counted already."""
+    if "S" in segment.flags and "A" in segment.flags:
+        return replace(attempt, answer="open")
+    if "R" in segment.flags and attempt.answer == "none":
+        return replace(attempt, answer="refused")
+    return attempt
+
+
+def _name(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

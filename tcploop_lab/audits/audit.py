@@ -1,0 +1,223 @@
+"""Runs any program where a connection to a port can only be a self-connection, and says what happened.
+
+How: a private network whose ephemeral range is this one port, nobody listening, a capture beside it. So the first
+try is certain to meet itself, odd or even port, IPv4 or IPv6. After that the range moves away, and who dials again
+is refused, as elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from ..errors import NotOnThisTestbed
+from ..ports.ranges import parse_port
+from ..results.shown import Shown
+from ..tcp.segments import Segment
+from ..testbed.capture import segment_of
+from ..testbed.hosts import resolve_own
+from ..testbed.limits import parse_timeout, parse_tries
+from ..testbed.staging import SocketRow
+from ..testbed.testbed import Testbed, open_testbed
+from ..testbed.waiting import wait_for
+from .run import INTERRUPT, Order, Report, run_program
+from .verdicts import AuditVerdict, Behaviour, judge_audit, needs_comparison
+
+DEFAULT_PORT = 33334
+DEFAULT_TIMEOUT = 10.0  # seconds
+_GRACE = 3.0  # seconds a run that is interrupted gets to hand back what it saw
+_LONGER = 1.0  # seconds by which a program must stay longer with a listener to have noticed itself
+_EXAMPLE = "tcploop audit -- curl http://127.0.0.1:{port}/"
+
+
+@dataclass(frozen=True)
+class AuditResult(Shown):
+    """What a program did where connecting to `port` means connecting to itself.
+
+    `evidence` says in short sentences what `verdict` rests on. `segments` are those of the port, each once; `sockets`
+    the lines of the kernel's table while it was connected; `output` is what it printed, stdout and stderr together,
+    the first and the last of it if it was long; `exit_status` is None where the lab ended the program, negative
+    where a signal did; `left` counts the processes that it left behind, which were ended; `stopped` is exited,
+    timeout or interrupted; `compared` is True if it was run a second time, with a listener. `label` says with which
+    version it was recorded, on which kernel and when; "" for a live one.
+    """
+
+    command: tuple[str, ...]
+    verdict: AuditVerdict
+    evidence: tuple[str, ...]
+    port: int
+    host: str
+    attempts: int
+    exit_status: int | None
+    seconds: float
+    stopped: str
+    kernel: str
+    output: str = field(repr=False, default="")
+    segments: tuple[Segment, ...] = field(repr=False, default=())
+    sockets: tuple[SocketRow, ...] = field(repr=False, default=())
+    left: int = 0
+    compared: bool = False
+    label: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True unless the program took itself for a server, or that is unclear."""
+        return self.verdict not in (AuditVerdict.SELF_CONNECTED, AuditVerdict.UNCLEAR)
+
+    @property
+    def summary(self) -> str:
+        """One line: the verdict, the command, and that it is recorded if it is."""
+        recorded = f" (recorded, not live: {self.label})" if self.label else ""
+        return f"{self.verdict}: {shlex.join(self.command)}{recorded}"
+
+    def __repr__(self) -> str:
+        return "\n".join((self.summary, *(f"  {line}" for line in self.evidence)))
+
+
+def audit(
+    command: str | Sequence[str],
+    port: object = DEFAULT_PORT,
+    timeout: float = DEFAULT_TIMEOUT,
+    attempts: int = 1,
+    host: str = "127.0.0.1",
+    kind: str | None = None,
+) -> AuditResult:
+    """Run `command` in a private network in which it can only connect to itself on `port`, and return what it did.
+
+    `command` is a list of words, or text that is split as a shell does; {port} and {host} in it are replaced. It has
+    no terminal and an empty stdin, reaches no other network, and ends with all its processes after `timeout` seconds.
+    It may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet
+    themselves; the later ones are refused. Where it closes a self-connection without a byte, it is run again with a
+    listener that stays silent, for comparison. Without a private network, or for the recorded testbed (`kind`), the
+    result is what was recorded of this command, if a lesson runs it.
+
+    Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed for one that could neither
+    be run here nor is recorded.
+    """
+    number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
+    target = resolve_own(host)
+    words = parse_command(command, number, target.name)
+    order = Order(words, target, number, seconds, count, os.getcwd(), dict(os.environ))
+    needs = f"an audit needs the private network, not the {kind} testbed: use --testbed namespace"
+    if kind == "recorded":
+        return _recorded(order, needs)
+    if kind not in (None, "namespace"):
+        raise NotOnThisTestbed(needs)
+    _must_be_a_program(words[0])
+    try:
+        return _audit(order, partial(open_testbed, kind="namespace"))
+    except NotOnThisTestbed as refusal:
+        if kind is not None:
+            raise
+        return _recorded(order, str(refusal))
+
+
+def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[str, ...]:
+    """Return the words of a command, with {port} and {host} replaced; ValueError for what is no command."""
+    try:
+        given = shlex.split(command) if isinstance(command, str) else [os.fspath(word) for word in command]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"command {command!r}: {error}; give a list of words") from None
+    if not given or not all(isinstance(word, str) for word in given):
+        raise ValueError(f"command {command!r}: there is no program in it; for example: {_EXAMPLE}")
+    if any("\0" in word for word in given):
+        raise ValueError(f"command {command!r}: a command cannot hold a zero byte")
+    return tuple(word.replace("{port}", str(port)).replace("{host}", host) for word in given)
+
+
+def _must_be_a_program(name: str) -> None:
+    if shutil.which(name):
+        return
+    if os.path.isdir(name):
+        raise ValueError(f"command {name!r}: it is a folder; name a program")
+    if os.sep in name and os.path.exists(name):
+        raise ValueError(f"command {name!r}: it is not executable; chmod +x, or name its interpreter first")
+    raise ValueError(f"command {name!r}: there is no such program; give its path, or install it")
+
+
+def _recorded(order: Order, refusal: str) -> AuditResult:
+    """What was recorded of this command; NotOnThisTestbed, with the refusal, if nothing was."""
+    from ..testbed.opening import open_stand_in
+
+    try:
+        return _audit(order, open_stand_in)
+    except NotOnThisTestbed:
+        raise NotOnThisTestbed(
+            f"{refusal}; and this command is none of those that are recorded: the lessons'"
+        ) from None
+
+
+def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
+    """Run the program where `open_place` says, once more for comparison if need be, and judge what it did."""
+    report, place = _run(order, open_place)
+    seen, comparison = _behaviour(report), None
+    if needs_comparison(seen, order.port, order.attempts) and _stopped(report) != "interrupted":
+        comparison = _behaviour(_run(_for_comparison(order, report), open_place)[0])
+    judged = judge_audit(seen, order.port, order.attempts, comparison)
+    return AuditResult(
+        command=order.command,
+        verdict=judged.verdict,
+        evidence=(*judged.evidence, *_beside(report)),
+        port=order.port,
+        host=order.target.name,
+        attempts=order.attempts,
+        exit_status=report.status,
+        seconds=report.seconds,
+        stopped=_stopped(report),
+        kernel=place.kernel,
+        output=seen.output,
+        segments=seen.segments,
+        sockets=report.sockets,
+        left=report.left,
+        compared=comparison is not None,
+        label=f"{report.version}, {place.kernel}" if place.kind == "recorded" else "",
+    )
+
+
+def _run(order: Order, open_place: Callable[[], Testbed]) -> tuple[Report, Testbed]:
+    """Run the program in a network that is made for it, and return what was seen, and where."""
+    with open_place() as testbed:
+        future = testbed.submit(run_program, order)
+        report: Report = wait_for(testbed.executor, future, None, _GRACE)
+    if report.failed is not None:
+        reason = os.strerror(report.failed)
+        raise ValueError(f"command {order.command[0]!r}: it cannot be started ({reason}); name its interpreter first")
+    return report, testbed
+
+
+def _for_comparison(order: Order, report: Report) -> Order:
+    """The same program with a listener, for so long that whoever does the same has ended by then."""
+    enough = min(2 * report.seconds, order.timeout) + _LONGER
+    return replace(order, listen=True, enough=enough, timeout=order.timeout + enough)
+
+
+def _behaviour(report: Report) -> Behaviour:
+    return Behaviour(
+        segments=tuple(map(segment_of, report.frames)),
+        exit_status=report.status,
+        output=report.output.decode(errors="replace"),
+        ended=report.ended,
+        why_ended=report.why_ended,
+        dropped=report.dropped,
+        whole_until=report.whole_until,
+    )
+
+
+def _beside(report: Report) -> list[str]:
+    """What else is worth telling."""
+    lines = []
+    if report.left:
+        lines.append(f"it left {report.left} process{'es' if report.left > 1 else ''} behind, which ended with it")
+    if report.omitted:
+        lines.append(f"{report.omitted:,} further segments with data were not kept")
+    return lines
+
+
+def _stopped(report: Report) -> str:
+    if report.ended is None:
+        return "exited"
+    return "interrupted" if report.why_ended == INTERRUPT else "timeout"

@@ -1,0 +1,308 @@
+"""Runs a program inside the testbed, with a capture beside it. All of this runs in the worker.
+
+The program has no terminal, an empty stdin, and one pipe for all that it prints, which is read without end and kept in
+part. It cannot leave the testbed's network. It can read and write files, as its user may.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ..errors import NotOnThisTestbed
+from ..ports.ranges import PortRange
+from ..stacks import namespace
+from ..stacks.packet_filter import tcp_header
+from ..stacks.worker import current_task
+from ..testbed.capture import Frame, open_packet_socket, read_waiting, why_no_capture
+from ..testbed.hosts import Target
+from ..testbed.staging import SocketRow, socket_rows
+from . import supervisor
+
+_HEAD, _TAIL = 48 << 10, 16 << 10  # bytes of output that are kept: the beginning, and the last words
+_MOST_FRAMES = 2 << 20  # bytes of frames that are kept whole; after that only SYN, FIN and RST
+_AT_ONCE = 1000  # frames that are read before the other things are looked at
+_LOOK_EVERY = 0.05  # seconds
+_TAIL_OF_CAPTURE = 0.02  # seconds after the end: closing segments are sent by another context
+_TW_BUCKETS = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
+_ELSEWHERE = (PortRange(20000, 29999), PortRange(50000, 59999))
+INTERRUPT = "an interrupt"
+_SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run and how long. `listen` puts a listener that stays silent on the port, for comparison.
+
+    `attempts` is how many self-connections may come about; `enough` ends the run that many seconds after the program
+    dialled, or as soon as it wrote something.
+    """
+
+    command: tuple[str, ...]
+    target: Target
+    port: int
+    timeout: float
+    attempts: int
+    folder: str
+    environment: Mapping[str, str]
+    listen: bool = False
+    enough: float | None = None
+
+
+@dataclass
+class Report:
+    """What the worker saw. `ended` is the time at which it ended the program, None if that ended by itself.
+
+    `version` is what the program says of itself; only a recording tells.
+    """
+
+    frames: list[Frame] = field(default_factory=list)
+    dropped: int = 0
+    whole_until: float = math.inf
+    omitted: int = 0
+    output: bytes = b""
+    status: int | None = None
+    ended: float | None = None
+    why_ended: str = ""
+    left: int = 0
+    sockets: tuple[SocketRow, ...] = ()
+    seconds: float = 0.0
+    failed: int | None = None
+    version: str = ""
+
+
+class Output:
+    """The first and the last of what was printed; `printed` counts all bytes."""
+
+    def __init__(self) -> None:
+        self.printed = 0
+        self._head, self._tail = b"", b""
+
+    def add(self, data: bytes) -> None:
+        """Keep of `data` what there is room for."""
+        self.printed += len(data)
+        room = _HEAD - len(self._head)
+        self._head += data[:room]
+        self._tail = (self._tail + data[room:])[-_TAIL:]
+
+    @property
+    def kept(self) -> bytes:
+        """What was kept, with a line in the middle that counts what was not."""
+        missing = self.printed - len(self._head) - len(self._tail)
+        gap = b"\n... %d bytes are left out ...\n" % missing if missing else b""
+        return self._head + gap + self._tail
+
+
+def run_program(order: Order) -> Report:
+    """Run the program in the private network, whose port range is set so that it can only find itself, or never.
+
+    Raises NotOnThisTestbed if the range cannot be set, capturing is refused or processes cannot be kept together.
+    """
+    import psutil  # now: while the program runs there is no time for it
+
+    assert psutil
+    _set_scene(order)
+    with _listener(order), _packets(order) as packets:
+        return _Watch(order, packets).run()
+
+
+def _set_scene(order: Order) -> None:
+    if not order.target.is_loopback:
+        namespace.add_address(order.target.address)
+    try:
+        only = PortRange(order.port, order.port)
+        namespace.write_port_range(_without(order.port) if order.listen else only)
+    except OSError as error:
+        raise NotOnThisTestbed(
+            f"the private network's port range cannot be set ({error.strerror}); tcploop doctor says what to do"
+        ) from None
+    if order.attempts > 1:
+        with contextlib.suppress(OSError):  # TIME-WAIT would keep a client that retries from finding itself again
+            _TW_BUCKETS.write_text("0")
+
+
+def _packets(order: Order) -> socket.socket:
+    try:
+        return open_packet_socket(order.port, both_ends=False)
+    except (OSError, AttributeError) as error:
+        raise NotOnThisTestbed(why_no_capture(error)) from None
+
+
+def _without(port: int) -> PortRange:
+    """A port range from which `port` is never picked."""
+    return next(elsewhere for elsewhere in _ELSEWHERE if port not in elsewhere)
+
+
+@contextlib.contextmanager
+def _listener(order: Order) -> Iterator[None]:
+    """Listen on every address, and never accept: the kernel shakes hands, and nobody says a word."""
+    if not order.listen:
+        yield
+        return
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    with socket.create_server(("", order.port), family=family, backlog=64, dualstack_ipv6=both):
+        yield
+
+
+class _Watch:
+    """One run of the program, from its start to the end of the last process."""
+
+    def __init__(self, order: Order, packets: socket.socket) -> None:
+        self.order = order
+        self.report = Report()
+        self._packets = packets
+        self._output = Output()
+        self._kept = 0
+        self._syns: set[tuple[int, int]] = set()
+        self._dialled: float | None = None
+        self._wrote = False
+        self._newest = 0.0
+        self._sockets: dict[SocketRow, None] = {}
+        self._status = b""
+
+    def run(self) -> Report:
+        """Start the program, watch it, and report when nothing of it is left."""
+        began = time.monotonic()
+        status, theirs = os.pipe()
+        try:
+            process = self._start(theirs)
+        finally:
+            os.close(theirs)
+        with open(status, "rb", buffering=0) as told, process:
+            self._watch(process, told, began + self.order.timeout)
+            self._finish(process, told)
+        self.report.seconds = time.monotonic() - began
+        return self._reported()
+
+    def _start(self, status: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", supervisor.__file__, str(status), *self.order.command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[status],
+            preexec_fn=lambda: supervisor.enter_process_namespace(status),  # the worker has one thread
+            start_new_session=True,  # no terminal
+            cwd=self.order.folder,
+            env=self.order.environment,
+        )
+
+    def _watch(self, process: subprocess.Popen[bytes], told: IO[bytes], deadline: float) -> None:
+        with selectors.DefaultSelector() as selector:
+            assert process.stdout is not None
+            selector.register(process.stdout, selectors.EVENT_READ, self._read_output)
+            selector.register(told, selectors.EVENT_READ, self._read_status)
+            selector.register(self._packets, selectors.EVENT_READ, self._read_packets)
+            while process.poll() is None and not self._over(deadline):
+                for key, _ in selector.select(_LOOK_EVERY):
+                    if not key.data(key.fileobj):
+                        selector.unregister(key.fileobj)
+
+    def _over(self, deadline: float) -> bool:
+        """True when the lab should end the program; says why."""
+        if current_task().stopped():
+            self.report.why_ended = INTERRUPT
+        elif time.monotonic() >= deadline:
+            self.report.why_ended = f"the time limit of {self.order.timeout:g} s"
+        elif self._seen_enough():
+            self.report.why_ended = "the lab, which had seen enough"
+        return bool(self.report.why_ended)
+
+    def _seen_enough(self) -> bool:
+        order = self.order
+        if order.enough is None or self._dialled is None:
+            return False
+        return self._wrote or time.monotonic() >= self._dialled + order.enough
+
+    def _finish(self, process: subprocess.Popen[bytes], told: IO[bytes]) -> None:
+        """End what still runs, and read what is left to read."""
+        self._look_at_sockets()
+        if process.poll() is None:
+            self.report.ended = time.time()
+            process.send_signal(signal.SIGTERM)  # the supervisor ends the namespace with all that is in it
+        process.wait()
+        assert process.stdout is not None
+        for read, source in ((self._read_output, process.stdout), (self._read_status, told)):
+            while read(source):
+                pass
+        time.sleep(_TAIL_OF_CAPTURE)
+        while self._take_frames():
+            pass
+
+    def _read_output(self, pipe: IO[bytes]) -> bool:
+        data = os.read(pipe.fileno(), 1 << 16)
+        self._output.add(data)
+        return bool(data)
+
+    def _read_status(self, pipe: IO[bytes]) -> bool:
+        data = os.read(pipe.fileno(), 4096)
+        self._status += data
+        return bool(data)
+
+    def _read_packets(self, _: socket.socket) -> bool:
+        self._take_frames()
+        return True
+
+    def _take_frames(self) -> int:
+        frames, dropped = read_waiting(self._packets, _AT_ONCE)
+        if dropped and not self.report.dropped:
+            self.report.whole_until = self._newest  # what was read before is complete: the kernel drops the newest
+        self.report.dropped += dropped
+        self._newest = frames[-1].time if frames else self._newest
+        for frame in frames:
+            if frame.outgoing:  # each segment once
+                self._take(frame)
+        return len(frames)
+
+    def _take(self, frame: Frame) -> None:
+        header = tcp_header(frame.data)
+        if self._kept + len(frame.data) <= _MOST_FRAMES or header.flags & (_SYN | _FIN | _RST):
+            self.report.frames.append(frame)
+            self._kept += len(frame.data)
+        else:
+            self.report.omitted += 1
+        self._wrote = self._wrote or (header.length > 0 and header.dport == self.order.port)
+        if header.flags & (_SYN | _ACK) == _SYN and header.dport == self.order.port:
+            self._new_syn(header.sport, header.seq)
+
+    def _new_syn(self, sport: int, seq: int) -> None:
+        if not self._syns:
+            self._dialled = time.monotonic()
+        self._syns.add((sport, seq))
+        port = self.order.port
+        if sport == port and sum(other == port for other, _ in self._syns) == self.order.attempts:
+            namespace.write_port_range(_without(port))
+        self._look_at_sockets()
+
+    def _look_at_sockets(self) -> None:
+        if len(self._syns) <= self.order.attempts + 1:  # a client that dials thousands of times is slow enough
+            self._sockets |= dict.fromkeys(socket_rows(self.order.port))
+
+    def _reported(self) -> Report:
+        told = dict(line.split() for line in self._status.decode().splitlines())
+        if "refused" in told:
+            raise NotOnThisTestbed(
+                f"a private process namespace is refused here: {os.strerror(int(told['refused']))}; "
+                "tcploop doctor says what this machine can do"
+            )
+        report = self.report
+        report.failed = int(told["failed"]) if "failed" in told else None
+        report.status = int(told["status"]) if "status" in told else None
+        if report.status is not None:
+            report.ended, report.why_ended = None, ""
+        report.left = int(told.get("left", 0))
+        report.output = self._output.kept
+        report.sockets = tuple(self._sockets)
+        return report

@@ -1,0 +1,183 @@
+"""Audits the real programs of `programs.py`, and keeps what came out, with versions and date.
+
+audit_programs()           now, on this machine
+stored_audits()            what was stored with the package
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..errors import NotOnThisTestbed
+from ..results.shown import Shown
+from ..testbed.testbed import open_testbed
+from .audit import AuditResult, audit
+from .programs import PROGRAMS, Program
+
+STORED = Path(__file__).parents[1] / "recorded" / "programs.json"
+TIMEOUT = 8.0  # seconds; each program is told to wait for 3 s at most, and Java needs one to start
+_BUILD_TIMEOUT = 120.0  # seconds
+_VERSION = re.compile(r"\d+(\.\d+)+[\w.+~-]*")
+
+
+@dataclass(frozen=True)
+class ProgramAudit:
+    """One row: a program, its version, and what it did. `verdict` is "" where it is not installed."""
+
+    name: str
+    package: str
+    version: str = ""
+    command: str = ""
+    attempts: int = 1
+    verdict: str = ""
+    exit_status: int | None = None
+    did: str = ""
+
+
+@dataclass(frozen=True)
+class AuditTable(Shown):
+    """The audits of some programs, with the day and the kernel. `recorded` is False if they were made just now."""
+
+    date: str
+    kernel: str
+    rows: tuple[ProgramAudit, ...]
+    recorded: bool = False
+
+    @property
+    def summary(self) -> str:
+        """One line: in how many of the audits the program took itself for a server, when and where."""
+        found = [row for row in self.rows if row.verdict]
+        fooled = sum(row.verdict == "self-connected" for row in found)
+        when = f"recorded on {self.date}, {self.kernel}" if self.recorded else f"{self.kernel}, {self.date}"
+        return f"in {fooled} of {len(found)} audits the program took itself for a server ({when})"
+
+    def __repr__(self) -> str:
+        widths = (max(len(row.name) for row in self.rows) + 2, 16)
+        lines = [f"{row.name:{widths[0]}}{row.verdict or 'not installed':{widths[1]}}{row.did}" for row in self.rows]
+        return "\n".join([self.summary, *lines])
+
+    def verdicts(self) -> dict[str, str]:
+        """Return the verdict of each program that is installed."""
+        return {row.name: row.verdict for row in self.rows if row.verdict}
+
+    def markdown(self) -> str:
+        """Return the table in Markdown."""
+        head = "| program | version | verdict | what it did |\n| --- | --- | --- | --- |\n"
+        cells = ((row.name, row.version, row.verdict or "not installed", row.did) for row in self.rows)
+        return head + "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in cells)
+
+
+def audit_programs(names: Iterable[str] | None = None) -> AuditTable:
+    """Audit the programs with these names (None: all that are known), and return the table.
+
+    A program that is not installed has a row that says so. Without a private network the rows are the stored ones.
+    Raises ValueError for a name that is not known.
+    """
+    chosen = [_find(name) for name in names] if names is not None else list(PROGRAMS)
+    try:
+        return _audit_now(chosen)
+    except NotOnThisTestbed:
+        return _rows_of(stored_audits(), chosen)
+
+
+def _audit_now(chosen: list[Program]) -> AuditTable:
+    open_testbed(kind="namespace").close()  # where that is refused, nothing need be built
+    with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        _build(chosen, Path(made))
+        done = list(pool.map(lambda program: _audit(program, Path(made)), chosen))
+    kernels = {kernel for _, kernel in done if kernel}
+    return AuditTable(datetime.now(UTC).date().isoformat(), ", ".join(kernels), tuple(row for row, _ in done))
+
+
+def _rows_of(stored: AuditTable, chosen: list[Program]) -> AuditTable:
+    """The stored rows of these programs; in a notebook the cells say so from now on."""
+    from ..testbed.replaying import label_cells
+
+    names = [program.name for program in chosen]
+    label_cells(f"recorded on {stored.date}, {stored.kernel}", "audits of programs")
+    return replace(stored, rows=tuple(row for row in stored.rows if row.name in names))
+
+
+def stored_audits() -> AuditTable:
+    """Return the table that is stored with the package. `make audit` makes it."""
+    found = json.loads(STORED.read_text(encoding="utf-8"))
+    rows = tuple(ProgramAudit(**row) for row in found["rows"])
+    return AuditTable(found["date"], found["kernel"], rows, recorded=True)
+
+
+def store(table: AuditTable, path: Path = STORED) -> None:
+    """Write a table where `stored_audits` reads it."""
+    stored = {"date": table.date, "kernel": table.kernel, "rows": [asdict(row) for row in table.rows]}
+    path.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+
+
+def _find(name: str) -> Program:
+    for program in PROGRAMS:
+        if program.name == name:
+            return program
+    raise ValueError(f"program {name!r}: there are {', '.join(program.name for program in PROGRAMS)}")
+
+
+def _build(programs: Iterable[Program], made: Path) -> None:
+    """Build the small clients, each once."""
+    environment = {**os.environ, "GOCACHE": str(made / "go-cache"), "GO111MODULE": "off"}
+    for program in {program.build: program for program in programs if program.build and program.installed}.values():
+        _say(program.words(program.build, made), environment)
+
+
+def _audit(program: Program, made: Path) -> tuple[ProgramAudit, str]:
+    """Return the row of one program and the kernel it ran on."""
+    if not program.installed:
+        return ProgramAudit(program.name, program.package), ""
+    result = audit(program.words(program.command, made), timeout=TIMEOUT, attempts=program.attempts, kind="namespace")
+    version = version_in(_say(program.words(program.version, made)))
+    row = ProgramAudit(
+        name=program.name,
+        package=program.package,
+        version=version,
+        command=_shown(program),
+        attempts=program.attempts,
+        verdict=str(result.verdict),
+        exit_status=result.exit_status,
+        did=_did(result),
+    )
+    return row, result.kernel
+
+
+def version_in(text: str) -> str:
+    """Return the first number in `text` that looks like a version; "" if there is none."""
+    found = _VERSION.search(text)
+    return found[0] if found else ""
+
+
+def _say(command: list[str], environment: dict[str, str] | None = None) -> str:
+    """Return what a command prints; RuntimeError if it fails."""
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout or done.stderr
+
+
+def _shown(program: Program) -> str:
+    """The command as it is stored: without the folders of this machine."""
+    words = ["python3" if word == sys.executable else word for word in program.command]
+    return " ".join(words).replace("{clients}/", "").replace("{made}/", "")
+
+
+def _did(result: AuditResult) -> str:
+    """What the program did, in its own last words and its exit status."""
+    words = next((line.partition(": ")[2] for line in result.evidence if line.startswith("its last words")), "")
+    ended = "ended by the time limit" if result.exit_status is None else f"exit status {result.exit_status}"
+    return f"{ended}: {words}" if words else ended

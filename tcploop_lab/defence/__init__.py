@@ -1,0 +1,1 @@
+"""The defences, and how each is measured."""

@@ -1,0 +1,184 @@
+"""What was measured of a defence: in which situations, how often it failed, and what that is worth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from ..results.shown import Shown, columns
+
+RECORD = Path(__file__).parents[1] / "recorded" / "defences.json"
+UNDEFENDED = "nothing"  # the name of the client without a defence
+CERTAIN = 1e-6  # a failure of this chance or less counts as none
+
+
+class Standing(StrEnum):
+    """What a defence is worth."""
+
+    HOLDS = "holds"
+    WEAK = "weak"
+    NONE = "none"
+    UNPROVEN = "unproven"
+
+
+_MANY = {
+    Standing.HOLDS: "hold",
+    Standing.WEAK: "are weak",
+    Standing.NONE: "are none",
+    Standing.UNPROVEN: "are unproven",
+}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One situation: what was counted, how often it was tried, how often the defence failed in it.
+
+    `undefended` is the chance of a failure per trial without the defence; 1 also for harm that only a defence can do.
+    """
+
+    what: str
+    trials: int
+    failures: int
+    undefended: float = 1.0
+
+    @property
+    def missed(self) -> float:
+        """The chance to see no failure in so many trials if the defence did nothing at all."""
+        return float((1.0 - self.undefended) ** self.trials)
+
+    @property
+    def rarer_than(self) -> float:
+        """The failures per trial that this excludes: if there were so many, none would be seen once in a million."""
+        return float(1.0 - CERTAIN ** (1.0 / self.trials))
+
+    @property
+    def proves(self) -> bool:
+        """True if so many trials without a failure are no luck."""
+        return self.missed <= CERTAIN
+
+    @property
+    def worth(self) -> str:
+        """What no failure in so many trials is worth, in words."""
+        if self.undefended == 1.0:
+            return f"one failure in {1 / self.rarer_than:,.0f} would be missed once in a million"
+        return f"without it about {self.trials * self.undefended:,.0f} would; none by luck: {luck(self.missed)}"
+
+    def __str__(self) -> str:
+        if self.undefended == 1.0:
+            return f"{self.what}: {self.failures:,} of {self.trials:,}"
+        return f"{self.what}: " + (
+            f"try {self.trials:,} connects" if self.failures else f"0 of {self.trials:,} tries connect"
+        )
+
+
+@dataclass(frozen=True)
+class DefenceResult(Shown):
+    """One defence, as measured. The first situation is its own, the others are those in which it may fail.
+
+    `notes` are further numbers that are no verdict. `seconds` is how long the measurement took. `label` says when it
+    was recorded; "" for a live one.
+    """
+
+    name: str
+    title: str
+    situations: tuple[Situation, ...]
+    notes: tuple[str, ...]
+    seconds: float
+    kernel: str
+    label: str = ""
+
+    @property
+    def main(self) -> Situation:
+        """The situation that the defence is made for."""
+        return self.situations[0]
+
+    @property
+    def failing(self) -> tuple[Situation, ...]:
+        """The situations in which it failed."""
+        return tuple(situation for situation in self.situations if situation.failures)
+
+    @property
+    def verdict(self) -> Standing:
+        """None if it fails where it should help, weak if it fails elsewhere, unproven if the trials are too few."""
+        if self.main.failures:
+            return Standing.NONE
+        if self.failing:
+            return Standing.WEAK
+        return Standing.HOLDS if all(situation.proves for situation in self.situations) else Standing.UNPROVEN
+
+    @property
+    def number(self) -> str:
+        """The number behind the verdict, in words."""
+        failing = "; ".join(map(str, self.failing))
+        if self.main.failures:
+            return failing
+        return f"{self.main}, but {failing}" if failing else f"{self.main}; {self.main.worth}"
+
+    @property
+    def summary(self) -> str:
+        """One sentence: the verdict and the number behind it."""
+        return f"{self.name}: {self.verdict}. {self.number}{_bracketed(self.label)}"
+
+    def __repr__(self) -> str:
+        return f"<DefenceResult: {self.summary}>"
+
+
+@dataclass(frozen=True)
+class DefenceTable(Shown):
+    """All the defences, one line each."""
+
+    results: tuple[DefenceResult, ...]
+
+    def __getitem__(self, name: str) -> DefenceResult:
+        for result in self.results:
+            if result.name == name:
+                return result
+        raise KeyError(name)
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """The verdict of each defence by its name."""
+        return {result.name: str(result.verdict) for result in self.results}
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how many hold, are weak, are none; a client without any is not counted."""
+        found = [verdict for name, verdict in self.verdicts.items() if name != UNDEFENDED]
+        told = [f"{found.count(kind)} {_MANY[kind]}" for kind in Standing if kind in found]
+        seconds = sum(result.seconds for result in self.results)
+        return (
+            f"{len(found)} defences: {', '.join(told)}; measured in {seconds:.1f} s{_bracketed(self.results[0].label)}"
+        )
+
+    def __repr__(self) -> str:
+        head = ("defence", "verdict", "failures of trials")
+        text = columns([head, *((each.name, each.verdict, each.number) for each in self.results)])
+        return "\n".join(filter(None, [text, self.results[0].label]))
+
+
+def _bracketed(label: str) -> str:
+    return f" ({label})" if label else ""
+
+
+def recorded_defences() -> DefenceTable:
+    """Return the recorded table of all defences."""
+    stored = json.loads(RECORD.read_text(encoding="utf-8"))
+    return DefenceTable(tuple(map(_from_stored, stored)))
+
+
+def as_stored(table: DefenceTable, label: str) -> list[dict[str, Any]]:
+    """Return a table as plain values for a file, with the label it is to be shown with."""
+    return [asdict(result) | {"label": label} for result in table.results]
+
+
+def _from_stored(stored: dict[str, Any]) -> DefenceResult:
+    situations = tuple(Situation(**situation) for situation in stored["situations"])
+    return DefenceResult(**{**stored, "situations": situations, "notes": tuple(stored["notes"])})
+
+
+def luck(chance: float) -> str:
+    """Return a chance in words, such as "1 in 7e+43"."""
+    return f"{chance:.0%}" if chance > 1e-3 else f"1 in {1 / chance:.0e}" if chance else "never"

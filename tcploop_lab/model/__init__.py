@@ -1,1 +1,0 @@
-"""Pure models of TCP self-connection: no sockets, no files, no plots."""

@@ -1,0 +1,1 @@
+"""Port ranges, the eras of port allocators, kinds of client, the preconditions; without input and output."""

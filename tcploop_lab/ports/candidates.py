@@ -1,0 +1,116 @@
+"""Which ports a kernel tries for one source port, and in which order.
+
+A kernel turns a counter into a *position* on a circle of M candidates, tries the port of that position, and
+goes on to further ports only past those that are taken. M is `Candidates.size`; how many ports were passed
+over is the *displacement*. The loops are those of Linux's net/ipv4/inet_hashtables.c (__inet_hash_connect)
+and net/ipv4/inet_connection_sock.c (inet_csk_find_open_port), and of FreeBSD's sys/netinet/in_pcb.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from math import gcd
+
+from .ranges import PortRange, parse_port
+
+
+class Order(StrEnum):
+    """The order in which the ports of a range are tried."""
+
+    LOW_PARITY = "low's parity, then the other"  # connect() since Linux 4.2
+    OTHER_PARITY = "the other parity, then low's"  # bind(0) since Linux 4.2
+    ALL = "one after another"  # Linux before 4.2, IP_LOCAL_PORT_RANGE since 6.8, macOS, RFC 6056
+    AFTER_LOW = "one after another, low last"  # FreeBSD: it adds 1 before it looks
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The circle of candidate ports of a range under one order."""
+
+    port_range: PortRange
+    order: Order
+
+    @property
+    def size(self) -> int:
+        """M: how many positions there are, and how many ports can be the first one tried."""
+        width = self.port_range.width
+        if self.order is Order.AFTER_LOW:
+            return max(1, width - 1)
+        return width if self.order is Order.ALL else max(1, width // 2)
+
+    def first(self, position: int) -> int:
+        """Return the port tried first at `position` (0 to M - 1)."""
+        return next(self.scan(position))[0]
+
+    def position(self, port: int) -> int | None:
+        """Return the position whose first port is `port`, or None if it is never tried first."""
+        offset = port - self.port_range.low
+        guess = {Order.ALL: offset, Order.AFTER_LOW: max(0, offset - 1)}.get(self.order, offset // 2)
+        if port not in self.port_range or guess >= self.size:
+            return None
+        return guess if self.first(guess) == port else None
+
+    def scan(self, position: int, stride: int = 1) -> Iterator[tuple[int, int]]:
+        """Yield (port, displacement) in the order of trial from `position`, until the kernel gives up.
+
+        `stride` is Linux's random scan_step (7da62262ec96), in candidates; 1 everywhere else.
+        """
+        if self.order is Order.LOW_PARITY:
+            yield from self._parity_pass(2 * position, stride)
+            if self.port_range.width > 1:
+                yield from self._parity_pass(2 * position + 1, stride)
+        elif self.order is Order.OTHER_PARITY:
+            yield from self._parity_pass(2 * position + 1, stride)
+            yield from self._parity_pass(2 * position, stride)
+        else:
+            shift = 1 if self.order is Order.AFTER_LOW and self.port_range.width > 1 else 0
+            width = self.port_range.width
+            for i in range(width):
+                yield self.port_range.low + (position + shift + i * stride) % width, i
+
+    def _parity_pass(self, offset: int, stride: int) -> Iterator[tuple[int, int]]:
+        """One pass of the kernel's loop: every second port.
+
+        `remaining` is the width made even. A range of odd width has one port more than that, `high`: the
+        wrap is at the end of the range but goes back by `remaining`, so `high` is tried only past a taken
+        port, and then takes the turn of `low`.
+        """
+        end = self.port_range.high + 1
+        remaining = self.port_range.width & ~1 or 1
+        port = self.port_range.low + offset
+        for i in range(max(1, remaining // 2)):
+            if port >= end:
+                port -= remaining
+            yield port, i
+            port += 2 * stride
+
+    def choose(self, position: int, taken: Collection[int], stride: int = 1) -> tuple[int, int] | None:
+        """Return (port, displacement) of the first port that is not `taken`, or None if all are."""
+        return next(((port, i) for port, i in self.scan(position, stride) if port not in taken), None)
+
+    def choices(self, taken: Collection[int]) -> list[tuple[int, int] | None]:
+        """Return what `choose` answers at every position."""
+        return [self.choose(position, taken) for position in range(self.size)]
+
+
+def stride_bound(candidates: int, step_width: int) -> int:
+    """Return the largest stride that the kernel draws, in candidates; at least 1 (7da62262ec96)."""
+    return max(1, min(candidates, step_width))
+
+
+def stride_for(drawn: int, bound: int, candidates: int) -> int:
+    """Return the first stride from `drawn` to `bound` that is coprime to the candidates, or 1 if none is."""
+    return next((stride for stride in range(drawn, bound + 1) if gcd(stride, candidates) == 1), 1)
+
+
+def port_set(items: Iterable[object], within: PortRange) -> frozenset[int]:
+    """Return the ports among `items` (ports and PortRanges) that lie in `within`.
+
+    Raises ValueError for an item that is neither.
+    """
+    ports: set[int] = set()
+    for item in items:
+        ports.update(item if isinstance(item, PortRange) else (parse_port(item),))
+    return frozenset(port for port in ports if port in within)

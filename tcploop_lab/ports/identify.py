@@ -1,0 +1,124 @@
+"""Tell the era of a kernel from the source ports of some hundred tries to one destination.
+
+The version of a kernel does not tell it: the random walk of Linux 5.18 was back-ported to most long-term
+kernels in 2022. The differences between successive source ports do. Each kind of allocator has a law for
+them; the one under which the sample is likeliest wins, and a share of 1 % is left for differences that no
+law explains (a port that somebody held, a new start every 10 seconds).
+
+Some eras look alike from one destination, and one name stands for all of them: - one port after another:
+`hashed-sequence` (also `rover`, `rfc6056-3`, `rfc6056-4`), but `macos` in its range; - a fresh start for
+each try: `rfc6056-1` (also `rfc6056-2`), but `freebsd` in its range; `geometric` if only one
+  parity is used (so does bind(0) on Linux);
+- steps of 2 to 16: `random-walk` (also `step-width`, which differs only past taken ports).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from ..results.shown import Shown
+from .candidates import Order
+from .eras import BY_NAME, Era
+from .ranges import PortRange, parse_port
+
+_NOISE = 0.01
+_MACOS_RANGE = PortRange(49152, 65535)
+_FREEBSD_RANGE = PortRange(10000, 65535)
+_KINDS = (
+    ("random-walk", ("step-width",)),
+    ("even-sequence", ()),
+    ("perturbed-even-sequence", ()),
+    ("socket-range", ()),
+    ("hashed-sequence", ("rover", "macos", "rfc6056-3", "rfc6056-4")),
+    ("rfc6056-1", ("rfc6056-2", "freebsd")),
+    ("geometric", ()),
+    ("rfc6056-5", ()),
+)
+
+
+@dataclass(frozen=True)
+class ProbeResult(Shown):
+    """What a probe found.
+
+    `increments` counts the steps between successive source ports, modulo the range. `parity` is that of the
+    source ports: even, odd or both. `confidence` is the probability of the era among all kinds, each as
+    likely beforehand. `alike` names the eras that one destination cannot tell from this one. `tries` is the
+    number of source ports.
+    """
+
+    era: str
+    increments: dict[int, int]
+    parity: str
+    confidence: float
+    tries: int
+    port_range: PortRange
+    alike: tuple[str, ...] = ()
+    source_ports: tuple[int, ...] = field(default=(), repr=False)
+
+
+def classify(source_ports: Iterable[int], port_range: Any) -> ProbeResult:
+    """Return the era that explains best the source ports of successive tries to one destination.
+
+    Raises ValueError if there are fewer than two ports, or one is outside the range.
+    """
+    whole = PortRange.parse(port_range)
+    ports = tuple(parse_port(port) for port in source_ports)
+    _check(ports, whole)
+    evidence = {name: _log_likelihood(BY_NAME[name], ports, whole) for name, _ in _KINDS}
+    best = max(evidence, key=lambda name: evidence[name])
+    confidence = 1 / sum(math.exp(value - evidence[best]) for value in evidence.values())
+    counts = _increments(ports, _modulus(BY_NAME[best], whole))
+    name, alike = _name(best, whole)
+    return ProbeResult(name, dict(sorted(counts.items())), _parity(ports), confidence, len(ports), whole, alike, ports)
+
+
+def _check(ports: tuple[int, ...], whole: PortRange) -> None:
+    if len(ports) < 2:
+        raise ValueError(f"{len(ports)} source ports: a probe needs at least 2, and some hundred to be sure")
+    for port in ports:
+        if port not in whole:
+            raise ValueError(f"source port {port}: outside the range {whole}; give the range that was in force")
+
+
+def _modulus(era: Era, whole: PortRange) -> int:
+    """The kernel counts modulo the width; made even where it goes by parity."""
+    return whole.width & ~1 or 1 if era.order is Order.LOW_PARITY else whole.width
+
+
+def _increments(ports: tuple[int, ...], modulus: int) -> Counter[int]:
+    return Counter((after - before) % modulus for before, after in pairwise(ports))
+
+
+def _log_likelihood(era: Era, ports: tuple[int, ...], whole: PortRange) -> float:
+    modulus = _modulus(era, whole)
+    stride = 2 if era.order is Order.LOW_PARITY and modulus > 1 else 1
+    law: Counter[int] = Counter()
+    for j, chance in enumerate(era.steps, start=1):
+        law[j * stride % modulus] += chance  # type: ignore[assignment]
+    fresh = 0.0 if era.steps else stride / modulus
+    total = 0.0
+    for step, count in _increments(ports, modulus).items():
+        expected = law[step] if era.steps else fresh * (step % stride == 0)
+        total += count * math.log((1 - _NOISE) * expected + _NOISE / modulus)
+    return total
+
+
+def _name(best: str, whole: PortRange) -> tuple[str, tuple[str, ...]]:
+    """Let the range decide where nothing else can; return the name and the eras that look the same."""
+    alike = (best, *dict(_KINDS)[best])
+    name = best
+    if "macos" in alike and whole == _MACOS_RANGE:
+        name = "macos"
+    if "freebsd" in alike and whole == _FREEBSD_RANGE:
+        name = "freebsd"
+    return name, tuple(era for era in alike if era != name)
+
+
+def _parity(ports: tuple[int, ...]) -> str:
+    remainders = {port % 2 for port in ports}
+    return "both" if len(remainders) == 2 else ("odd" if 1 in remainders else "even")

@@ -1,0 +1,118 @@
+"""Figures that compare the cells of a study: by the size of the range, and even with odd."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from ..study.result import Cell, StudyResult
+from ..tries.theory import TriesDistribution
+from . import style
+from .figures import KEY, STARTS, Curve, draw_curves, readable, subtitle, tries_axis
+
+ERRORS = 4.0  # standard errors drawn: by chance a mean lies outside once in 16,000
+
+
+@style.styled
+def means(result: StudyResult, ax: Axes | None = None, title: str | None = None) -> Axes:
+    """Draw the mean tries of every cell against M, the candidates, with the theory's line.
+
+    The bars are 4 standard errors to either side. Raises ValueError if no cell has two hits.
+    """
+    cells = [cell for cell in result.cells if cell.standard_error is not None and cell.hits == cell.samples]
+    if not cells:
+        raise ValueError("study: no cell has two hits and no miss, so there is no mean to draw")
+    ax = style.figure(ax)
+    sizes = np.array([cell.law.candidates for cell in cells])
+    ax.set(xscale="log", yscale="log", xlim=(sizes.min() / 1.6, sizes.max() * 2.2))
+    _draw_line(ax, result.study.start, sizes)
+    for cell in cells:
+        _draw_mean(ax, cell)
+    ax.set_xlabel("M, the ports that can be the first one tried (candidates)")
+    ax.set_ylabel("mean tries until the socket connects to itself")
+    tries_axis(ax.xaxis)
+    tries_axis(ax.yaxis)
+    ax.grid(which="major")
+    ax.set_title(title or _means_finding(cells, result.study.start), pad=26)
+    subtitle(ax, f"{STARTS[result.study.start]} · bars: 4 standard errors · {result.provenance.get('kernel', '')}")
+    words = "; ".join(f"M {cell.law.candidates:,}: mean {cell.mean:,.0f}" for cell in cells)
+    return style.set_alt(ax, f"{ax.get_title(loc='left')}. Mean tries against M on logarithmic axes. {words}.")
+
+
+def _draw_mean(ax: Axes, cell: Cell) -> None:
+    mean, error = cell.mean or 0.0, ERRORS * (cell.standard_error or 0.0)
+    low = max(mean - error, 0.5 * mean * 1e-3)
+    bars = [[mean - low], [error]]
+    ax.errorbar([cell.law.candidates], [mean], bars, fmt="o", color=style.BLUE, capsize=4, markersize=6, zorder=3)
+    spot: dict[str, Any] = {
+        "xytext": (9, -10),
+        "textcoords": "offset points",
+        "fontsize": 9.5,
+        "color": readable(style.BLUE),
+    }
+    ax.annotate(f"{mean:,.0f}", (cell.law.candidates, mean), **spot)
+
+
+def _draw_line(ax: Axes, start: str, sizes: np.ndarray) -> None:
+    slope, words = _line(start)
+    ends = np.array(ax.get_xlim())
+    ax.plot(ends, slope * ends, color=style.INK, linewidth=1.1, linestyle=(0, (4, 2.5)))
+    spot: dict[str, Any] = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right", "fontsize": 10}
+    ax.annotate(words, (ends[1], slope * ends[1]), **spot)
+
+
+def _line(start: str) -> tuple[float, str]:
+    return (8 / 9, "mean = 8 M / 9") if start == "random" else (1.0, "mean = M")
+
+
+def _means_finding(cells: Sequence[Cell], start: str) -> str:
+    near = [abs(_mean(cell) - cell.law.mean) <= ERRORS * (cell.standard_error or 0.0) for cell in cells]
+    if all(near):
+        return f"Twice the candidates, twice the tries: {_line(start)[1]}"
+    return f"{near.count(False)} of {len(cells)} means are not the theory's"
+
+
+def _mean(cell: Cell) -> float:
+    return cell.mean if cell.mean is not None else np.nan
+
+
+@style.styled
+def even_and_odd(result: StudyResult, ax: Axes | None = None, title: str | None = None) -> Axes:
+    """Draw even against odd ports: the share connected against the tries, all ports of one parity together.
+
+    Ports that never connect are censored, not missing: a flat line at 0 as far as they were tried. Raises
+    ValueError unless the study has samples of both parities, in one range, by one kind of client.
+    """
+    kinds = {(cell.port_range, cell.client) for cell in result.cells}
+    groups = [[cell for cell in result.cells if cell.port % 2 == odd and cell.samples] for odd in (0, 1)]
+    if len(kinds) > 1 or not all(groups):
+        raise ValueError("study: give even and odd ports, one range and one client, to compare the two parities")
+    curves = [_pooled(name, cells) for name, cells in zip(("even", "odd"), groups, strict=True)]
+    ax = draw_curves(curves, ax)
+    ax.set_title(title or _parity_finding(curves), pad=26)
+    ports = result.cells[0].port_range
+    subtitle(ax, f"{STARTS[result.study.start]} · range {ports} · {KEY}")
+    words = "; ".join(curve.label.replace("\n", ": ") for curve in curves)
+    return style.set_alt(ax, f"{ax.get_title(loc='left')}. Share connected against tries. {words}.")
+
+
+def _pooled(name: str, cells: Sequence[Cell]) -> Curve:
+    tries = np.concatenate([cell.tries for cell in cells])
+    observed = np.concatenate([cell.observed for cell in cells])
+    hits, most = int(observed.sum()), int(tries.max())
+    count = f"{len(cells)} {name} port{'s' if len(cells) > 1 else ''}"
+    found = f"mean {tries[observed].mean():,.0f} tries" if hits else f"0 of {len(tries):,} in {most:,} tries each"
+    law: TriesDistribution = cells[0].law
+    return Curve(f"{count}\n{found}", law, tries, observed)
+
+
+def _parity_finding(curves: Sequence[Curve]) -> str:
+    hits = [int(curve.observed.sum()) for curve in curves]
+    if hits[0] and not hits[1]:
+        return "Even ports connect to themselves, odd ports never do"
+    if hits[1] and not hits[0]:
+        return "Odd ports connect to themselves, even ports never do"
+    return "Even and odd ports both connect to themselves" if all(hits) else "No port connects to itself"

@@ -1,0 +1,229 @@
+"""RFC 9293's figure 5, drawn from the state table, with the way that a connection took through it.
+
+Only the places of the states and the routes of the lines are given here. Which lines there are, and what
+stands beside them, comes from the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+
+from ..tcp.replay import End, Replay
+from ..tcp.states import TRANSITIONS, State, Transition
+from . import style
+from .ladder import STATE_COLOURS
+
+_Point = tuple[float, float]
+_Pair = tuple[State, State]
+
+_NAME = "The state diagram of RFC 9293, figure 5"
+_SIZE = (12.4, 11.6)
+_BOX = (1.62, 0.5)
+_CORNER = 0.22
+
+PLACES: dict[State, _Point] = {
+    State.CLOSED: (6.0, 0.95),
+    State.LISTEN: (6.0, 2.75),
+    State.SYN_RECEIVED: (2.2, 4.4),
+    State.SYN_SENT: (9.8, 4.4),
+    State.ESTABLISHED: (6.0, 6.0),
+    State.FIN_WAIT_1: (2.2, 7.7),
+    State.CLOSE_WAIT: (9.8, 7.7),
+    State.FIN_WAIT_2: (2.2, 9.4),
+    State.CLOSING: (6.0, 9.2),
+    State.LAST_ACK: (9.8, 9.4),
+    State.TIME_WAIT: (6.0, 10.9),
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """The corners of a line from one state to another, and where its label stands."""
+
+    points: tuple[_Point, ...]
+    label: _Point
+    where: str = "above"  # "above", "below", "left" or "right" of that point
+
+    @property
+    def alignment(self) -> tuple[str, str]:
+        """The label's horizontal and vertical alignment, so that it grows away from the line."""
+        return {
+            "above": ("center", "bottom"),
+            "below": ("center", "top"),
+            "left": ("right", "center"),
+            "right": ("left", "center"),
+        }[self.where]
+
+
+_S = State
+_EDGE, _RIGHT, _LEFT, _INNER = 12.0, 11.5, 0.4, 7.4  # the lanes of the long lines
+_TOP = ((_EDGE, 0.3), (6.0, 0.3), (6.0, 0.7))  # the common end of the lines back to CLOSED
+_BELOW = ((_INNER, 1.5), (6.6, 1.5), (6.6, 1.2))
+# fmt: off
+ROUTES: dict[_Pair, Route] = {
+    (_S.CLOSED, _S.LISTEN): Route(((5.75, 1.2), (5.75, 2.5)), (5.62, 1.85), "left"),
+    (_S.LISTEN, _S.CLOSED): Route(((6.25, 2.5), (6.25, 1.2)), (6.38, 1.95), "right"),
+    (_S.CLOSED, _S.SYN_SENT): Route(((6.81, 1.05), (9.6, 1.05), (9.6, 4.15)), (8.35, 1.14), "below"),
+    (_S.SYN_SENT, _S.CLOSED): Route(((10.1, 4.15), (10.1, 0.85), (6.81, 0.85)), (8.35, 0.77)),
+    (_S.LISTEN, _S.SYN_SENT): Route(((6.81, 2.75), (9.2, 2.75), (9.2, 4.15)), (8.15, 2.67)),
+    (_S.LISTEN, _S.SYN_RECEIVED): Route(((5.19, 2.85), (2.45, 2.85), (2.45, 4.15)), (3.7, 2.94), "below"),
+    (_S.SYN_RECEIVED, _S.LISTEN): Route(((1.95, 4.15), (1.95, 2.65), (5.19, 2.65)), (3.45, 2.57)),
+    (_S.SYN_SENT, _S.SYN_RECEIVED): Route(((8.99, 4.4), (3.01, 4.4)), (6.0, 4.32)),
+    (_S.SYN_RECEIVED, _S.ESTABLISHED): Route(((2.6, 4.65), (2.6, 6.0), (5.19, 6.0)), (3.95, 5.92)),
+    (_S.SYN_SENT, _S.ESTABLISHED): Route(((9.4, 4.65), (9.4, 6.0), (6.81, 6.0)), (8.1, 5.92)),
+    (_S.SYN_RECEIVED, _S.FIN_WAIT_1): Route(((1.8, 4.65), (1.8, 7.45)), (1.67, 6.05), "left"),
+    (_S.ESTABLISHED, _S.FIN_WAIT_1): Route(((5.7, 6.25), (5.7, 7.6), (3.01, 7.6)), (4.25, 7.52)),
+    (_S.ESTABLISHED, _S.CLOSE_WAIT): Route(((6.4, 6.25), (6.4, 7.7), (8.99, 7.7)), (7.75, 7.62)),
+    (_S.FIN_WAIT_1, _S.FIN_WAIT_2): Route(((2.0, 7.95), (2.0, 9.15)), (1.87, 8.55), "left"),
+    (_S.FIN_WAIT_1, _S.CLOSING): Route(((3.01, 7.82), (6.0, 7.82), (6.0, 8.95)), (4.35, 7.91), "below"),
+    (_S.CLOSE_WAIT, _S.LAST_ACK): Route(((9.8, 7.95), (9.8, 9.15)), (9.67, 8.55), "left"),
+    (_S.FIN_WAIT_2, _S.TIME_WAIT): Route(((2.2, 9.65), (2.2, 10.9), (5.19, 10.9)), (3.6, 10.82)),
+    (_S.CLOSING, _S.TIME_WAIT): Route(((6.0, 9.45), (6.0, 10.65)), (6.13, 10.15), "right"),
+    (_S.LAST_ACK, _S.CLOSED): Route(((10.61, 9.4), (_EDGE, 9.4), *_TOP), (11.3, 9.32)),
+    (_S.TIME_WAIT, _S.CLOSED): Route(((6.81, 10.9), (_EDGE, 10.9), *_TOP), (9.4, 10.82)),
+    # Lines that figure 5 leaves out, drawn only where a connection took them.
+    (_S.FIN_WAIT_1, _S.TIME_WAIT): Route(((2.95, 7.95), (5.25, 10.65)), (4.5, 10.3), "left"),
+    (_S.SYN_RECEIVED, _S.CLOSED): Route(
+        ((3.01, 4.25), (4.7, 4.25), (4.7, 0.95), (5.19, 0.95)), (4.6, 1.7), "left"),
+    (_S.ESTABLISHED, _S.CLOSED): Route(
+        ((6.5, 5.75), (6.5, 5.1), (_INNER, 5.1), *_BELOW), (7.53, 3.6), "right"),
+    (_S.CLOSING, _S.CLOSED): Route(((6.81, 9.2), (_INNER, 9.2), *_BELOW), (7.53, 3.6), "right"),
+    (_S.FIN_WAIT_1, _S.CLOSED): Route(((1.39, 7.7), (_LEFT, 7.7), (_LEFT, 0.95), (5.19, 0.95)), (2.6, 0.87)),
+    (_S.FIN_WAIT_2, _S.CLOSED): Route(((1.39, 9.4), (_LEFT, 9.4), (_LEFT, 0.95), (5.19, 0.95)), (2.6, 0.87)),
+    (_S.CLOSE_WAIT, _S.CLOSED): Route(
+        ((10.61, 7.7), (_RIGHT, 7.7), (_RIGHT, 0.5), (6.5, 0.5), (6.5, 0.7)), (11.38, 6.9), "left"),
+    (_S.TIME_WAIT, _S.SYN_RECEIVED): Route(
+        ((5.19, 11.05), (_LEFT, 11.05), (_LEFT, 4.4), (1.39, 4.4)), (3.0, 11.13), "below"),
+}
+# fmt: on
+_DRAWN = frozenset((row.state, row.after) for row in TRANSITIONS if row.figure5)
+
+
+def state_diagram(
+    path: Replay | End | Iterable[State | Transition] = (), ax: Axes | None = None, title: str | None = None
+) -> Axes:
+    """Draw the state diagram, and return its Axes.
+
+    `path` is the way to highlight, its lines numbered in order: states one after the other, or transitions,
+    or an end of a replay, or a replay (its first end). Raises ValueError where the table has no such way.
+    """
+    return _draw(_transitions(path), ax, title)
+
+
+def _transitions(path: Replay | End | Iterable[State | Transition]) -> tuple[Transition, ...]:
+    if isinstance(path, Replay):
+        path = path.ends[0] if path.ends else ()
+    items = list(path.transitions if isinstance(path, End) else path)
+    rows = [item for item in items if isinstance(item, Transition)]
+    if not rows:  # states
+        rows = [_between(State(a), State(b)) for a, b in pairwise(items)]
+    return tuple(row for row in rows if row.changes)
+
+
+def _between(state: State, after: State) -> Transition:
+    leaving = [row for row in TRANSITIONS if row.state is state and (row.changes or after is state)]
+    rows = [row for row in leaving if row.after is after]
+    if not rows:
+        ways = ", ".join(dict.fromkeys(row.after for row in leaving))
+        raise ValueError(f"path: RFC 9293 has no way from {state} to {after}; from there it leads to {ways}")
+    return max(rows, key=lambda row: row.figure5)
+
+
+@style.styled
+def _draw(taken: Sequence[Transition], ax: Axes | None, title: str | None) -> Axes:
+    ax = style.figure(ax, size=_SIZE)
+    notes = [f"{number}: {row.note}" for number, row in enumerate(taken, start=1) if row.note]
+    ax.set(xlim=(0, _SIZE[0]), ylim=(_SIZE[1] + 0.22 * len(notes), 0.1))
+    ax.axis("off")
+    ax.set_title(title or "The states of a TCP connection (RFC 9293, figure 5)")
+    visited = {state for row in taken for state in (row.state, row.after)} if taken else set(State)
+    for state, place in PLACES.items():
+        _draw_state(ax, state, place, state in visited)
+    way: dict[_Pair, list[tuple[int, Transition]]] = {}
+    for number, row in enumerate(taken, start=1):
+        way.setdefault((row.state, row.after), []).append((number, row))
+    for row in TRANSITIONS:
+        if row.figure5 and (row.state, row.after) not in way:
+            _draw_line(ax, [row], style.GREY if taken else style.INK, strong=False)
+    for steps in way.values():
+        _draw_line(ax, [row for _, row in steps], style.BLUE, strong=True)
+        _draw_numbers(ax, steps)
+    ax.text(_LEFT, _SIZE[1] - 0.15, "\n".join(notes), fontsize=9, color=style.GREY, va="top", linespacing=1.5)
+    return style.set_alt(ax, _alt(taken))
+
+
+def _draw_state(ax: Axes, state: State, place: _Point, visited: bool) -> None:
+    (x, y), (width, height) = place, _BOX
+    colour = STATE_COLOURS[state] if visited else style.PAPER
+    edge = style.INK if visited else style.GREY
+    look = {"facecolor": colour, "edgecolor": edge, "linewidth": 1.2, "zorder": 5}
+    corner, shape = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=0.12"
+    ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **look))
+    text = {"color": style.text_on(colour), "fontweight": "bold"} if visited else {"color": style.GREY}
+    ax.text(x, y, state, ha="center", va="center", fontsize=10.5, zorder=6, **text)
+
+
+def _rounded(points: Sequence[_Point]) -> Path:
+    """A path along `points` with rounded corners."""
+    vertices, codes = [points[0]], [Path.MOVETO]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        vertices += [_towards(corner, before), corner, _towards(corner, after)]
+        codes += [Path.LINETO, Path.CURVE3, Path.CURVE3]
+    return Path([*vertices, points[-1]], [*codes, Path.LINETO])
+
+
+def _towards(start: _Point, end: _Point) -> _Point:
+    length = ((end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2) ** 0.5
+    share = min(_CORNER, length / 2) / length
+    return (start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]))
+
+
+def _label(row: Transition, where: str) -> str:
+    """The event and the reply; beside an upright line one above the other."""
+    reply = f"snd {row.reply}" if row.reply else ""
+    return (" / " if where in ("above", "below") else "\n").join(filter(None, (row.event, reply)))
+
+
+def _draw_line(ax: Axes, rows: Sequence[Transition], colour: str, strong: bool) -> None:
+    """Draw the line from one state to another, labelled with `rows`, all of them between these two."""
+    pair = (rows[0].state, rows[0].after)
+    route = ROUTES[pair]
+    look: dict[str, Any] = {"linewidth": 3.2, "zorder": 3} if strong else {"linewidth": 1.1, "zorder": 2}
+    look["linestyle"] = "solid" if pair in _DRAWN else (0, (3, 1.5))
+    head = "-|>,head_length=7,head_width=3.5" if strong else "-|>,head_length=5,head_width=2.5"
+    ax.add_patch(FancyArrowPatch(path=_rounded(route.points), color=colour, arrowstyle=head, **look))
+    text = "\n".join(dict.fromkeys(_label(row, route.where) for row in rows))
+    ha, va = route.alignment
+    ink = {"color": colour, "fontweight": "bold" if strong else "normal", "fontsize": 9}
+    behind = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5}
+    ax.text(*route.label, text, ha=ha, va=va, zorder=4, bbox=behind, **ink)
+
+
+def _draw_numbers(ax: Axes, steps: Sequence[tuple[int, Transition]]) -> None:
+    """Number the line where it leaves its state, once for each time it was taken."""
+    route = ROUTES[steps[0][1].state, steps[0][1].after]
+    (x, y), (to_x, to_y) = route.points[:2]
+    length = ((to_x - x) ** 2 + (to_y - y) ** 2) ** 0.5
+    for place, (number, _) in enumerate(steps):
+        share = (0.3 + 0.36 * place) / length
+        spot = (x + share * (to_x - x), y + share * (to_y - y))
+        ax.plot(*spot, marker="o", markersize=15, color=style.BLUE, markeredgecolor=style.PAPER, zorder=7)
+        look = {"ha": "center", "va": "center", "fontsize": 9, "fontweight": "bold"}
+        ax.text(*spot, str(number), color=style.text_on(style.BLUE), zorder=8, **look)
+
+
+def _alt(taken: Sequence[Transition]) -> str:
+    drawn = [row for row in TRANSITIONS if row.figure5]
+    if not taken:
+        lines = "; ".join(row.name for row in drawn)
+        return f"{_NAME}: {len(State)} states, {len(drawn)} transitions. {lines}."
+    numbered = enumerate(taken, start=1)
+    steps = "; ".join(f"{number}: {row.name}, section {row.section}" for number, row in numbered)
+    return f"{_NAME}, with a way of {len(taken)} transitions highlighted. {steps}."

@@ -1,0 +1,113 @@
+"""What the lab hands back: plain values that show themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange
+from .shown import Shown
+
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
+ORDERLY = struct.pack("ii", 0, 0)
+
+
+@dataclass(frozen=True)
+class Run(Shown):
+    """One connect loop, as it went.
+
+    `tries` counts connect calls, the successful one included; `seconds` is the loop's own time; `errors` counts
+    the failures per errno name; `stopped` is connected, max-tries, timeout, interrupted or error; `trace` holds the
+    source port of every try, if it was asked for; `socket` is live where the loop connected.
+    """
+
+    port: int
+    host: str
+    client: ClientKind
+    port_range: PortRange
+    tries: int
+    seconds: float
+    stopped: str
+    errors: Mapping[str, int]
+    local: tuple[str, int] | None
+    peer: tuple[str, int] | None
+    max_tries: int
+    kernel: str
+    trace: array[int] | None = field(default=None, repr=False)
+    socket: socket.socket | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def connected(self) -> bool:
+        """True if a connect() returned 0, whoever answered."""
+        return self.stopped == "connected"
+
+    @property
+    def self_connected(self) -> bool:
+        """True if both ends of the connection have the same name: the socket talks to itself."""
+        return self.connected and self.local == self.peer
+
+    @property
+    def rate(self) -> float:
+        """Tries per second."""
+        return self.tries / self.seconds if self.seconds else 0.0
+
+    def echo(self, data: bytes = b"hello, me") -> bytes:
+        """Write `data` to the socket and return what comes back on it within two seconds.
+
+        Raises RuntimeError if there is no live socket, TimeoutError if nothing comes back.
+        """
+        sock = self._live()
+        sock.settimeout(2.0)
+        sock.sendall(data)
+        received = b""
+        while len(received) < len(data) and (chunk := sock.recv(len(data) - len(received))):
+            received += chunk
+        return received
+
+    def close(self, reset: bool = True) -> None:
+        """Close the connection: by a reset, which frees the port at once, or in order, which leaves TIME-WAIT."""
+        self._linger(RESET if reset else ORDERLY)
+        if self.socket is not None:
+            self.socket.close()
+
+    def arm_reset(self) -> None:
+        """Let a socket that is merely forgotten end by a reset, so that no TIME-WAIT blocks the next loop."""
+        self._linger(RESET)
+
+    def _linger(self, setting: bytes) -> None:
+        if self.socket is not None:
+            with contextlib.suppress(OSError):  # it may be closed already
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, setting)
+
+    def _live(self) -> socket.socket:
+        if self.socket is None or self.socket.fileno() < 0:
+            raise RuntimeError(f"this run has no open socket (it ended: {self.stopped}); run connect_loop again")
+        return self.socket
+
+    def __repr__(self) -> str:
+        return f"<Run: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how the loop ended, after how many tries, at which rate."""
+        tries = f"{self.tries:,} {'try' if self.tries == 1 else 'tries'}"
+        pace = f"{tries} ({self.seconds:.2f} s, {self.rate:,.0f} tries/s)"
+        if self.self_connected:
+            return f"connected to itself: {_name(self.local)} = {_name(self.peer)} after {pace}"
+        if self.connected:
+            return f"a listener answered: {_name(self.local)} -> {_name(self.peer)} after {pace}"
+        return f"no self-connection on {self.host} port {self.port} within {pace}; {self._ending}"
+
+    @property
+    def _ending(self) -> str:
+        others = [f"{name} x {count}" for name, count in self.errors.items() if name != "ECONNREFUSED"]
+        return "stopped by " + ", ".join([self.stopped.replace("-", " "), *others])
+
+
+def _name(address: tuple[str, int] | None) -> str:
+    return f"{address[0]}:{address[1]}" if address else "?"

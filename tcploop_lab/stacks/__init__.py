@@ -1,0 +1,1 @@
+"""The seam: network stacks, a real one (Linux) and a simulated one."""

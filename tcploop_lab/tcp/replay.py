@@ -1,0 +1,322 @@
+"""Replay a captured exchange through RFC 9293's state table, at each end.
+
+    replay(exchange.segments).steps[1].receiver_after      # State.ESTABLISHED
+
+A self-connection has one end: the TCB that sends each segment is the TCB that receives it. Segments are taken
+in the order in which they were sent; when each arrived is worked out from what the ends show that they know.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .input import arrive
+from .output import send
+from .segments import Segment
+from .states import Event, State, Transition
+from .tcb import Move, Tcb, distance
+
+_Key = tuple[str, int, str, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One segment: the states at both ends before and after it.
+
+    The sender's states are those around its departure, the receiver's those around its arrival. `impossible`
+    says why the sender cannot have sent it, or is empty; an impossible segment changes nothing.
+    """
+
+    segment: Segment
+    sender: str
+    receiver: str
+    sender_before: State
+    sender_after: State
+    receiver_before: State
+    receiver_after: State
+    sent: tuple[Transition, ...] = ()
+    received: tuple[Transition, ...] = ()
+    impossible: str = ""
+    lost: bool = False
+    note: str = ""
+
+    @property
+    def main(self) -> Transition | None:
+        """The transition that names the segment: the last that changed a state, else the last, else None."""
+        rows = self.sent + self.received
+        changing = tuple(row for row in rows if row.changes)
+        return next(reversed(changing or rows), None)
+
+    @property
+    def transition(self) -> str:
+        """The name of that transition, or "" for a segment that makes none."""
+        return self.main.name if self.main else ""
+
+    @property
+    def section(self) -> str:
+        """The section of RFC 9293 that orders it, or ""."""
+        return self.main.section if self.main else ""
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a replayed connection: its name, its address and port, and all its transitions in order."""
+
+    name: str
+    address: str
+    port: int
+    transitions: tuple[Transition, ...]
+    state: State
+
+    @property
+    def path(self) -> tuple[State, ...]:
+        """The states it went through, the first one included."""
+        changing = [row for row in self.transitions if row.changes]
+        first = changing[0].state if changing else self.state
+        return (first, *(row.after for row in changing))
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What `replay` found out: a step for each segment, and the ends (one end for a self-connection).
+
+    `moments` is the order of events: (position of a segment, True as it arrives, False as it departs).
+    """
+
+    steps: tuple[Step, ...]
+    ends: tuple[End, ...]
+    moments: tuple[tuple[int, bool], ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """One of "self-connection", "simultaneous open", "handshake", "refused try", "" (anything else)."""
+        if not self.steps:
+            return ""
+        if any(step.segment.to_itself for step in self.steps):
+            return "self-connection"
+        openers = {step.sender for step in self.steps if _opens(step.segment) and not step.impossible}
+        if len(openers) > 1:
+            return "simultaneous open"
+        refused = any(row.event is Event.RCV_RST and row.state is State.SYN_SENT for row in _rows(self.steps))
+        reached = any(row.after is State.ESTABLISHED for row in _rows(self.steps))
+        return "handshake" if reached else "refused try" if refused else ""
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """The state of the receiving end after each segment."""
+        return tuple(step.receiver_after for step in self.steps)
+
+    @property
+    def one_socket(self) -> bool:
+        """True if both lifelines of a diagram are one socket: a self-connection."""
+        return len(self.ends) == 1
+
+    def side(self, index: int) -> int:
+        """The lifeline that sends segment `index`: 0 (the first end, or the only one) or 1."""
+        return 0 if self.one_socket else int(self.steps[index].sender != self.ends[0].name)
+
+    def first_state(self, side: int) -> State:
+        """The state of a lifeline before anything happens on it; CLOSED if nothing ever does."""
+        for index, arrives in self.moments:
+            if self.one_socket or self.side(index) ^ arrives == side:
+                step = self.steps[index]
+                return step.receiver_before if arrives else step.sender_before
+        return State.CLOSED
+
+    @property
+    def impossible(self) -> tuple[Step, ...]:
+        """The steps that the state table does not allow."""
+        return tuple(step for step in self.steps if step.impossible)
+
+    def __str__(self) -> str:
+        paths = "; ".join(f"{end.name}: {' -> '.join(end.path)}" for end in self.ends)
+        count = f"{len(self.steps)} segment{'' if len(self.steps) == 1 else 's'}"
+        bad = f", {len(self.impossible)} impossible" if self.impossible else ""
+        return f"{self.kind or 'exchange'}, {count}{bad}; {paths}"
+
+
+def replay(
+    segments: Sequence[Segment],
+    *,
+    received: Mapping[int, float] | None = None,
+    lost: Collection[int] = (),
+    challenge: bool | None = None,
+) -> Replay:
+    """Replay `segments`, in the order in which they were sent, and return the states at each end.
+
+    `received` maps positions in `segments` to times of arrival in seconds, on the clock of Segment.time,
+    where they are known; `lost` lists positions of segments that never arrived.
+
+    `challenge` says how SYN-RECEIVED takes a SYN-ACK. False accepts it (RFC 9293 figure 7; Linux with commit
+    23e89e8ee7be); True answers it with a challenge ACK (section 3.10.7.4; Linux without). None reads it off
+    the ACK that follows: a D-SACK there shows that the SYN-ACK was accepted. Where SACK is off, nothing shows
+    it, and None means False; where only D-SACK is off (tcp_dsack = 0), None is wrong: say False.
+    """
+    segments = tuple(segments)
+    if challenge is None:
+        challenge = _looks_challenged(segments)
+    run = _Run(segments, received or {}, frozenset(lost), challenge)
+    result = run.finish()
+    if not result.impossible:
+        return result
+    impossible = frozenset(index for index, step in enumerate(result.steps) if step.impossible)
+    return replace(run, unbelievable=impossible).finish()
+
+
+def _opens(segment: Segment) -> bool:
+    return "S" in segment.flags and "A" not in segment.flags and "R" not in segment.flags
+
+
+def _rows(steps: Sequence[Step]) -> list[Transition]:
+    return [row for step in steps for row in step.sent + step.received]
+
+
+def _sender(segment: Segment) -> _Key:
+    return (segment.src, segment.sport, segment.dst, segment.dport)
+
+
+def _receiver(segment: Segment) -> _Key:
+    return (segment.dst, segment.dport, segment.src, segment.sport)
+
+
+def _option(segment: Segment, name: str) -> bool:
+    return any(option == name for option, _ in segment.options)
+
+
+def _looks_challenged(segments: Sequence[Segment]) -> bool:
+    """True if SACK is agreed and yet the ACK that ends a simultaneous open carries no D-SACK."""
+    syns = {_sender(segment): segment for segment in segments if "S" in segment.flags}
+    openers = {_sender(segment) for segment in segments if _opens(segment)}
+    crossed = [syn for key, syn in syns.items() if {key, _receiver(syn)} <= openers]
+    if not crossed or not all(_option(syn, "SAckOK") for syn in crossed):
+        return False
+    answers = [s for syn in crossed for s in segments if _is_bare_ack(s, syn, syns[_receiver(syn)])]
+    return bool(answers) and not _option(answers[0], "SAck")
+
+
+def _is_bare_ack(segment: Segment, own: Segment, other: Segment) -> bool:
+    """True for the ACK right after the two SYNs, `own` by the same sender."""
+    bare = "A" in segment.flags and not set("SFR") & set(segment.flags) and not segment.payload
+    after = distance(segment.seq, own.seq) == own.length and distance(segment.ack, other.seq) == other.length
+    return bare and after and _sender(segment) == _sender(own)
+
+
+def _knows(answer: Segment, segment: Segment) -> bool:
+    """True if whoever sent `answer` must have received `segment` before."""
+    if "R" in answer.flags:
+        return True
+    if "S" in answer.flags and "A" in segment.flags:
+        return False  # who has received an ACK of its SYN sends no SYN any more
+    if not segment.length:
+        return True
+    return "A" in answer.flags and distance(answer.ack, segment.seq + segment.length) >= 0
+
+
+@dataclass
+class _Run:
+    segments: tuple[Segment, ...]
+    received: Mapping[int, float]
+    lost: frozenset[int]
+    challenge: bool
+    unbelievable: frozenset[int] = frozenset()  # segments that tell nothing about what their sender knew
+    tcbs: dict[_Key, Tcb] = field(default_factory=dict, init=False)
+    positions: dict[_Key, list[int]] = field(default_factory=dict, init=False)  # of what each end sends
+    departures: dict[int, Move] = field(default_factory=dict, init=False)
+    arrivals: dict[int, Move] = field(default_factory=dict, init=False)
+    moments: list[tuple[int, bool]] = field(default_factory=list, init=False)
+
+    def finish(self) -> Replay:
+        self._name_ends()
+        slots = self._slots()
+        pending: list[int] = []
+        for index, segment in enumerate(self.segments):
+            self._arrive_until(pending, segment.time)
+            self._depart(pending, index)
+            for due in [i for i in pending if i not in self.received and slots[i] <= index]:
+                self._arrive(pending, due)
+        self._arrive_until(pending, float("inf"))
+        steps = tuple(map(self._step, range(len(self.segments))))
+        return Replay(steps, self._ends(), tuple(self.moments))
+
+    def _depart(self, pending: list[int], index: int) -> None:
+        segment = self.segments[index]
+        self.moments.append((index, False))
+        self.departures[index] = send(self.tcbs[_sender(segment)], segment)
+        if not self.departures[index].impossible and index not in self.lost:
+            pending.append(index)
+        state = self.tcbs[_receiver(segment)].state
+        self.arrivals[index] = Move(state, state)  # until it arrives, if it does
+
+    def _name_ends(self) -> None:
+        for index, segment in enumerate(self.segments):
+            self.positions.setdefault(_sender(segment), []).append(index)
+            named = segment.sender or _socket(segment.src, segment.sport)
+            for key, name in ((_sender(segment), named), (_receiver(segment), "")):
+                self.tcbs.setdefault(key, Tcb(name, self.challenge))
+                self.tcbs[key].name = self.tcbs[key].name or name
+        for key, tcb in self.tcbs.items():
+            tcb.name = tcb.name or _socket(*key[:2])
+
+    def _answers(self, index: int) -> Iterator[int]:
+        """The positions of all that the receiver of segment `index` sends later."""
+        sent = self.positions.get(_receiver(self.segments[index]), [])
+        return (sent[place] for place in range(bisect_right(sent, index), len(sent)))
+
+    def _slots(self) -> list[int]:
+        """For each segment, after which departure it arrives: as soon as what its receiver sends allows."""
+        slots: list[int] = []
+        latest: dict[_Key, int] = {}
+        for index, segment in enumerate(self.segments):
+            slot = max(index, latest.get(_sender(segment), 0))
+            for later in self._answers(index):
+                if later in self.unbelievable:
+                    continue
+                if _knows(self.segments[later], segment):
+                    break
+                slot = max(slot, later)
+            slots.append(slot)
+            latest[_sender(segment)] = slot
+        return slots
+
+    def _arrive_until(self, pending: list[int], time: float) -> None:
+        due = [index for index in pending if self.received.get(index, float("inf")) <= time]
+        for index in sorted(due, key=lambda index: self.received.get(index, float("inf"))):
+            self._arrive(pending, index)
+
+    def _arrive(self, pending: list[int], index: int) -> None:
+        pending.remove(index)
+        self.moments.append((index, True))
+        segment = self.segments[index]
+        tcb = self.tcbs[_receiver(segment)]
+        if tcb.state is State.CLOSED and self._will_accept(index):
+            tcb.take(Event.PASSIVE_OPEN)
+        self.arrivals[index] = arrive(tcb, segment)
+
+    def _will_accept(self, index: int) -> bool:
+        """True if the receiver of this SYN answers it with a SYN-ACK: then it was listening."""
+        syn = self.segments[index]
+        for answer in map(self.segments.__getitem__, self._answers(index) if _opens(syn) else ()):
+            if _opens(answer) or "R" in answer.flags:
+                return False
+            if "S" in answer.flags and 0 < distance(answer.ack, syn.seq) <= syn.length:
+                return True
+        return False
+
+    def _step(self, index: int) -> Step:
+        segment = self.segments[index]
+        sender, receiver = self.tcbs[_sender(segment)], self.tcbs[_receiver(segment)]
+        out, into = self.departures[index], self.arrivals[index]
+        note = "; ".join(filter(None, (out.note, into.note)))
+        states = (out.before, out.after, into.before, into.after)
+        lost = index in self.lost
+        rows = (out.transitions, into.transitions)
+        return Step(segment, sender.name, receiver.name, *states, *rows, out.impossible, lost, note)
+
+    def _ends(self) -> tuple[End, ...]:
+        return tuple(End(tcb.name, key[0], key[1], tuple(tcb.path), tcb.state) for key, tcb in self.tcbs.items())
+
+
+def _socket(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

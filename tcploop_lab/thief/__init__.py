@@ -1,0 +1,1 @@
+"""The port thief: a client that takes the port of the server it waits for."""

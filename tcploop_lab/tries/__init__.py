@@ -1,0 +1,1 @@
+"""Tries to success: exact distributions, simulated loops, and how well samples fit."""

@@ -1,0 +1,193 @@
+"""How many tries until a socket connects to itself: the exact distribution, era by era.
+
+    law = distribution("random-walk", (32768, 60999), 33334)
+    law.mean, law.quantile(0.5), law.chance(10_000), law.tries_needed(1 - 1e-6)
+
+The tries are those of one client that nobody disturbs, with the kernel's counter at a uniformly random
+place (`start="random"`) or just past the port after a loop (`start="return"`). Two things are left out on
+purpose: Linux 5.18 and later draw a new start every 10 seconds (a loop takes a tenth of one), and a 32-bit
+counter that overflows breaks the sequence once in 2^32 ports.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..ports.candidates import Candidates, Order, port_set
+from ..ports.clients import ClientKind, parse_client
+from ..ports.eras import ERAS, Era, parse_era
+from ..ports.ranges import PortRange, parse_port
+from ..results.shown import Shown
+from .laws import FirstTryOnly, Law, Never, Uniform, quantile, walk_law
+
+__all__ = ["ERAS", "STARTS", "TriesDistribution", "distribution"]
+
+STARTS = ("random", "return")
+
+
+@dataclass(frozen=True)
+class TriesDistribution(Shown):
+    """The law of T, the number of tries to success, with what it was asked for.
+
+    `candidates` is M. `can_loop` is False where P(T is finite) is 0; `reason` says why, or why it can.
+    `mean` is E T in tries, nan unless the loop is certain to happen. `ever` is P(T is finite).
+    """
+
+    era: str
+    port_range: PortRange
+    port: int
+    client: ClientKind
+    start: str
+    can_loop: bool
+    reason: str
+    candidates: int
+    mean: float
+    ever: float
+    law: Law = field(repr=False, compare=False)
+
+    def pmf(self, n: ArrayLike) -> Any:
+        """Return P(T = n); n is a whole number or an array of them, and so is the answer."""
+        return self._ask(self.law.pmf, n)
+
+    def cdf(self, n: ArrayLike) -> Any:
+        """Return P(T <= n)."""
+        return self._ask(self.law.cdf, n)
+
+    def sf(self, n: ArrayLike) -> Any:
+        """Return P(T > n), to about 1e-10."""
+        return self._ask(self.law.sf, n)
+
+    def chance(self, n: int) -> float:
+        """Return the chance that n tries are enough."""
+        return float(self.cdf(n))
+
+    def quantile(self, q: float) -> int:
+        """Return the smallest n with P(T <= n) >= q.
+
+        Raises ValueError if q is not in (0, 1] or P(T <= n) never gets there.
+        """
+        if not self.can_loop:
+            raise ValueError(f"port {self.port}: it cannot loop ({self.reason})")
+        return quantile(self.law, q)
+
+    def tries_needed(self, chance: float) -> int:
+        """Return how many tries give this chance of a loop: quantile(chance)."""
+        return self.quantile(chance)
+
+    @staticmethod
+    def _ask(function: Any, n: ArrayLike) -> Any:
+        values = np.asarray(n)
+        if values.dtype.kind not in "iu":
+            raise ValueError(f"tries {n!r}: a number of tries is a whole number")
+        answer = function(np.atleast_1d(values).astype(np.int64)).reshape(values.shape)
+        return answer if values.shape else float(answer)
+
+
+def distribution(
+    era: str,
+    port_range: Any,
+    port: Any,
+    client: Any = "same-socket",
+    start: str = "random",
+    busy: Iterable[object] = (),
+    reserved: Iterable[object] = (),
+) -> TriesDistribution:
+    """Return the exact law of the tries that a client needs to connect to itself on `port`.
+
+    `busy` are ports that bound sockets hold, `reserved` those of ip_local_reserved_ports (ports or
+    PortRanges). Raises ValueError for an unknown era, client, start, port or range, and where ports are
+    taken among more candidates than an exact computation bears: tcploop_lab.tries.simulate counts those.
+    """
+    if start not in STARTS:
+        raise ValueError(f"start {start!r}: a start is one of {', '.join(STARTS)}")
+    ports = PortRange.parse(port_range)
+    target = parse_port(port)
+    everywhere = PortRange(min(ports.low, target), max(ports.high, target))
+    return _distribution(
+        parse_era(era).name,
+        ports,
+        target,
+        parse_client(client),
+        start,
+        port_set(busy, everywhere),
+        port_set(reserved, everywhere),
+    )
+
+
+@lru_cache(maxsize=256)
+def _distribution(
+    era: str,
+    port_range: PortRange,
+    port: int,
+    client: ClientKind,
+    start: str,
+    busy: frozenset[int],
+    reserved: frozenset[int],
+) -> TriesDistribution:
+    rules = parse_era(era)
+    circle = rules.candidates(port_range, client)
+    law, reason = _law(rules, circle, port, client, start, busy, reserved)
+    candidates = 1 if client is ClientKind.BIND_SELF else circle.size
+    mean = law.mean if law.total == 1 else math.nan
+    return TriesDistribution(
+        era, port_range, port, client, start, law.total > 0, reason, candidates, mean, law.total, law
+    )
+
+
+def _law(
+    era: Era,
+    circle: Candidates,
+    port: int,
+    client: ClientKind,
+    start: str,
+    busy: frozenset[int],
+    reserved: frozenset[int],
+) -> tuple[Law, str]:
+    """Return the law and, in one sentence, the reason."""
+    if port in busy:
+        return Never(), f"another socket holds port {port}"
+    if client is ClientKind.BIND_SELF:
+        return Uniform(1, 1), "the client binds to the very port that it dials: certain on the first try"
+    if client is ClientKind.SOCKET_RANGE and not era.socket_range:
+        return Never(), f"the era {era.name} has no IP_LOCAL_PORT_RANGE (Linux 6.3 and later)"
+    if port not in circle.port_range:
+        return Never(), f"port {port} is outside the range {circle.port_range}"
+    if port in reserved:
+        return Never(), f"port {port} is reserved (ip_local_reserved_ports)"
+    law, reason = _law_in_range(era, circle, port, client, start, busy | reserved)
+    if era.once and client is ClientKind.SAME_SOCKET and law.total > 0:
+        reason += "; but only on the first try: the second connect() of a socket fails with EINVAL"
+        return FirstTryOnly(law), reason
+    return law, reason
+
+
+def _law_in_range(
+    era: Era, circle: Candidates, port: int, client: ClientKind, start: str, taken: frozenset[int]
+) -> tuple[Law, str]:
+    steps = era.rule(client)[1]
+    position = circle.position(port)
+    if any(circle.position(other) is not None for other in taken):
+        from .markov import law_with_taken  # needs SciPy, which the free range does not
+
+        return law_with_taken(era, circle, steps, port, start, taken)
+    if position is None:
+        return Never(), why_never_first(circle, port)
+    return walk_law(circle.size, steps, start), f"port {port} is one of {circle.size} candidates, all free"
+
+
+def why_never_first(circle: Candidates, port: int) -> str:
+    """Return, in one sentence, why a port of the range is no first candidate."""
+    low, high = circle.port_range.low, circle.port_range.high
+    if circle.order is Order.AFTER_LOW:
+        return f"port {port} is the lowest of the range, which is tried only past taken ports"
+    preferred = "even" if (low % 2 == 0) == (circle.order is Order.LOW_PARITY) else "odd"
+    if port % 2 == (0 if preferred == "even" else 1):
+        return f"port {port} is the highest of a range of odd width ({low}-{high}), tried only past taken ports"
+    return f"port {port} has the wrong parity: every {preferred} port of the range is tried before it"

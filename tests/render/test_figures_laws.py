@@ -1,0 +1,55 @@
+"""The figure that compares laws: it draws each one, and says what it found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tcploop_lab.render import style
+from tcploop_lab.render.figures_laws import compare
+from tcploop_lab.tries.theory import distribution
+
+RANGE = (40000, 40999)
+ERAS = ("even-sequence", "random-walk", "geometric")
+
+
+def laws(start: str):
+    """The laws of three eras for one port."""
+    return [distribution(era, RANGE, 40500, start=start) for era in ERAS]
+
+
+def test_each_law_has_its_curve():
+    """The curves are the distribution functions, and the legend names each era with its mean."""
+    ax = compare(laws("random"))
+    for line, law in zip(ax.get_lines(), laws("random"), strict=True):
+        tries, chance = line.get_data()
+        assert np.allclose(chance, law.cdf(tries.astype(int)))
+        assert len(tries) > 500
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == ["even-sequence: mean 250", "random-walk: mean 445", "geometric: mean 500"]
+
+
+@pytest.mark.parametrize(
+    ("start", "title"),
+    [("return", "The same mean, 500 tries, in 3 shapes"), ("random", "Means from 250 to 500 tries")],
+)
+def test_the_title_is_the_finding(start, title):
+    """Returns have one mean in every era, first hits have not; the alternative text says so too."""
+    ax = compare(laws(start))
+    assert ax.get_title(loc="left") == title
+    assert style.alt_of(ax).startswith(title)
+    assert "geometric: mean 500, half by try 347" in style.alt_of(ax)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "laws: the list is empty"),
+        ([distribution("random-walk", RANGE, 40501)], "port 40501, era random-walk: it cannot loop"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_clear_line(given, message):
+    """No laws, or one that never loops, is a ValueError of one line."""
+    with pytest.raises(ValueError, match=message) as caught:
+        compare(given)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,186 @@
+"""Results as HTML: complete, escaped, readable without colours."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab import render as show
+from tcploop_lab.ports.identify import classify
+from tcploop_lab.ports.preconditions import Rule, Verdict
+from tcploop_lab.render.tables import table
+from tcploop_lab.study.store import Store
+from tcploop_lab.testbed.doctor import Capability, Doctor
+from tcploop_lab.testbed.sampling import Samples
+from tcploop_lab.tries.theory import distribution
+
+RANGE = lab.PortRange(40000, 40999)
+EVIL = '<script>alert("x")</script>&'
+SAFE = "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;"
+NO_END = {"br", "img"}
+
+
+class Checker(HTMLParser):
+    """Counts tags and notes those that are closed by another one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self.wrong: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        """Note an opened tag."""
+        self.seen[tag] += 1
+        if tag not in NO_END:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the newest tag, which must be this one."""
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+
+def run(**changes: object) -> lab.Run:
+    """A run that connected, with some fields changed."""
+    fields = {
+        "port": 40500, "host": "127.0.0.1", "client": lab.ClientKind.SAME_SOCKET, "port_range": RANGE, "tries": 12345,
+        "seconds": 0.5, "stopped": "connected", "errors": {"ECONNREFUSED": 12344}, "local": ("127.0.0.1", 40500),
+        "peer": ("127.0.0.1", 40500), "max_tries": 99999, "kernel": "Linux 6.18",
+    }  # fmt: skip
+    return lab.Run(**(fields | changes))  # type: ignore[arg-type]
+
+
+def result(kernel: str = "Linux 6.18") -> lab.StudyResult:
+    """A study of two cells, one of which has no hit."""
+    study = lab.Study([40500, 40501], RANGE, samples=2)
+    with Store.create(None, study) as store:
+        store.set_facts({"kernel": kernel, "testbed": "namespace"}, [("random-walk", 6000), ("random-walk", 1000)])
+        store.add(0, range(2), Samples("h", kernel, array("Q", [5, 7]), array("B", [1, 1]), array("d", [0.1, 0.2])))
+        store.add(1, range(1), Samples("h", kernel, array("Q", [1000]), array("B", [0]), array("d", [0.1])))
+        return lab.StudyResult.read(store)
+
+
+def verdict(evidence: str) -> Verdict:
+    """A verdict with one rule that holds and one that does not."""
+    rules = (Rule("same address", True, "127.0.0.1"), Rule("parity", False, evidence))
+    return Verdict(40501, "127.0.0.1", lab.ClientKind.SAME_SOCKET, RANGE, rules, 500)
+
+
+def doctor(detail: str) -> Doctor:
+    """What a machine without a namespace says."""
+    missing = Capability("private namespace", False, detail, "use kind='host'", True)
+    return Doctor("Linux 6.18", "host", detail, (Capability("python", True, "3.12"), missing))
+
+
+RESULTS = {
+    "run": lambda text: run(kernel=text),
+    "verdict": verdict,
+    "study": lambda text: lab.Study(40500, RANGE),
+    "study result": result,
+    "distribution": lambda text: distribution("random-walk", RANGE, 40500),
+    "never": lambda text: distribution("random-walk", RANGE, 40501),
+    "probe": lambda text: classify(range(40000, 40200, 4), RANGE),
+    "doctor": doctor,
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_is_sound_html_and_escaped(name: str) -> None:
+    """Tags are closed in order, and no text of a result can become a tag."""
+    checker = Checker()
+    text = RESULTS[name](EVIL)._repr_html_()
+    checker.feed(text)
+    assert (checker.wrong, checker.open, checker.seen["script"]) == ([], [], 0)
+    assert checker.seen["table"] == 1
+    assert checker.seen["tr"] >= 2
+
+
+@pytest.mark.parametrize("name", ["run", "verdict", "study result", "doctor"])
+def test_foreign_text_is_shown_as_it_is(name: str) -> None:
+    """Text from outside stays, with its special characters escaped."""
+    assert SAFE in RESULTS[name](EVIL)._repr_html_()
+
+
+def test_a_summary_is_the_html_of_what_has_no_table() -> None:
+    """An unknown result shows its summary, escaped; without one, its repr."""
+
+    class Other:
+        summary = EVIL
+
+    assert SAFE in show.html(Other())
+    assert "&lt;object object at" in show.html(object())
+
+
+def test_yes_and_no_differ_without_colour() -> None:
+    """Each rule says ok or NO, with a sign."""
+    text = re.sub("<[^>]+>", "|", verdict("odd")._repr_html_())
+    assert "same address||✓ ok|" in text.replace("|||", "||").replace("|||", "||")
+    assert text.count("✗ NO") == 1
+    assert "cannot loop" in text
+
+
+def test_a_run_says_what_happened() -> None:
+    """Tries with separators, both names, and no self-connection where a listener answered."""
+    text = run()._repr_html_()
+    assert "12,345" in text
+    assert "127.0.0.1:40500 and 127.0.0.1:40500" in text
+    assert "✓ ok" in text
+    assert "✗ NO" in run(peer=("127.0.0.1", 80))._repr_html_()
+
+
+def test_a_study_shows_measured_beside_theory() -> None:
+    """The mean, its error, the theory; a dash and never where there was no hit."""
+    text = result()._repr_html_()
+    assert re.search(r">6\.0<.*>1\.0<.*>444\.8<", text)
+    assert ">—<" in text
+    assert ">never<" in text
+    assert "3 of 4 samples in 2 cells" in text
+    assert ">h<" not in text  # the name of the machine is nobody's business
+
+
+def test_colours_follow_the_theme() -> None:
+    """JupyterLab's variables with a fallback, and no background of its own."""
+    text = verdict("odd")._repr_html_()
+    assert "var(--jp-ui-font-color1, inherit)" in text
+    assert set(re.findall(r"background: ([^;\"]+)", text)) == {"transparent"}
+    assert not re.search(r"(?<!var\(--jp-success-color1, )(?<!color1, )(?<!color2, )#[0-9a-f]{6}", text)
+
+
+def test_a_long_table_is_cut_and_says_so() -> None:
+    """Forty rows are shown, the rest is counted."""
+    text = table(("n",), [(n,) for n in range(100)])
+    assert text.count("<tr>") == 1 + 40 + 1
+    assert "and 60 more" in text
+
+
+def test_numbers_stand_right_and_words_left() -> None:
+    """A column with numbers stands right in every row, head included."""
+    text = table(("port", "tries"), [("a", None), ("b", 5)])
+    assert re.findall(r"text-align: (\w+)", text) == ["left", "right"] * 3
+
+
+@pytest.mark.kernel
+def test_a_testbed_shows_itself_open_and_closed() -> None:
+    """Kind, kernel and range; once closed, how to go on."""
+    with lab.open_testbed(RANGE) as testbed:
+        text = show.html(testbed)
+    assert "40000-40999" in text
+    assert testbed.kernel in text
+    assert "open another one" in show.html(testbed)
+
+
+@pytest.mark.kernel
+def test_an_exchange_shows_its_segments() -> None:
+    """One row per segment, in order, flags in words."""
+    with lab.open_testbed((40500, 40500), kind="namespace") as testbed:
+        with testbed.capture(40500) as exchange:
+            testbed.connect_loop(40500)
+        text = exchange._repr_html_()
+    assert re.findall(r">(SYN|SYN-ACK|ACK)<", text) == ["SYN", "SYN-ACK", "ACK"]
+    assert text.count("127.0.0.1:40500 → 127.0.0.1:40500") == 3

@@ -1,0 +1,230 @@
+"""The ladder diagram: what it writes, where it draws, and its alternative text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+
+from tcploop_lab.render.ladder import ladder
+from tcploop_lab.render.style import alt_of
+from tcploop_lab.tcp.replay import replay
+from tcploop_lab.testbed.recorded import recorded, recorded_names
+
+from ..tcp import exchanges
+from ..tcp.exchanges import X, Y
+
+
+def texts(ax: Axes) -> list[str]:
+    """Everything that is written on the axes."""
+    return [text.get_text() for text in ax.texts if text.get_text()]
+
+
+def arrows(ax: Axes) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """From where to where each arrow goes, in order."""
+    return [(mark.xyann, mark.xy) for mark in ax.texts if isinstance(mark, Annotation)]
+
+
+def test_one_socket_on_both_sides() -> None:
+    """A self-connection has two lifelines of one socket, and says so above them."""
+    written = texts(ladder(exchanges.self_connection()))
+    assert written[:2] == ["the socket, sending", "127.0.0.1:33334"]
+    assert "the same socket, receiving" in written
+    assert written.count("127.0.0.1:33334") == 2
+
+
+def test_every_segment_is_an_arrow_from_left_to_right() -> None:
+    """In a self-connection the socket sends on the left and receives on the right, one below the other."""
+    found = arrows(ladder(exchanges.self_connection()))
+    assert len(found) == 7
+    assert {(start[0], end[0]) for start, end in found} == {(found[0][0][0], found[0][1][0])}
+    assert all(start[0] < end[0] and start[1] < end[1] for start, end in found)
+    assert [start[1] for start, _ in found] == sorted(start[1] for start, _ in found)
+
+
+def test_flags_and_numbers() -> None:
+    """Each segment shows flags, numbers counted from the SYN, data, and the numbers as on the wire."""
+    written = texts(ladder(exchanges.self_connection()))
+    heads = ["SYN   seq x", "SYN-ACK   seq x, ack x+1", "ACK   seq x+1, ack x+1"]
+    heads += ["PSH-ACK   seq x+1, ack x+1   2 bytes: 'hi'", "FIN-ACK   seq x+3, ack x+3"]
+    assert [head for head in heads if head not in written] == []
+    assert f"seq {X + 1}, ack {X + 1}" in written
+    assert f"First sequence number: x = {X} (127.0.0.1:33334)" in written
+
+
+def test_numbers_as_they_are() -> None:
+    """Without `relative` the numbers are those on the wire, and no letter stands for them."""
+    written = texts(ladder(exchanges.self_connection()[:3], relative=False))
+    assert f"SYN-ACK   seq {X}, ack {X + 1}" in written
+    assert f"D-SACK: {X}, the SYN, arrived twice" in written
+    assert not [text for text in written if text.startswith("First sequence")]
+
+
+def test_options_in_words() -> None:
+    """The options of a SYN and the D-SACK of the third segment are told in words."""
+    written = " ".join(texts(ladder(exchanges.self_connection())))
+    for words in ("takes segments up to 65495 bytes", "understands SACK", "timestamp 6010989",
+                  "window in units of 1024 bytes", "D-SACK: x, the SYN, arrived twice"):  # fmt: skip
+        assert words in written
+
+
+def test_a_sack_ahead_of_a_gap_is_no_d_sack() -> None:
+    """A block beyond the ACK tells of data that arrived ahead of a gap (RFC 2018)."""
+    *opening, _, acknowledgment = exchanges.handshake()[:5]
+    ahead = replace(acknowledgment, ack=X + 1, options=(("SAck", (X + 11, X + 21)),))
+    assert "SACK: x+11 to x+20 arrived, ahead of a gap" in texts(ladder([*opening, ahead]))
+
+
+def test_times_in_microseconds() -> None:
+    """The time of each segment stands beside it, in microseconds since the first."""
+    written = texts(ladder(exchanges.self_connection()))
+    times = ["0 µs", "20 µs", "33 µs", "50,489 µs", "50,517 µs", "151,707 µs", "151,732 µs"]
+    assert [text for text in written if text.endswith("µs")] == times
+
+
+def test_states_where_they_change() -> None:
+    """A badge names each new state, on the side where it comes about."""
+    ax = ladder(exchanges.self_connection())
+    middle = sum(ax.get_xlim()) / 2
+    badges = [(text.get_text(), text.get_position()[0] < middle) for text in ax.texts]
+    left = [name for name, on_left in badges if on_left and name.isupper()]
+    right = [name for name, on_left in badges if not on_left and name.isupper()]
+    assert left == ["CLOSED", "SYN-SENT", "FIN-WAIT-1"]
+    assert right == ["CLOSED", "SYN-RECEIVED", "ESTABLISHED", "CLOSING", "TIME-WAIT"]
+
+
+def test_two_ends() -> None:
+    """A handshake has two named ends, one connects and one listens, and its arrows go both ways."""
+    ax = ladder(exchanges.handshake())
+    written = texts(ax)
+    assert written[:4] == ["127.0.0.1:40430", "connects", "127.0.0.1:33334", "listens"]
+    assert {"LISTEN", "CLOSE-WAIT", "LAST-ACK", "FIN-WAIT-2"} <= set(written)
+    to_the_right = [start[0] < end[0] for start, end in arrows(ax)]
+    assert to_the_right == [True, False, True, True, False, False, True, True, False, False, True]
+    assert f"First sequence numbers: x = {X} (127.0.0.1:40430), y = {Y} (127.0.0.1:33334)" in written
+
+
+def test_refused() -> None:
+    """A refused try has no socket at the other end, and the RST's sequence number is a plain 0."""
+    written = texts(ladder(exchanges.refused()))
+    assert "nobody listens" in written
+    assert "RST-ACK   seq 0, ack x+1" in written
+
+
+@pytest.mark.parametrize("timed", [True, False], ids=["with times of arrival", "without"])
+def test_crossing_syns_cross(timed: bool) -> None:
+    """Segments that are under way at the same time are drawn crossing."""
+    segments, received = exchanges.crossing()
+    ax = ladder(segments, received=received if timed else None)
+    (left, right), (right_too, left_too) = arrows(ax)[:2]
+    assert left[0] == left_too[0] < right[0] == right_too[0]
+    assert left[1] < left_too[1]
+    assert right_too[1] < right[1]
+    fall, rise = right[1] - left[1], left_too[1] - right_too[1]
+    assert 0.35 < (left_too[1] - left[1]) / (fall + rise) < 0.65  # they meet near the middle
+    assert ("50,000 µs" in texts(ax)) is timed
+
+
+def crossed(box: Bbox, mark: Annotation) -> bool:
+    """Whether an arrow runs through a box on the screen."""
+    path = mark.arrow_patch.get_path()
+    points = mark.arrow_patch.get_transform().transform_path(path).interpolated(200).vertices
+    return bool(((points > box.p0) & (points < box.p1)).all(axis=1).any())
+
+
+@pytest.mark.parametrize("name", [*recorded_names(), "crossing"])
+def test_texts_stand_free(name: str) -> None:
+    """No two texts of a ladder overlap, and no arrow runs through one; also where both ends send data at once."""
+    segments, received = exchanges.crossing()
+    ax = ladder(segments, received=received) if name == "crossing" else recorded(name).ladder()
+    ax.figure.canvas.draw()
+    marks = [mark for mark in ax.texts if isinstance(mark, Annotation)]
+    boxes = [(text.get_text(), Bbox(text.get_window_extent())) for text in ax.texts if text.get_text()]
+    assert len(boxes) > 12
+    for place, (words, box) in enumerate(boxes):
+        assert [other for other, second in boxes[:place] if box.overlaps(second)] == [], words
+        assert not any(crossed(box, mark) for mark in marks), words
+
+
+def test_impossible_segments_stand_out() -> None:
+    """An impossible segment is dashed and carries its reason; the others stay as they are."""
+    first, second, third = exchanges.self_connection()[:3]
+    ax = ladder([first, third, second])
+    reason = " ".join(texts(ax))
+    assert "impossible: 127.0.0.1:33334 cannot send this in SYN-RECEIVED" in reason
+    styles = [mark.arrow_patch.get_linestyle() for mark in ax.texts if isinstance(mark, Annotation)]
+    assert [style in ("-", "solid") for style in styles] == [True, False, True]
+
+
+def test_lost_segments_do_not_arrive() -> None:
+    """The arrow of a lost segment ends on the way."""
+    first, *rest = exchanges.handshake()[:3]
+    segments = [first, first, *rest]
+    ax = ladder(segments, replay(segments, lost={0}))
+    ends = [end[0] for _, end in arrows(ax)]
+    assert ends[0] < ends[1]
+    assert "lost on the way" in texts(ax)
+
+
+def test_segments_under_way_are_not_lost() -> None:
+    """The arrow of a segment that is still on the way ends on the way, without a cross, and the text says so."""
+    (first, second), marks = exchanges.crossing()[0][:2], {}
+    for under_way in ((), (1,)):
+        ax = ladder(
+            [first, second], replay([first, second], received={0: first.time + 1}, lost={1}), under_way=under_way
+        )
+        marks[under_way] = sum(line.get_marker() == "x" for line in ax.lines)
+    assert marks == {(): 1, (1,): 0}
+    assert "still on the way" in texts(ax) and "lost on the way" not in texts(ax)
+    assert "sending it, B goes from CLOSED to SYN-SENT and it is still on the way" in alt_of(ax)
+
+
+def test_a_label_stands_in_title_and_text() -> None:
+    """What the segments come from is said above the ladder and in its alternative text."""
+    ax = ladder(exchanges.refused(), label="recorded on a Sunday")
+    assert ax.get_title("left") == "Refused try: 2 segments (recorded on a Sunday)"
+    assert alt_of(ax).startswith("Ladder diagram, recorded on a Sunday. Refused try in 2 segments ")
+
+
+def test_alternative_text() -> None:
+    """The alternative text has a sentence for the whole and one for each segment."""
+    alt = alt_of(ladder(exchanges.self_connection()))
+    start = "Ladder diagram. A self-connection in 7 segments: both lifelines are the same socket, "
+    third = "Segment 3, at 33 µs: ACK from the socket to itself; seq x+1, ack x+1; D-SACK: x, the SYN, "
+    assert alt.startswith(start)
+    assert alt.count("Segment ") == 7
+    assert third in alt
+    assert alt.endswith("receiving it, the socket goes from CLOSING to TIME-WAIT.")
+
+
+def test_alternative_text_of_two_ends() -> None:
+    """Between two ends the text names who sends to whom and whose state changes."""
+    alt = alt_of(ladder(exchanges.refused()))
+    assert "Segment 1, at 0 µs: SYN from 127.0.0.1:40430 to 127.0.0.1:33334; seq x; sending it, " in alt
+    assert alt.endswith("receiving it, 127.0.0.1:40430 goes from SYN-SENT to CLOSED.")
+
+
+def test_titles() -> None:
+    """The title says what was captured, unless one is given."""
+    assert ladder(exchanges.self_connection()).get_title("left") == "Self-connection: 7 segments, one socket"
+    assert ladder(exchanges.refused()).get_title("left") == "Refused try: 2 segments"
+    assert ladder(exchanges.refused(), title="Mine").get_title("left") == "Mine"
+
+
+def test_drawn_on_given_axes() -> None:
+    """A ladder can be drawn on axes of one's own."""
+    _, mine = plt.subplots()
+    assert ladder(exchanges.refused(), ax=mine) is mine
+    assert len(arrows(mine)) == 2
+
+
+def test_what_cannot_be_drawn() -> None:
+    """No segments, or segments of several connections, are refused in one line with the way out."""
+    with pytest.raises(ValueError, match=r"^segments: there are none to draw; capture a connection first$"):
+        ladder([])
+    with pytest.raises(ValueError, match=r"one connection, these use ports \[33334, 40430\]; choose two$"):
+        ladder(exchanges.refused() + exchanges.self_connection())

@@ -1,0 +1,132 @@
+"""The loop console: what it answers to what is typed, how it goes on, and that it ends."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+
+from tcploop_lab.render.widgets.console import walk_html
+from tcploop_lab.render.widgets.console_model import LoopConsole
+
+from .conftest import wait_until, workers
+
+pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("nothing_left")]
+
+NEVER = (40101, "40000-40199")  # odd, in an even range
+AT_ONCE = (40100, "40100-40100")
+
+
+@pytest.fixture
+def console(testbed):
+    """A console that is closed at the end."""
+    model = LoopConsole(testbed)
+    yield model
+    model.close()
+
+
+def test_a_loop_ends_in_the_exchange_and_an_echo(console):
+    """The socket meets itself, the three segments are there, and what is sent comes back."""
+    assert console.start(*AT_ONCE)
+    assert console.work.wait(10)
+    assert "Connected to itself: 127.0.0.1:40100" in console.words
+    assert [segment.flags for segment in console.exchange.segments] == ["S", "SA", "A"]
+    assert console.echo("hello, me") == "Sent 9 bytes, read b'hello, me' on the same socket."
+    assert [segment.flags for segment in console.exchange.segments][3:] == ["PA", "A"]
+
+
+def test_the_pieces_of_a_loop_make_one_run(console):
+    """Tries, refusals and trace of all pieces are counted together, up to the bound."""
+    assert console.start(*NEVER, most_tries="2,000")
+    assert console.work.wait(10)
+    run = console.run
+    assert (run.tries, len(run.trace), run.errors, run.stopped) == (2000, 2000, {"ECONNREFUSED": 2000}, "max-tries")
+
+
+def test_progress_and_stop_answer_within_a_second(console):
+    """A loop that never succeeds shows tries soon, says why, ends when it is told to, and frees its worker."""
+    before = workers()
+    console.start(*NEVER)
+    assert wait_until(lambda: "tries/s" in console.words) < 1.0
+    assert "It cannot succeed" in console.words and "40101 is odd" in console.words
+    console.stop()
+    assert wait_until(lambda: not console.work.busy, 1.0) < 1.0
+    assert console.run.stopped == "interrupted"
+    assert workers() == before
+
+
+def test_a_slow_pace_shows_single_tries_and_stops_at_once(console):
+    """At 2 tries a second nearly nothing has happened after the first one, and the pause is cut short."""
+    console.start(*NEVER, pace="2 tries a second")
+    wait_until(lambda: console.run is not None)
+    assert console.run.tries <= 2
+    console.stop()
+    assert not console.work.busy
+
+
+def test_a_second_start_waits_for_the_first(console):
+    """While a loop goes on another start is refused, and disturbs nothing."""
+    assert console.start(*NEVER)
+    assert not console.start(*AT_ONCE)
+    wait_until(lambda: console.run is not None)
+    console.stop()
+    assert console.run.port == NEVER[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (("", "1-9"), "port '': a TCP port is 1 to 65535"),
+        (("70000", "1-9"), "port 70000: a TCP port is 1 to 65535"),
+        ((float("nan"), "1-9"), "port nan: a TCP port is 1 to 65535"),
+        ((10**30, "1-9"), f"port {10**30}: a TCP port is 1 to 65535"),
+        (("40100", ""), "range '': write LOW-HIGH"),
+        (("40100", "9-1"), "range 9-1: it is reversed"),
+        (("40100", None), "range None: write LOW-HIGH"),
+        (("40100", "1-9", "nobody"), "client 'nobody': a client is one of same-socket"),
+        (("40100", "1-9", "same-socket", ""), "most tries '': give a whole number"),
+        (("40100", "1-9", "same-socket", "1e9"), "most tries '1e9': give a whole number"),
+        (("40100", "1-9", "same-socket", "9" * 5000), "give a whole number from 1 to 10,000,000"),
+    ],
+)
+def test_what_is_typed_wrong_is_answered_in_words(console, typed, words):
+    """Nothing is dialled, and the words name the value and what is allowed."""
+    assert not console.start(*typed)
+    assert words in console.words
+    assert not console.work.busy and console.run is None
+
+
+def test_echo_without_a_connection_is_answered_in_words(console):
+    """There is nobody to talk to before a loop, and nothing to say in an empty field."""
+    assert "Press Start first" in console.echo("hi")
+    console.start(*AT_ONCE)
+    console.work.wait(10)
+    assert "Write something first" in console.echo("")
+
+
+def test_without_a_testbed_the_console_says_what_to_write():
+    """A console that was given no testbed tells how to give it one."""
+    console = LoopConsole(None)
+    assert not console.start(*AT_ONCE)
+    assert "lab.open_testbed()" in console.words
+
+
+def test_closing_while_it_dials_leaves_nothing(testbed):
+    """Close ends the loop, its worker and the capture, also right after the start."""
+    before = workers()
+    console = LoopConsole(testbed)
+    console.start(*NEVER)
+    console.close()
+    assert not console.work.busy
+    assert console.exchange is None
+    assert workers() == before
+
+
+def test_the_walk_says_in_words_what_it_shows(console):
+    """The chart has an alternative text with the tries and the last port, and marks the port that is dialled."""
+    console.start(*NEVER, most_tries=300)
+    console.work.wait(10)
+    chart = walk_html(console.run)
+    assert f"300 tries to port 40101. The last source port is {console.run.trace[-1]}." in chart
+    assert "port 40101, which it dials" in chart
+    assert isinstance(console.run.trace, array)
