@@ -1,0 +1,159 @@
+"""A stack: what the lab can do to a kernel, in one small interface.
+
+All that makes tries is a plain function whose first argument is a stack. Two kinds of stack implement it: `linux` by the
+real calls, made in a worker process, and `simulated` by a kernel in pure Python. Nothing above asks which one it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..ports.ranges import PortRange
+from ..tcp.states import State
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame as a packet socket sees it: when (seconds since the epoch), which way, and its bytes from Ethernet on."""
+
+    time: float
+    outgoing: bool
+    data: bytes
+
+
+@dataclass(frozen=True)
+class SocketRow:
+    """One line of the kernel's table: local name, peer's name ("" for a listener), state (RFC 9293)."""
+
+    local: str
+    peer: str
+    state: str
+
+
+class PacketSocket(Protocol):
+    """A capture on loopback: each segment is seen twice, as it leaves and as it arrives."""
+
+    def frames(self, most: int = ...) -> tuple[list[Frame], int]:
+        """Return the frames that came since, and how many were lost since the last call."""
+        ...
+
+    def close(self) -> None:
+        """End the capture."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True after `close`."""
+        ...
+
+
+class Cable(Protocol):
+    """The end of a cable that is in the lab's hands: what the host sent comes out, what goes in reaches the host."""
+
+    def read(self) -> bytes | None:
+        """Return the next IP datagram that the host sent, None if there is none now."""
+        ...
+
+    def write(self, datagram: bytes) -> None:
+        """Hand the host an IP datagram."""
+        ...
+
+    def close(self) -> None:
+        """Cut the cable."""
+        ...
+
+
+class Host(Protocol):
+    """One of two hosts with a cable between them. `socket` is a TCP socket of it, bound to its port, not connected."""
+
+    socket: Any
+    cable: Cable
+
+    def state(self) -> State:
+        """Return the state of the host's connection, as its kernel tells it."""
+        ...
+
+    def close(self) -> None:
+        """End the host."""
+        ...
+
+
+class Beside(Protocol):
+    """A function that runs beside the caller, with the same stack."""
+
+    def join(self, timeout: float) -> None:
+        """Wait until it has ended, at most so many seconds of the stack's clock."""
+        ...
+
+
+class Stack(Protocol):
+    """What can be done to a kernel. `provenance` is live or simulated, `kernel` names it in every result."""
+
+    provenance: str
+    kernel: str
+
+    def socket(self, family: int = ..., kind: int = ...) -> Any:
+        """Return a new socket: methods, errors and return values of `socket.socket`."""
+        ...
+
+    def open_packet_socket(self, port: int, both_ends: bool = True) -> PacketSocket:
+        """Return a capture of the TCP segments of `port` on lo; `both_ends`: from the port to the same port only."""
+        ...
+
+    def socket_table(self) -> tuple[SocketRow, ...]:
+        """Return the TCP sockets of this network, also LISTEN and TIME-WAIT; one that is only bound has no row."""
+        ...
+
+    def counters(self) -> dict[str, int]:
+        """Return the TCP counters by their names in /proc/net/snmp (RFC 4022)."""
+        ...
+
+    def port_range(self) -> PortRange:
+        """Return the ephemeral port range in force."""
+        ...
+
+    def set_port_range(self, port_range: PortRange) -> None:
+        """Set the ephemeral port range of this network. OSError where that is refused."""
+        ...
+
+    def reserved(self) -> tuple[PortRange, ...]:
+        """Return the reserved ports."""
+        ...
+
+    def set_reserved(self, ranges: Sequence[PortRange]) -> None:
+        """Reserve these ports and no others. OSError where that is refused."""
+        ...
+
+    def source_for(self, address: str) -> str | None:
+        """Return the address from which a connect() to `address` is sent, None if there is no route."""
+        ...
+
+    def add_address(self, address: str) -> None:
+        """Give lo one more address."""
+        ...
+
+    def time(self) -> float:
+        """Return seconds since the epoch, by this stack's clock."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds from some beginning, for deadlines."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass, by this stack's clock."""
+        ...
+
+    def wait_readable(self, sockets: Sequence[Any], timeout: float) -> list[Any]:
+        """Return those of the sockets that can be read, as soon as there is one; none after `timeout` seconds."""
+        ...
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> Beside:
+        """Let a function run beside the caller: a server that answers while a client waits."""
+        ...
+
+    def two_hosts(self) -> tuple[Host, Host]:
+        """Return two hosts that reach each other through their cables only."""
+        ...
