@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,35 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 LINK = re.compile(r"\]\(([^)#\s]+)")
 README = DOCUMENTS[0].read_text()
+SOURCES = ROOT / "docs" / "sources.md"
+ROW = re.compile(r"^\| \[[^]]+\]\((\S+)\) \|(.*)\|(.*)\|$", re.MULTILINE)
+ADDRESS = re.compile(r"https?://[\w.-]+(?:/[^\s)\"'<>`\\]*)?")
+OUR_OWN = ("http://127.0.0.1", "http://www.w3.org/2000/svg")  # this machine, and the name of a format
+
+
+def written() -> dict[str, str]:
+    """What a reader reads, by file: documents, the sources of notebooks (not their outputs), the package."""
+    texts = {path: path.read_text() for place in ("*.md", "docs/*.md") for path in ROOT.glob(place)}
+    texts |= {path: path.read_text() for path in (ROOT / "tcploop_lab").rglob("*.py")}
+    texts |= {path: path.read_text() for path in (ROOT / "notebooks" / "assignments").glob("*.md")}
+    notebooks = [path for place in ("*", "assignments/source/*/*") for path in ROOT.glob(f"notebooks/{place}.ipynb")]
+    for path in notebooks:
+        texts[path] = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+    return {str(path.relative_to(ROOT)): text for path, text in texts.items() if path != SOURCES}
+
+
+def linked(text: str) -> set[str]:
+    """The addresses in a text that lead out of this machine."""
+    return {found.rstrip(".,;:") for found in ADDRESS.findall(text) if not found.startswith(OUR_OWN)}
+
+
+def test_the_sources_are_those_that_are_used():
+    """Each address in a lesson, a document or the package has one row in docs/sources.md, and no row is left over."""
+    used = set().union(*map(linked, written().values()))
+    listed = [address for address, *_ in ROW.findall(SOURCES.read_text())]
+    assert len(used) > 20
+    assert sorted(listed) == sorted(used)
+    assert set(listed) == linked(SOURCES.read_text())
 
 
 def indented(text: str) -> list[str]:
