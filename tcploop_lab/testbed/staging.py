@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..ports.ranges import PortRange, parse_port
 from ..results.shown import columns
-from ..stacks import namespace
+from ..stacks import namespace, socket_diag
 from .check import read_reserved
 
 _TOOLS = {"ss": ("ss", "-tanp", "sport = :{port}"), "lsof": ("lsof", "-w", "-nP", "-iTCP:{port}")}
@@ -42,7 +42,7 @@ class SocketRow:
 
 @dataclass(frozen=True)
 class SocketTable:
-    """The sockets that have `port` as their local port. A port merely held by bind() has no line."""
+    """The sockets that have `port` as their local port. One that only called bind() has no line in the kernel's."""
 
     port: int
     rows: tuple[SocketRow, ...]
@@ -90,6 +90,12 @@ def socket_rows(port: int) -> tuple[SocketRow, ...]:
 
     rows = [row for row in psutil.net_connections("tcp") if row.laddr and row.laddr.port == port]
     return tuple(SocketRow(_name(row.laddr), _name(row.raddr), _state(row.status)) for row in rows)
+
+
+def holder_rows(port: int) -> tuple[SocketRow, ...] | None:
+    """Return a line for each socket that only called bind() on `port`; None where the kernel does not tell."""
+    names = socket_diag.bound_only(port)
+    return None if names is None else tuple(SocketRow(name, "", "only bound") for name in names)
 
 
 def _name(address: tuple[str, int] | tuple[()]) -> str:

@@ -287,6 +287,17 @@ class Testbed(Shown):
         number = parse_port(port)
         return staging.SocketTable(number, self.submit(staging.socket_rows, number).result())
 
+    def holders(self, port: object) -> staging.SocketTable:
+        """Return the sockets that only hold `port`: they called bind() and nothing else, so `sockets` has no line.
+
+        Raises ValueError for a bad port, NotOnThisTestbed where the kernel does not tell.
+        """
+        number = parse_port(port)
+        rows = self.submit(staging.holder_rows, number).result()
+        if rows is None:
+            raise NotOnThisTestbed("this kernel does not tell which sockets are only bound; Linux 6.8 and later do")
+        return staging.SocketTable(number, rows)
+
     def counters(self) -> dict[str, int]:
         """Return the TCP counters of the testbed's network, such as ActiveOpens, AttemptFails, OutRsts.
 

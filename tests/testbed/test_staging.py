@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.stacks import socket_diag
 from tcploop_lab.testbed import staging
 
 
@@ -19,6 +20,27 @@ def test_held_port_is_taken_until_the_socket_closes(testbed):
             testbed.hold(40100)
     assert taken.value.errno == errno.EADDRINUSE
     testbed.hold(40100).close()
+
+
+@pytest.mark.may_skip("needs Linux 6.8")
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::1"])
+def test_the_kernel_names_who_only_holds_a_port(testbed, address):
+    """A socket that called bind() and nothing else is one row of `holders`, whatever its address; a listener is none."""
+    try:
+        assert testbed.holders(40100).rows == ()
+    except lab.NotOnThisTestbed as reason:
+        pytest.skip(str(reason))
+    with testbed.hold(40100, address):
+        assert testbed.holders(40100).rows == (staging.SocketRow(f"{address}:40100", "", "only bound"),)
+    with testbed.listen(40100, address):
+        assert testbed.holders(40100).rows == ()
+
+
+@pytest.mark.parametrize(("name", "value"), [("_BOUND_INACTIVE", 0), ("_SOCK_DIAG", 99)])
+def test_a_kernel_that_does_not_tell_is_no_kernel_without_holders(monkeypatch, name, value):
+    """Asked for a state that it does not know, or over a netlink that is not there, the kernel's silence is None."""
+    monkeypatch.setattr(socket_diag, name, value)
+    assert socket_diag.bound_only(40100) is None
 
 
 def test_listener_answers(testbed):
