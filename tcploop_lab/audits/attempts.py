@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from ..tcp.segments import Segment
+from ..tcp.tcb import distance
 
 _Ends = tuple[str, int, str]  # source address, source port, target address
 
@@ -14,8 +15,8 @@ _Ends = tuple[str, int, str]  # source address, source port, target address
 class Attempt:
     """One attempt to connect to `port`: a SYN, and all that followed it.
 
-    `answer` is none, refused or open; `sent` counts the bytes that the caller wrote; `began` and `closed` (the first
-    FIN or RST; None if there was none) are seconds since the epoch.
+    `answer` is none, refused or open; `sent` counts the bytes that the caller wrote, those in its SYN too; `began` and
+    `closed` (the first FIN or RST; None if there was none) are seconds since the epoch.
     """
 
     source: str
@@ -43,10 +44,10 @@ def attempts_of(segments: Iterable[Segment], port: int) -> tuple[Attempt, ...]:
     newest: dict[_Ends, int] = {}
     for segment in segments:
         called = (segment.src, segment.sport, segment.dst)
-        if segment.flags == "S" and segment.dport == port:
+        if segment.is_syn and segment.dport == port:
             if called not in newest or found[newest[called]].seq != segment.seq:
                 newest[called] = len(found)
-                found.append(Attempt(*called, port, segment.seq, segment.time))
+                found.append(Attempt(*called, port, segment.seq, segment.time, sent=len(segment.payload)))
             continue
         answered = (segment.dst, segment.dport, segment.src)
         if segment.dport == port and called in newest:
@@ -58,20 +59,26 @@ def attempts_of(segments: Iterable[Segment], port: int) -> tuple[Attempt, ...]:
 
 def other_ports(segments: Sequence[Segment], port: int) -> tuple[int, ...]:
     """Return the other ports that were dialled, each once."""
-    return tuple(dict.fromkeys(one.dport for one in segments if one.flags == "S" and one.dport != port))
+    return tuple(dict.fromkeys(one.dport for one in segments if one.is_syn and one.dport != port))
 
 
 def _from_caller(attempt: Attempt, segment: Segment) -> Attempt:
-    ends = attempt.answer == "open" and ("F" in segment.flags or "R" in segment.flags)
+    ends = attempt.answer == "open" and ("F" in segment.flags or segment.is_reset)
     closed = segment.time if ends and attempt.closed is None else attempt.closed
-    return replace(attempt, sent=attempt.sent + len(segment.payload), closed=closed)
+    return replace(attempt, sent=attempt.sent + _new_bytes(attempt, segment), closed=closed)
+
+
+def _new_bytes(attempt: Attempt, segment: Segment) -> int:
+    """How many bytes it brings that were not sent before: data of a SYN comes again if nobody took it (RFC 7413)."""
+    end = segment.seq + ("S" in segment.flags) + len(segment.payload)
+    return max(distance(end, attempt.seq + 1 + attempt.sent), 0) if segment.payload else 0
 
 
 def _from_called(attempt: Attempt, segment: Segment) -> Attempt:
     """What the other end sent; in a self-connection that is the same end, and its FIN was counted already."""
-    if "S" in segment.flags and "A" in segment.flags:
+    if segment.is_syn_ack:
         return replace(attempt, answer="open")
-    if "R" in segment.flags and attempt.answer == "none":
+    if segment.is_reset and attempt.answer == "none":
         return replace(attempt, answer="refused")
     return attempt
 

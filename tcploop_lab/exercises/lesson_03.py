@@ -120,7 +120,7 @@ def _final_state(exchange: Exchange) -> State:
 
 
 def _is_whole(exchange: Exchange) -> bool:
-    opens = exchange.segments[0].flags == "S"
+    opens = exchange.segments[0].is_syn
     return opens and _final_state(exchange) is State.TIME_WAIT and _sent(exchange) != b""
 
 
@@ -237,15 +237,15 @@ EXERCISES = (
                 "It is empty: nothing happened on that port meanwhile. Was the loop on another port?",
             ),
             Mistake(
-                lambda exchange: exchange.segments[0].flags.startswith("R"),
+                lambda exchange: exchange.segments[0].is_reset,
                 "It begins with the reset of an earlier run on this port. Close it, or take a new port.",
             ),
             Mistake(
-                lambda exchange: exchange.segments[0].flags != "S",
+                lambda exchange: not exchange.segments[0].is_syn,
                 "The opening is missing. Begin the capture before the loop.",
             ),
             Mistake(
-                lambda exchange: any("R" in segment.flags for segment in exchange.segments),
+                lambda exchange: any(segment.is_reset for segment in exchange.segments),
                 "It ends in a reset. `run.close(reset=False)` closes in order.",
             ),
             Mistake(
@@ -266,7 +266,7 @@ EXERCISES = (
         stronger="While the RST waits, let B call, and deliver B's SYN first: `hosts.deliver(1)`.",
         mistakes=(
             Mistake(
-                lambda hosts: not any("R" in one.flags for one in hosts.so_far.segments),
+                lambda hosts: not any(one.is_reset for one in hosts.so_far.segments),
                 "There was no RST. Let only A call: `hosts.connect('A')`, and deliver its SYN.",
             ),
             Mistake(lambda hosts: hosts.held, "Something is still on the cable: look at `hosts.held`."),

@@ -30,9 +30,9 @@ def audit(result: Any, ax: Axes | None = None) -> Axes:
 
 def _first_attempt(segments: Sequence[Segment]) -> list[Segment]:
     """The segments from the first SYN to the next one that is another attempt, between the same two ends."""
-    syns = [one for one in segments if one.flags == "S"]
+    syns = [one for one in segments if one.is_syn]
     if not syns:
         return []
     ends = {(syns[0].src, syns[0].sport), (syns[0].dst, syns[0].dport)}
-    later = takewhile(lambda one: one.flags != "S" or one.seq == syns[0].seq, segments[segments.index(syns[0]) :])
+    later = takewhile(lambda one: not one.is_syn or one.seq == syns[0].seq, segments[segments.index(syns[0]) :])
     return [one for one in later if {(one.src, one.sport), (one.dst, one.dport)} == ends]

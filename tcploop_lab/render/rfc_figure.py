@@ -65,8 +65,8 @@ def _part(figure: RfcFigure, segments: Sequence[Segment]) -> range:
 def _alike(line: Line, first: Segment, one: Segment) -> bool:
     """True if `one` is like the line's segment. A is who sends the first segment."""
     sender = "A" if (one.src, one.sport) == (first.src, first.sport) else "B"
-    flags = one.flags.replace("P", "")
-    return flags == line.flags and bool(one.payload) == line.data and (one.to_itself or sender == line.sender)
+    flags = {flag for flag in one.flags if flag in "SAFR"}  # PSH and those of ECN make no other segment
+    return flags == set(line.flags) and bool(one.payload) == line.data and (one.to_itself or sender == line.sender)
 
 
 @style.styled

@@ -30,7 +30,7 @@ class Numbers:
         self._origins: dict[tuple[str, int], tuple[str, int]] = {}
         for segment in segments:
             end = (segment.src, segment.sport)
-            if end not in self._origins and "R" not in segment.flags:  # a RST starts no numbering
+            if end not in self._origins and not segment.is_reset:  # a RST starts no numbering
                 self._origins[end] = ("xyz"[min(len(self._origins), 2)], segment.seq)
 
     def seq(self, segment: Segment) -> str:
@@ -38,7 +38,7 @@ class Numbers:
 
         Nothing does for the 0 of a RST by which CLOSED answers (RFC 9293 section 3.10.7.1).
         """
-        if "R" in segment.flags and segment.seq == 0:
+        if segment.is_reset and segment.seq == 0:
             return "0"
         return self._written(segment.src, segment.sport, segment.seq)
 

@@ -38,11 +38,11 @@ def _receive(tcb: Tcb, event: Event) -> None:
 
 def _unopened(tcb: Tcb, segment: Segment) -> None:
     """Sections 3.10.7.1 and 3.10.7.2."""
-    if "R" in segment.flags:
+    if segment.is_reset:
         _receive(tcb, Event.RCV_RST)
-    elif "S" in segment.flags and "A" in segment.flags:
+    elif segment.is_syn_ack:
         _receive(tcb, Event.RCV_SYN_ACK)
-    elif "S" in segment.flags:
+    elif segment.is_syn:
         if tcb.state is State.LISTEN:
             tcb.opened = Opened.PASSIVE
             tcb.synchronize(segment)
@@ -57,13 +57,13 @@ def _syn_sent(tcb: Tcb, segment: Segment) -> None:
     """Section 3.10.7.3."""
     acks = "A" in segment.flags
     if acks and not _acks_new(tcb, segment):
-        if "R" in segment.flags:
+        if segment.is_reset:
             tcb.note = "dropped: it does not acknowledge the SYN (section 3.10.7.3)"
         else:
             _receive(tcb, Event.RCV_BAD_ACK)
-    elif "R" in segment.flags and acks:
+    elif segment.is_reset and acks:
         _receive(tcb, Event.RCV_RST)
-    elif "S" in segment.flags and "R" not in segment.flags:
+    elif segment.is_syn or segment.is_syn_ack:
         tcb.synchronize(segment)
         tcb.snd_una = segment.ack if acks else tcb.snd_una
         _receive(tcb, Event.RCV_SYN_ACK if acks else Event.RCV_SYN)
@@ -79,7 +79,7 @@ def _other_states(tcb: Tcb, segment: Segment) -> None:
     """Section 3.10.7.4: sequence number, RST, SYN, ACK, then text and FIN."""
     if not _acceptable(tcb, segment):
         _unacceptable(tcb, segment)
-    elif "R" in segment.flags:
+    elif segment.is_reset:
         exact = distance(segment.seq, tcb.rcv_nxt) == 0
         _receive(tcb, Event.RCV_RST if exact else Event.RCV_UNACCEPTABLE)
     elif "S" in segment.flags:
@@ -100,7 +100,7 @@ def _unacceptable(tcb: Tcb, segment: Segment) -> None:
     if _completes_figure_7(tcb, segment):
         tcb.snd_una = segment.ack
         _receive(tcb, Event.RCV_SYN_ACK)
-    elif "R" in segment.flags:
+    elif segment.is_reset:
         tcb.note = "dropped: its sequence number is old (section 3.10.7.4)"
     else:
         _receive(tcb, Event.RCV_UNACCEPTABLE)
@@ -112,13 +112,13 @@ def _completes_figure_7(tcb: Tcb, segment: Segment) -> bool:
     Linux checks the same since commit 23e89e8ee7be (6.11, and back-ported); before, it sent a challenge ACK.
     """
     opening = tcb.state is State.SYN_RECEIVED and tcb.opened is Opened.ACTIVE
-    syn_ack = "S" in segment.flags and "A" in segment.flags and not tcb.challenge
+    syn_ack = segment.is_syn_ack and not tcb.challenge
     same_syn = distance(segment.seq + segment.length, tcb.rcv_nxt) == 0
-    return opening and syn_ack and same_syn and distance(segment.ack, tcb.snd_nxt) == 0
+    return opening and syn_ack and same_syn and _acks_new(tcb, segment)
 
 
 def _new_syn(tcb: Tcb, segment: Segment) -> None:
-    if tcb.state is State.TIME_WAIT and "A" not in segment.flags:
+    if tcb.state is State.TIME_WAIT and segment.is_syn:
         tcb.opened = Opened.PASSIVE
         tcb.synchronize(segment)
         _receive(tcb, Event.RCV_SYN)
@@ -167,7 +167,7 @@ def _text(tcb: Tcb, segment: Segment) -> None:
         tcb.note = "ahead of what is due: held back (section 3.10.7.4, SHLD-31)"
         return
     end = segment.seq + len(segment.payload)
-    if distance(end, tcb.rcv_nxt) > 0 and tcb.state in _TAKES_DATA:
+    if segment.payload and distance(end, tcb.rcv_nxt) > 0 and tcb.state in _TAKES_DATA:
         tcb.rcv_nxt = end
         _receive(tcb, Event.RCV_DATA)
     if _is_next_fin(tcb, segment):

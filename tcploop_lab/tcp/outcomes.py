@@ -44,7 +44,7 @@ _WORDS = {
 def ending(replayed: Replay, states: Collection[State]) -> Ending:
     """Return how an exchange between two hosts ended that are now in `states`; NONE while it is not over."""
     if set(states) == {State.CLOSED}:
-        return Ending.REFUSED if any(_reset(step) for step in replayed.steps) else Ending.NONE
+        return Ending.REFUSED if any(step.segment.is_reset for step in replayed.steps) else Ending.NONE
     if set(states) != {State.ESTABLISHED}:
         return Ending.NONE
     if replayed.kind == "handshake" and not _lost_syn(replayed):
@@ -56,24 +56,16 @@ def ending(replayed: Replay, states: Collection[State]) -> Ending:
     return Ending.CROSSED if _crossed(replayed) else Ending.OTHER
 
 
-def _is_syn(step: Step) -> bool:
-    return step.segment.flags == "S"
-
-
-def _reset(step: Step) -> bool:
-    return "R" in step.segment.flags
-
-
 def _came_too_late(step: Step) -> bool:
-    return _reset(step) and not step.lost and step.receiver_before not in (State.SYN_SENT, State.CLOSED)
+    return step.segment.is_reset and not step.lost and step.receiver_before not in (State.SYN_SENT, State.CLOSED)
 
 
 def _lost_syn(replayed: Replay) -> bool:
-    return any(step.lost for step in replayed.steps if _is_syn(step))
+    return any(step.lost for step in replayed.steps if step.segment.is_syn)
 
 
 def _crossed(replayed: Replay) -> bool:
     """True if every SYN was sent before any of them arrived, and nothing was lost."""
-    syns = {place for place, step in enumerate(replayed.steps) if _is_syn(step)}
+    syns = {place for place, step in enumerate(replayed.steps) if step.segment.is_syn}
     order = [arrives for place, arrives in replayed.moments if place in syns]
     return len(syns) == 2 and order == [False, False, True, True] and not any(s.lost for s in replayed.steps)

@@ -32,7 +32,7 @@ def send(tcb: Tcb, segment: Segment) -> Move:
 
 
 def _check_ack(tcb: Tcb, segment: Segment) -> None:
-    if "R" in segment.flags or ("S" in segment.flags and "A" not in segment.flags):
+    if segment.is_reset or segment.is_syn:
         return
     if "A" not in segment.flags:
         raise _ImpossibleError("every segment after the SYN carries an ACK (section 3.1)")
@@ -48,12 +48,12 @@ def _numbers(count: int) -> str:
 
 
 def _kind(tcb: Tcb, segment: Segment) -> Callable[[Tcb, Segment], None]:
-    if "R" in segment.flags:
+    if segment.is_reset:
         return _rst
     if _repeats(tcb, segment):
         return _again
     if "S" in segment.flags:
-        return _syn_ack if "A" in segment.flags else _syn
+        return _syn_ack if segment.is_syn_ack else _syn
     return _fin if "F" in segment.flags else _text
 
 
@@ -93,7 +93,7 @@ def _repeats(tcb: Tcb, segment: Segment) -> bool:
     if tcb.iss is None or not segment.length or distance(end, tcb.snd_nxt) > 0:
         return False
     if "S" in segment.flags:
-        sent = tcb.syn_acked if "A" in segment.flags else tcb.opened is Opened.ACTIVE
+        sent = tcb.syn_acked if segment.is_syn_ack else tcb.opened is Opened.ACTIVE
         return segment.seq == tcb.iss and sent
     if "F" in segment.flags:
         return tcb.fin_end is not None and distance(end, tcb.fin_end) == 0
@@ -129,6 +129,9 @@ def _syn_ack(tcb: Tcb, segment: Segment) -> None:
         raise _ImpossibleError("it must repeat the sequence number of its own SYN (section 3.10.7.3)")
     tcb.syn_acked = True
     _pay(tcb)
+    if distance(segment.ack, tcb.rcv_nxt) < 0:
+        tcb.rcv_nxt = segment.ack
+        tcb.note = "the data in the SYN was not taken, and comes again (RFC 7413 section 4.2)"
 
 
 def _check_text(tcb: Tcb, segment: Segment) -> None:

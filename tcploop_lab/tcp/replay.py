@@ -96,7 +96,7 @@ class Replay:
             return ""
         if any(step.segment.to_itself for step in self.steps):
             return "self-connection"
-        openers = {step.sender for step in self.steps if _opens(step.segment) and not step.impossible}
+        openers = {step.sender for step in self.steps if step.segment.is_syn and not step.impossible}
         if len(openers) > 1:
             return "simultaneous open"
         refused = any(row.event is Event.RCV_RST and row.state is State.SYN_SENT for row in _rows(self.steps))
@@ -165,10 +165,6 @@ def replay(
     return replace(run, unbelievable=impossible).finish()
 
 
-def _opens(segment: Segment) -> bool:
-    return "S" in segment.flags and "A" not in segment.flags and "R" not in segment.flags
-
-
 def _rows(steps: Sequence[Step]) -> list[Transition]:
     return [row for step in steps for row in step.sent + step.received]
 
@@ -188,7 +184,7 @@ def _option(segment: Segment, name: str) -> bool:
 def _looks_challenged(segments: Sequence[Segment]) -> bool:
     """True if SACK is agreed and yet the ACK that ends a simultaneous open carries no D-SACK."""
     syns = {_sender(segment): segment for segment in segments if "S" in segment.flags}
-    openers = {_sender(segment) for segment in segments if _opens(segment)}
+    openers = {_sender(segment) for segment in segments if segment.is_syn}
     crossed = [syn for key, syn in syns.items() if {key, _receiver(syn)} <= openers]
     if not crossed or not all(_option(syn, "SAckOK") for syn in crossed):
         return False
@@ -205,7 +201,7 @@ def _is_bare_ack(segment: Segment, own: Segment, other: Segment) -> bool:
 
 def _knows(answer: Segment, segment: Segment) -> bool:
     """True if whoever sent `answer` must have received `segment` before."""
-    if "R" in answer.flags:
+    if answer.is_reset:
         return True
     if "S" in answer.flags and "A" in segment.flags:
         return False  # who has received an ACK of its SYN sends no SYN any more
@@ -297,10 +293,10 @@ class _Run:
     def _will_accept(self, index: int) -> bool:
         """True if the receiver of this SYN answers it with a SYN-ACK: then it was listening."""
         syn = self.segments[index]
-        for answer in map(self.segments.__getitem__, self._answers(index) if _opens(syn) else ()):
-            if _opens(answer) or "R" in answer.flags:
+        for answer in map(self.segments.__getitem__, self._answers(index) if syn.is_syn else ()):
+            if answer.is_syn or answer.is_reset:
                 return False
-            if "S" in answer.flags and 0 < distance(answer.ack, syn.seq) <= syn.length:
+            if answer.is_syn_ack and 0 < distance(answer.ack, syn.seq) <= syn.length:
                 return True
         return False
 

@@ -32,6 +32,21 @@ class Segment:
         return (self.src, self.sport) == (self.dst, self.dport)
 
     @property
+    def is_syn(self) -> bool:
+        """True if it asks for a connection, whatever else it carries: ECE and CWR (RFC 3168), data (RFC 7413)."""
+        return "S" in self.flags and not {"A", "R"} & set(self.flags)
+
+    @property
+    def is_syn_ack(self) -> bool:
+        """True if it answers a SYN with a SYN, whatever else it carries."""
+        return {"S", "A"} <= set(self.flags) and not self.is_reset
+
+    @property
+    def is_reset(self) -> bool:
+        """True if it resets: whatever else is set, the RST is looked at first (RFC 9293 section 3.10.7)."""
+        return "R" in self.flags
+
+    @property
     def length(self) -> int:
         """Sequence numbers used: payload bytes, plus one each for SYN and FIN (RFC 9293 section 3.4)."""
         return len(self.payload) + ("S" in self.flags) + ("F" in self.flags)

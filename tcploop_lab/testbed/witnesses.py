@@ -112,13 +112,12 @@ def of_capture(exchange: Exchange) -> Answers:
     segments = exchange.segments
     own = [segment for segment in segments if segment.to_itself]
     named = {_name(one.src, one.sport) for one in own}
-    flags = [segment.flags for segment in segments]
     return {
-        CALLS: flags.count("S"),
-        REFUSED: flags.count("RA"),
-        SEGMENTS: len(flags),
-        LISTENED: sum(segment.flags == "SA" and not segment.to_itself for segment in segments),
-        TO_ITSELF: sum(segment.flags == "S" for segment in own),
+        CALLS: sum(segment.is_syn for segment in segments),
+        REFUSED: sum(segment.is_reset and "A" in segment.flags for segment in segments),
+        SEGMENTS: len(segments),
+        LISTENED: sum(segment.is_syn_ack and not segment.to_itself for segment in segments),
+        TO_ITSELF: sum(segment.is_syn for segment in own),
         NAMES: ", ".join(sorted(named)),
         STATE: _last_state(own),
     }

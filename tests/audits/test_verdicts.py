@@ -7,6 +7,7 @@ import pytest
 from tcploop_lab.audits.attempts import attempts_of, other_ports
 from tcploop_lab.audits.verdicts import AuditVerdict, Behaviour, counted, judge_audit, needs_comparison
 from tcploop_lab.tcp.segments import Segment
+from tests.tcp import exchanges
 
 PORT = 33334
 ME, CALLER = ("127.0.0.1", PORT), ("127.0.0.1", 50001)
@@ -119,6 +120,13 @@ def test_the_evidence_tells_the_story() -> None:
     )
     assert "then it dialled again: 1 more, 1 of them refused" in told
     assert told[-2:] == ("it was ended by signal 15", "its last words: bye")
+
+
+def test_data_of_a_fast_open_counts_once() -> None:
+    """A SYN is known by its bits, with those of ECN too (RFC 3168); its data is counted when it is sent first."""
+    found = attempts_of(exchanges.fast_open(), PORT)
+    assert [(one.to_itself, one.answer, one.sent) for one in found] == [(True, "open", 5)]
+    assert [one.sent for one in attempts_of(exchanges.fast_open()[:1], PORT)] == [5]
 
 
 def test_other_ports_are_named() -> None:

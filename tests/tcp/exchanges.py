@@ -53,6 +53,17 @@ def challenged() -> list[Segment]:
     return [first, second, replace(third, options=())]
 
 
+def fast_open() -> list[Segment]:
+    """A self-connection with ECN, and with data in the SYN, which no simultaneous open takes (RFC 7413, RFC 3168)."""
+    return [
+        segment(0, ONE, ONE, "SEC", X, payload=b"hello"),
+        segment(20, ONE, ONE, "SAE", X, X + 1),
+        segment(33, ONE, ONE, "A", X + 6, X + 1),
+        segment(206_000, ONE, ONE, "PA", X + 1, X + 1, b"hello"),
+        segment(206_030, ONE, ONE, "A", X + 6, X + 6),
+    ]
+
+
 def self_reset() -> list[Segment]:
     """A self-connection that ends with a reset (SO_LINGER with 0 seconds)."""
     return [*self_connection()[:3], segment(103, ONE, ONE, "RA", X + 1, X + 1)]

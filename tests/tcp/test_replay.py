@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tcploop_lab.tcp.input import arrive
 from tcploop_lab.tcp.replay import replay
 from tcploop_lab.tcp.segments import Segment
-from tcploop_lab.tcp.states import State
+from tcploop_lab.tcp.states import Event, State
 from tcploop_lab.tcp.tcb import Tcb
 
 from . import exchanges
@@ -224,6 +224,15 @@ def test_the_syn_ack_of_a_simultaneous_open_repeats_the_syn() -> None:
     segments[2] = replace(segments[2], seq=X + 7)
     (step,) = [step for step in replay(segments, received=received).impossible if "S" in step.segment.flags]
     assert "it must repeat the sequence number of its own SYN" in step.impossible
+
+
+def test_data_in_a_syn_that_nobody_takes_comes_again() -> None:
+    """With TCP fast open and ECN a self-connection fits the table; the data arrives the second time."""
+    found = replay(exchanges.fast_open())
+    assert (found.kind, found.impossible, found.ends[0].state) == ("self-connection", (), State.ESTABLISHED)
+    assert "not taken" in found.steps[1].note
+    arrived = [(place, row.event) for place, step in enumerate(found.steps) for row in step.received]
+    assert [place for place, event in arrived if event is Event.RCV_DATA] == [3]
 
 
 def test_data_waits_for_established() -> None:

@@ -35,6 +35,11 @@ DEAF = (
 DAEMON = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    os.fork() or time.sleep(60)\n    time.sleep(60)"
 CLOSING = "import os, time\nfor n in range(64): n in (3, 4) or os.closerange(n, n + 1)\ntime.sleep(60)"
 OWN_PORT = "import socket\nsocket.create_connection(('{host}', {port}), source_address=('{host}', 4001))"
+FAST_OPEN = (  # the settings are those of the private network: RFC 3168, and RFC 7413 without a cookie
+    "import socket\nfor name, value in (('ecn', '1'), ('fastopen', '5')):\n"
+    "    open(f'/proc/sys/net/ipv4/tcp_{name}', 'w').write(value)\n"
+    "socket.socket().sendto(b'hello', socket.MSG_FASTOPEN, ('{host}', {port}))"
+)
 MARK = "audit-left-behind"
 
 
@@ -53,6 +58,7 @@ def alive(mark: str = MARK) -> list[str]:
 HONEST = {
     "never dials": ("pass", "never-tried", 0),
     "writes": (CONNECT + "s.send(b'hello')", "self-connected", 0),
+    "calls with ECN, and data in the SYN": (FAST_OPEN, "self-connected", 0),
     "only opens": (CONNECT + "s.close()", "self-connected", 0),
     "notices, else writes": (NOTICE + "s.send(b'hello')", "detected", 3),
     "notices, else reads": (NOTICE + "s.recv(1)", "detected", 3),
