@@ -160,9 +160,10 @@ class StepWidth(RandomWalk):
 
 
 class BindZero(Allocator):
-    """bind() to port 0 on Linux 4.2 on (inet_csk_find_open_port): a fresh start, the other parity first.
+    """bind() to port 0 on Linux 4.6 on (inet_csk_find_open_port): a fresh start, the other parity first.
 
-    With `reuse_address` (SO_REUSEADDR) the lower half of the range comes first, then the upper one.
+    Before 4.6 any parity came first, also where connect() had one already (4.2 to 4.5). With `reuse_address`
+    (SO_REUSEADDR) the lower half of the range comes first, then the upper one.
     """
 
     era = "bind-zero"

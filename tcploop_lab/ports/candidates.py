@@ -20,7 +20,7 @@ class Order(StrEnum):
     """The order in which the ports of a range are tried."""
 
     LOW_PARITY = "low's parity, then the other"  # connect() since Linux 4.2
-    OTHER_PARITY = "the other parity, then low's"  # bind(0) since Linux 4.2
+    OTHER_PARITY = "the other parity, then low's"  # bind(0) since Linux 4.6
     ALL = "one after another"  # Linux before 4.2, IP_LOCAL_PORT_RANGE since 6.8, macOS, RFC 6056
     AFTER_LOW = "one after another, low last"  # FreeBSD: it adds 1 before it looks
 

@@ -1,7 +1,8 @@
 """The preconditions of a self-connection as rules over observed facts.
 
 The article names three: the same address on both sides, a port of the ephemeral range, nobody listening. On Linux
-since 4.2 there are more: the parity that connect() prefers, reserved ports, ports held by bind(), TIME-WAIT.
+since 4.2 there are more: the parity that connect() prefers, reserved ports, ports held by bind(), and four numbers that
+no other connection has, be it open or in TIME-WAIT. A port that connections to others use is free.
 """
 
 from __future__ import annotations
@@ -155,10 +156,11 @@ def _left_over(facts: Facts) -> bool:
 
 
 def _parity_by_rule(facts: Facts) -> Rule:
-    first = facts.port_range.low % 2 ^ (facts.client is ClientKind.BIND_ZERO)
-    word = "odd" if first else "even"
+    binds = facts.client is ClientKind.BIND_ZERO
+    first = facts.port_range.low % 2 ^ binds
+    word, since = "odd" if first else "even", "4.6" if binds else "4.2"
     ok = facts.client is ClientKind.SOCKET_RANGE or (facts.port % 2 == first and not _left_over(facts))
-    evidence = f"by the rule of Linux since 4.2, not by trying: {word} ports go first in {facts.port_range}"
+    evidence = f"by the rule of Linux since {since}, not by trying: {word} ports go first in {facts.port_range}"
     return Rule("parity", ok, evidence)
 
 

@@ -33,7 +33,7 @@ Code cells whose answer differs there are named in the last column. They differ 
 
 - *Lesson 03, 24 and 25: two hosts that call each other* are live or not at all. Without a private network these cells
   show nothing, and say that section 10 shows two hosts that were recorded.
-- *Lesson 03, 6: seven witnesses of one loop* must agree. On the host other programs count in the same counters. Where
+- *Lesson 03, 6: six witnesses of one loop* must agree. On the host other programs count in the same counters. Where
   capturing is refused, the segments are those of a recorded loop, so they do not fit the live one.
 - *Lesson 01, 21: the parity of a range that begins odd.* Where the range can only be set for each socket, Linux since
   6.8 tries even and odd ports, so the port of the other parity loops too.

@@ -48,11 +48,18 @@ def test_each_obstacle_breaks_its_rule(change: dict[str, object], rule: str) -> 
     assert [broken.name for broken in judge(replace(GOOD, **change)).broken] == [rule]  # type: ignore[arg-type]
 
 
-def test_without_trying_the_rule_of_linux_decides_and_says_so() -> None:
-    """Where no try could be sampled, parity is judged by the rule, and the evidence says which."""
-    rule = judge(replace(GOOD, sampled=())).rules[2]
+@pytest.mark.parametrize(
+    ("client", "port", "since"),
+    [
+        (ClientKind.SAME_SOCKET, 40500, "4.2, not by trying: even"),
+        (ClientKind.BIND_ZERO, 40501, "4.6, not by trying: odd"),
+    ],
+)
+def test_without_trying_the_rule_of_linux_decides_and_says_so(client: ClientKind, port: int, since: str) -> None:
+    """Where no try could be sampled, parity is judged by the rule, and the evidence says since when there is one."""
+    rule = judge(replace(GOOD, client=client, port=port, sampled=())).rules[2]
     assert rule.ok
-    assert rule.evidence.startswith("by the rule of Linux since 4.2, not by trying: even ports go first")
+    assert rule.evidence.startswith(f"by the rule of Linux since {since} ports go first")
 
 
 @given(st.integers(40000, 40020), st.integers(0, 20), st.sampled_from(list(ClientKind)))

@@ -123,6 +123,18 @@ def test_an_open_self_connection_is_in_the_way(testbed: Testbed) -> None:
     assert testbed.check(40500).can_loop
 
 
+def test_a_port_that_a_connection_to_somebody_else_uses_can_loop(testbed: Testbed) -> None:
+    """The source port of an open connection is no obstacle: the rules hold, the loop picks it and meets itself."""
+    with testbed.listen(39000):
+        client = testbed.connect_loop(39000)
+        assert client.local is not None
+        assert testbed.check(client.local[1]).can_loop
+        run = testbed.connect_loop(client.local[1], max_tries=ENOUGH)
+        peers = {row.peer for row in testbed.sockets(client.local[1]).rows}
+    assert run.self_connected
+    assert peers == {"127.0.0.1:39000", f"127.0.0.1:{run.port}"}
+
+
 def test_time_wait(testbed: Testbed) -> None:
     """After an orderly close the connection waits, and check() says so."""
     testbed.connect_loop(40500, max_tries=ENOUGH).close(reset=False)

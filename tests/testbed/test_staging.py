@@ -25,7 +25,7 @@ def test_held_port_is_taken_until_the_socket_closes(testbed):
 @pytest.mark.may_skip("needs Linux 6.8")
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::1"])
 def test_the_kernel_names_who_only_holds_a_port(testbed, address):
-    """A socket that called bind() and nothing else is one row of `holders`, whatever its address; a listener is none."""
+    """A socket that called bind() and nothing else is one row of `holders`, whatever its address."""
     try:
         assert testbed.holders(40100).rows == ()
     except lab.NotOnThisTestbed as reason:
