@@ -67,7 +67,7 @@ class _Worker:
         self.channel.settimeout(None)
         if kind == "refused":
             self.end()
-            raise NamespaceRefused(0, value)
+            raise NamespaceRefused(*value)
         info: dict[str, Any] = value
         return info
 

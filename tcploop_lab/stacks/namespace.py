@@ -7,6 +7,7 @@ here belong to the namespace of the calling process, which has just been made.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import ipaddress
 import os
@@ -24,6 +25,7 @@ _IFF_UP = 0x1
 _NETMASK_HOST_IPV6 = 128
 _IFA_F_TENTATIVE = 0x40
 _TENTATIVE_SECONDS = 2.0
+_WITHOUT_RIGHTS = "a namespace was made, but without rights in it"
 
 PORT_RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _UNPRIVILEGED_FILE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -31,37 +33,47 @@ RESERVED_FILE = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
 
 
 class NamespaceRefused(OSError):
-    """The system does not let this user make a private network namespace. The text says what refused."""
+    """The system does not let this user make a private network namespace. The text says what refused.
+
+    `made` is true where a namespace was made, but gave no rights.
+    """
+
+    @property
+    def made(self) -> bool:
+        """Whether the kernel made a namespace, which is then of no use."""
+        return str(self.strerror).startswith(_WITHOUT_RIGHTS)
 
 
 def enter_private_network() -> None:
     """Move the calling process into a new user and network namespace with its own loopback.
 
-    The process must have one thread only. It keeps its user and group numbers. Raises NamespaceRefused.
+    The process must have one thread only. It keeps its user and group numbers. Where no user namespace is made, in a
+    chroot for one, root gets the network namespace alone. Raises NamespaceRefused.
     """
     uid, gid = os.geteuid(), os.getegid()
-    _unshare()
+    error = _unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+    if error and _unshare(_CLONE_NEWNET):
+        raise NamespaceRefused(error, f"unshare() said {os.strerror(error)}")
+    if not PORT_RANGE_FILE.exists():
+        raise NamespaceRefused(errno.ENOENT, "/proc is not mounted")
     try:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+        if not error:
+            Path("/proc/self/setgroups").write_text("deny")
+            Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+            Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
         _loopback_up()
-    except OSError as error:
+    except OSError as refused:
         # Ubuntu's AppArmor rule lets unshare() pass and takes the capabilities away afterwards.
-        raise NamespaceRefused(
-            error.errno, f"a namespace was made, but without rights in it ({error.strerror})"
-        ) from error
+        raise NamespaceRefused(refused.errno, f"{_WITHOUT_RIGHTS} ({refused.strerror})") from refused
 
 
-def _unshare() -> None:
+def _unshare(flags: int) -> int:
+    """Call unshare(2) and return its errno, 0 if it did."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
-        result = libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
+        return ctypes.get_errno() if libc.unshare(flags) else 0
     except (OSError, AttributeError, TypeError):
-        raise NamespaceRefused(0, "this system has no unshare(): it is not Linux") from None
-    if result:
-        number = ctypes.get_errno()
-        raise NamespaceRefused(number, f"unshare() said {os.strerror(number)}")
+        raise NamespaceRefused(0, "this system has no unshare(), which is a call of Linux") from None
 
 
 def _loopback_up() -> None:

@@ -69,7 +69,7 @@ def main(descriptor: int, lifeline: int, private: bool, port_range: tuple[int, i
     try:
         greeting: tuple[str, Any] = ("ready", _enter(private, port_range))
     except OSError as error:
-        greeting = ("refused", error.strerror or str(error))
+        greeting = ("refused", (error.errno or 0, error.strerror or str(error)))
     with contextlib.suppress(OSError):  # the lab may be gone before its worker is up
         wire.send(channel, greeting)
         _serve(channel)

@@ -55,7 +55,10 @@ def why_no_capture(error: Exception) -> str:
             "capture on the host's loopback needs the right to capture (CAP_NET_RAW): "
             "use the namespace testbed, or run as root"
         )
-    return f"capture is not possible here ({error}): use the namespace testbed on Linux"
+    return (
+        f"capture is not possible here ({error}): it needs packet sockets, which are a part of Linux; "
+        "where a filter refuses them (seccomp, firejail), run without it"
+    )
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ..ports.ranges import PortRange
 from ..results.shown import Shown
 from ..stacks import namespace
 from ..stacks.executor import NamespaceExecutor
-from . import fixes
+from . import advice
 from .check import sample_source_ports
 from .loop import LoopSpec, free_port
 from .testbed import Testbed, open_testbed
@@ -96,7 +96,7 @@ def _capability(name: str, ok: bool, detail: str, fix: str, needed: bool = False
 
 def _machine() -> Iterator[Capability]:
     new_enough = sys.version_info >= _OLDEST_PYTHON
-    yield _capability("python", new_enough, platform.python_version(), fixes.PYTHON, needed=True)
+    yield _capability("python", new_enough, platform.python_version(), advice.PYTHON, needed=True)
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     cores = f"{count} core{'' if count == 1 else 's'}: a study keeps as many workers busy"
     yield _capability("cores", True, cores, "")
@@ -106,10 +106,10 @@ def _private_network() -> Iterator[Capability]:
     try:
         executor = NamespaceExecutor()
     except namespace.NamespaceRefused as refusal:
-        reason = refusal.strerror or str(refusal)
-        yield _capability("private namespace", False, reason, fixes.for_namespace())
+        way_out = advice.Machine().for_namespace(refusal.errno or 0, refusal.made)
+        yield _capability("private namespace", False, refusal.strerror or str(refusal), way_out)
         for name in ("own port range", "TUN device"):
-            yield _capability(name, False, "needs a private namespace", fixes.NEEDS_NAMESPACE)
+            yield _capability(name, False, "needs a private namespace", advice.NEEDS_NAMESPACE)
         return
     with executor:
         detail = f"{executor.info['network']}, made as {'root' if os.geteuid() == 0 else 'an ordinary user'}"
@@ -124,9 +124,9 @@ def _own_range(executor: NamespaceExecutor) -> Capability:
         executor.submit(namespace.write_port_range, _ONE_PORT).result()
         seen = executor.submit(namespace.read_port_range).result()
     except OSError as error:
-        return _capability(name, False, f"ip_local_port_range: {error.strerror}", fixes.OWN_RANGE)
+        return _capability(name, False, f"ip_local_port_range: {error.strerror}", advice.Machine().for_own_range())
     detail = f"wrote {_ONE_PORT} in a namespace, read {seen}"
-    return _capability(name, seen == _ONE_PORT, detail, fixes.OWN_RANGE)
+    return _capability(name, seen == _ONE_PORT, detail, advice.Machine().for_own_range())
 
 
 def _tun(executor: NamespaceExecutor) -> Capability:
@@ -134,7 +134,7 @@ def _tun(executor: NamespaceExecutor) -> Capability:
     try:
         device = executor.submit(open_tun).result()
     except OSError as error:
-        return _capability(name, False, f"/dev/net/tun: {error.strerror}", fixes.TUN)
+        return _capability(name, False, f"/dev/net/tun: {error.strerror}", advice.TUN)
     return _capability(name, True, f"made {device} in a namespace", "")
 
 
@@ -153,15 +153,15 @@ def open_tun() -> str:
 
 def _on_testbed(testbed: Testbed) -> Iterator[Capability]:
     port = testbed.submit(free_port).result()
-    yield _talks_to_itself(testbed, "self-connection", "127.0.0.1", port, fixes.SELF_CONNECTION, needed=True)
-    yield _talks_to_itself(testbed, "IPv6 loopback", "::1", port, fixes.IPV6)
-    yield _source_port(testbed, "range per socket", ClientKind.SOCKET_RANGE, port, fixes.SOCKET_RANGE)
-    yield _source_port(testbed, "IP_BIND_ADDRESS_NO_PORT", ClientKind.BIND_NO_PORT, port, fixes.BIND_NO_PORT)
+    yield _talks_to_itself(testbed, "self-connection", "127.0.0.1", port, advice.SELF_CONNECTION, needed=True)
+    yield _talks_to_itself(testbed, "IPv6 loopback", "::1", port, advice.IPV6)
+    yield _source_port(testbed, "range per socket", ClientKind.SOCKET_RANGE, port, advice.SOCKET_RANGE)
+    yield _source_port(testbed, "IP_BIND_ADDRESS_NO_PORT", ClientKind.BIND_NO_PORT, port, advice.BIND_NO_PORT)
     yield _capture(testbed, port)
 
 
 def _nothing_live(testbed: Testbed) -> Capability:
-    return _capability("self-connection", False, f"no try is made: {testbed.why}", fixes.for_namespace(), needed=True)
+    return _capability("self-connection", False, f"no try is made: {testbed.why}", advice.NEEDS_NAMESPACE, needed=True)
 
 
 def _talks_to_itself(testbed: Testbed, name: str, host: str, port: int, fix: str, needed: bool = False) -> Capability:
@@ -189,13 +189,13 @@ def _capture(testbed: Testbed, port: int) -> Capability:
         with testbed.capture(port) as exchange:
             run = testbed.connect_loop(port, client="bind-self", max_tries=1, timeout=5.0, progress=False)
     except NotOnThisTestbed as refusal:
-        return _capability("capture", False, str(refusal), fixes.CAPTURE)
+        return _capability("capture", False, str(refusal), advice.CAPTURE)
     run.close()
     count = sum(frame.outgoing for frame in exchange.copies)
-    return _capability("capture", count > 0, f"saw the {count} segments of a self-connection", fixes.CAPTURE)
+    return _capability("capture", count > 0, f"saw the {count} segments of a self-connection", advice.CAPTURE)
 
 
 def _programs() -> Iterator[Capability]:
-    for name, (names, fix) in fixes.PROGRAMS.items():
+    for name, (names, fix) in advice.PROGRAMS.items():
         path = next(filter(None, map(shutil.which, names)), None)
         yield _capability(name, path is not None, path or "not found; the course works without it", fix)

@@ -229,11 +229,12 @@ def _reason_to_stop(spec: LoopSpec, outcome: LoopOutcome, deadline: float, stopp
 def why_unsuitable(port_range: PortRange | None) -> str:
     """Return why the host cannot make the loops of the course, in words; "" if it can. Found out by doing.
 
-    Wanted are Linux, a range for each socket, where one is asked for, and that a socket that dials itself connects.
+    Wanted are an ephemeral range to read, a range for each socket, where one is asked for, and that a socket that dials
+    itself connects.
     """
     spec = LoopSpec("127.0.0.1", free_port(), ClientKind.BIND_SELF, 1, timeout=5.0)
     if not PORT_RANGE_FILE.exists():
-        return "no ephemeral range to read: it is not Linux"
+        return f"no ephemeral range to read: there is no {PORT_RANGE_FILE}"
     try:
         if port_range is not None:
             with socket.socket() as sock:

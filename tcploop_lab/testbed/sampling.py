@@ -19,7 +19,7 @@ from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..results.run import RESET
-from ..stacks.namespace import read_port_range, write_port_range
+from ..stacks.namespace import PORT_RANGE_FILE, read_port_range, write_port_range
 from ..stacks.worker import current_task
 from .check import sample_source_ports
 from .loop import LoopOutcome, LoopSpec, run_loop
@@ -61,14 +61,14 @@ def describe_place(tries: int, private: bool) -> Place:
     """Return where this process is, with the source ports of `tries` refused tries of one socket.
 
     In a `private` namespace they come from Linux's default range, whatever the namespace's is: one port tells
-    nothing. Raises NotOnThisTestbed where the system has no ephemeral range to read (it is not Linux).
+    nothing. Raises NotOnThisTestbed where the system has no ephemeral range to read.
     """
     try:
         in_force = read_port_range()
     except FileNotFoundError:
         raise NotOnThisTestbed(
-            "a study needs Linux, where every address of 127.0.0.0/8 is one's own; "
-            "elsewhere look at a stored study with StudyResult.load(path)"
+            f"a study reads {PORT_RANGE_FILE}, which is not there (is /proc mounted?), and needs Linux, where every "
+            "address of 127.0.0.0/8 is one's own; elsewhere look at a stored study with StudyResult.load(path)"
         ) from None
     settable = private and _can_set(in_force)
     probed = LINUX_DEFAULT_RANGE if settable else in_force

@@ -68,7 +68,7 @@ class Testbed(Shown):
             return self._socket_range
         try:
             return self.submit(namespace.read_port_range).result()
-        except FileNotFoundError:  # not Linux
+        except FileNotFoundError:  # no /proc
             return LINUX_DEFAULT_RANGE
 
     @property

@@ -94,8 +94,8 @@ def test_an_own_address_of_the_host_can_be_dialled_inside(one_port: Testbed, add
 def test_refused_namespaces_give_the_host_testbed_and_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where unshare() is refused (made real: no namespace may be made below this one) the host is used."""
     script = (
-        "import tcploop_lab as lab; from tcploop_lab.testbed import namespace as n; n.enter_private_network();"
-        "open('/proc/sys/user/max_user_namespaces', 'w').write('0');"
+        "import tcploop_lab as lab; from tcploop_lab.stacks import namespace as n; n.enter_private_network();"
+        "[open(f'/proc/sys/user/max_{kind}_namespaces', 'w').write('0') for kind in ('user', 'net')];"
         "t = lab.open_testbed((40000, 40999)); print(t); run = t.connect_loop(40501, max_tries=400000);"
         "print(run.self_connected, run.port_range); t.close()"
     )
