@@ -281,7 +281,7 @@ def test_a_doubled_segment_is_shown_once(double: int, written) -> None:
 
 
 def test_a_capture_of_lo_is_paired(written) -> None:
-    """Every frame twice, as tcpdump on lo writes it: each segment once, and when it arrived."""
+    """Every frame twice, as a packet socket on lo gives it: each segment once, and when it arrived."""
     whole = rdpcap(io.BytesIO(SELF))
     exchange = lab.read_pcap(written(list(whole)))
     assert (len(whole), flags(exchange), exchange.notes) == (14, FLAGS, ())
