@@ -166,6 +166,11 @@ def _text(tcb: Tcb, segment: Segment) -> None:
         tcb.held.append(segment)
         tcb.note = "ahead of what is due: held back (section 3.10.7.4, SHLD-31)"
         return
+    _take(tcb, segment)
+    _release(tcb)
+
+
+def _take(tcb: Tcb, segment: Segment) -> None:
     end = segment.seq + len(segment.payload)
     if segment.payload and distance(end, tcb.rcv_nxt) > 0 and tcb.state in _TAKES_DATA:
         tcb.rcv_nxt = end
@@ -175,11 +180,11 @@ def _text(tcb: Tcb, segment: Segment) -> None:
         _receive(tcb, Event.RCV_FIN)
     elif not segment.length:
         _receive(tcb, Event.RCV_ACK)
-    _release(tcb)
 
 
 def _release(tcb: Tcb) -> None:
-    for segment in [held for held in tcb.held if distance(held.seq, tcb.rcv_nxt) <= 0]:
-        tcb.held.remove(segment)
-        if _acceptable(tcb, segment):
-            _text(tcb, segment)
+    """What was held back and is due now is taken; it may have come twice, or in parts."""
+    while due := [held for held in tcb.held if distance(held.seq, tcb.rcv_nxt) <= 0]:
+        tcb.held.remove(due[0])
+        if _acceptable(tcb, due[0]):
+            _take(tcb, due[0])

@@ -8,10 +8,12 @@ in the order in which they were sent; when each arrived is worked out from what 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from math import inf
 
+from .answers import Answers, first_after
 from .input import arrive
 from .output import send
 from .segments import Segment
@@ -19,6 +21,7 @@ from .states import Event, State, Transition
 from .tcb import Move, Tcb, distance
 
 _Key = tuple[str, int, str, int]
+_NUMBERS = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -199,17 +202,6 @@ def _is_bare_ack(segment: Segment, own: Segment, other: Segment) -> bool:
     return bare and after and _sender(segment) == _sender(own)
 
 
-def _knows(answer: Segment, segment: Segment) -> bool:
-    """True if whoever sent `answer` must have received `segment` before."""
-    if answer.is_reset:
-        return True
-    if "S" in answer.flags and "A" in segment.flags:
-        return False  # who has received an ACK of its SYN sends no SYN any more
-    if not segment.length:
-        return True
-    return "A" in answer.flags and distance(answer.ack, segment.seq + segment.length) >= 0
-
-
 @dataclass
 class _Run:
     segments: tuple[Segment, ...]
@@ -218,7 +210,10 @@ class _Run:
     challenge: bool
     unbelievable: frozenset[int] = frozenset()  # segments that tell nothing about what their sender knew
     tcbs: dict[_Key, Tcb] = field(default_factory=dict, init=False)
-    positions: dict[_Key, list[int]] = field(default_factory=dict, init=False)  # of what each end sends
+    syn_acks: dict[tuple[_Key, int], list[int]] = field(default_factory=dict, init=False)  # positions by sender, ack
+    others: dict[_Key, list[int]] = field(default_factory=dict, init=False)  # positions of SYNs and RSTs by sender
+    due: dict[int, list[int]] = field(default_factory=dict, init=False)  # what arrives after a departure
+    on_the_way: list[tuple[float, int]] = field(default_factory=list, init=False)  # a heap: known arrivals, by time
     departures: dict[int, Move] = field(default_factory=dict, init=False)
     arrivals: dict[int, Move] = field(default_factory=dict, init=False)
     moments: list[tuple[int, bool]] = field(default_factory=list, init=False)
@@ -226,28 +221,33 @@ class _Run:
     def finish(self) -> Replay:
         self._name_ends()
         slots = self._slots()
-        pending: list[int] = []
         for index, segment in enumerate(self.segments):
-            self._arrive_until(pending, segment.time)
-            self._depart(pending, index)
-            for due in [i for i in pending if i not in self.received and slots[i] <= index]:
-                self._arrive(pending, due)
-        self._arrive_until(pending, float("inf"))
+            self._arrive_until(segment.time)
+            self._depart(index, slots[index])
+            for due in self.due.pop(index, ()):
+                self._arrive(due)
+        self._arrive_until(inf)
         steps = tuple(map(self._step, range(len(self.segments))))
         return Replay(steps, self._ends(), tuple(self.moments))
 
-    def _depart(self, pending: list[int], index: int) -> None:
+    def _depart(self, index: int, slot: int) -> None:
         segment = self.segments[index]
         self.moments.append((index, False))
         self.departures[index] = send(self.tcbs[_sender(segment)], segment)
         if not self.departures[index].impossible and index not in self.lost:
-            pending.append(index)
+            if index in self.received:
+                heappush(self.on_the_way, (self.received[index], index))
+            else:
+                self.due.setdefault(slot, []).append(index)
         state = self.tcbs[_receiver(segment)].state
         self.arrivals[index] = Move(state, state)  # until it arrives, if it does
 
     def _name_ends(self) -> None:
         for index, segment in enumerate(self.segments):
-            self.positions.setdefault(_sender(segment), []).append(index)
+            if segment.is_syn_ack:
+                self.syn_acks.setdefault((_sender(segment), segment.ack), []).append(index)
+            elif segment.is_syn or segment.is_reset:
+                self.others.setdefault(_sender(segment), []).append(index)
             named = segment.sender or _socket(segment.src, segment.sport)
             for key, name in ((_sender(segment), named), (_receiver(segment), "")):
                 self.tcbs.setdefault(key, Tcb(name, self.challenge))
@@ -255,34 +255,25 @@ class _Run:
         for key, tcb in self.tcbs.items():
             tcb.name = tcb.name or _socket(*key[:2])
 
-    def _answers(self, index: int) -> Iterator[int]:
-        """The positions of all that the receiver of segment `index` sends later."""
-        sent = self.positions.get(_receiver(self.segments[index]), [])
-        return (sent[place] for place in range(bisect_right(sent, index), len(sent)))
-
     def _slots(self) -> list[int]:
         """For each segment, after which departure it arrives: as soon as what its receiver sends allows."""
-        slots: list[int] = []
+        answers = {key: Answers() for key in self.tcbs}
+        slots = [0] * len(self.segments)
+        for index in reversed(range(len(self.segments))):
+            sent = answers[_receiver(self.segments[index])]
+            slots[index] = max(index, sent.last_before_it_knew(self.segments[index]))
+            if index not in self.unbelievable:
+                answers[_sender(self.segments[index])].add(index, self.segments[index])
         latest: dict[_Key, int] = {}
-        for index, segment in enumerate(self.segments):
-            slot = max(index, latest.get(_sender(segment), 0))
-            for later in self._answers(index):
-                if later in self.unbelievable:
-                    continue
-                if _knows(self.segments[later], segment):
-                    break
-                slot = max(slot, later)
-            slots.append(slot)
-            latest[_sender(segment)] = slot
+        for index, segment in enumerate(self.segments):  # none overtakes another
+            slots[index] = latest[_sender(segment)] = max(slots[index], latest.get(_sender(segment), 0))
         return slots
 
-    def _arrive_until(self, pending: list[int], time: float) -> None:
-        due = [index for index in pending if self.received.get(index, float("inf")) <= time]
-        for index in sorted(due, key=lambda index: self.received.get(index, float("inf"))):
-            self._arrive(pending, index)
+    def _arrive_until(self, time: float) -> None:
+        while self.on_the_way and self.on_the_way[0][0] <= time:
+            self._arrive(heappop(self.on_the_way)[1])
 
-    def _arrive(self, pending: list[int], index: int) -> None:
-        pending.remove(index)
+    def _arrive(self, index: int) -> None:
         self.moments.append((index, True))
         segment = self.segments[index]
         tcb = self.tcbs[_receiver(segment)]
@@ -292,13 +283,12 @@ class _Run:
 
     def _will_accept(self, index: int) -> bool:
         """True if the receiver of this SYN answers it with a SYN-ACK: then it was listening."""
-        syn = self.segments[index]
-        for answer in map(self.segments.__getitem__, self._answers(index) if syn.is_syn else ()):
-            if answer.is_syn or answer.is_reset:
-                return False
-            if answer.is_syn_ack and 0 < distance(answer.ack, syn.seq) <= syn.length:
-                return True
-        return False
+        syn, by = self.segments[index], _receiver(self.segments[index])
+        if not syn.is_syn:
+            return False
+        stop = first_after(index, self.others.get(by, []))
+        acks = {(syn.seq + 1) % _NUMBERS, (syn.seq + syn.length) % _NUMBERS}  # without the data of the SYN, or with it
+        return any(first_after(index, self.syn_acks.get((by, ack), [])) < stop for ack in acks)
 
     def _step(self, index: int) -> Step:
         segment = self.segments[index]

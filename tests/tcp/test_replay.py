@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise, permutations
@@ -233,6 +234,33 @@ def test_data_in_a_syn_that_nobody_takes_comes_again() -> None:
     assert "not taken" in found.steps[1].note
     arrived = [(place, row.event) for place, step in enumerate(found.steps) for row in step.received]
     assert [place for place, event in arrived if event is Event.RCV_DATA] == [3]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda place: segment(place, ONE, ONE, "PA", X + 9 * place, X, b"123456789"),
+        lambda place: segment(place, ONE, ONE, "S", X),
+        lambda place: segment(place, ONE, ONE, "SA", X, place),
+        lambda place: segment(place, *((ONE, TWO) if place % 2 else (TWO, ONE)), "S", 7 * place),
+    ],
+    ids=["data without its opening", "one SYN", "answers without a call", "SYNs both ways"],
+)
+def test_the_time_grows_with_the_number_of_segments_alone(made: Callable[[int], Segment]) -> None:
+    """20,000 segments that answer nothing take seconds; read again for each other they took minutes."""
+    segments = [made(place) for place in range(20_000)]
+    began = time.process_time()
+    assert len(replay(segments).steps) == 20_000
+    assert time.process_time() - began < 10
+
+
+def test_what_was_held_back_twice_is_taken_once() -> None:
+    """Two copies of a segment overtake the one before it; when that arrives, the data is whole."""
+    first, second = (segment(40 + n, TWO, ONE, "PA", X + 1 + 2 * n, Y + 1, b"hi") for n in (0, 1))
+    tcb = Tcb("", state=State.ESTABLISHED, iss=Y, snd_una=Y + 1, snd_nxt=Y + 1, irs=X, rcv_nxt=X + 1)
+    for one in (second, second, first):
+        arrive(tcb, one)
+    assert (tcb.rcv_nxt, tcb.held) == (X + 5, [])
 
 
 def test_data_waits_for_established() -> None:
