@@ -24,6 +24,7 @@ IP_BIND_ADDRESS_NO_PORT = 24  # Linux 4.2, ip(7)
 IP_LOCAL_PORT_RANGE = 51  # Linux 6.3, commit 91d0b78c5177: high << 16 | low
 
 TCP_NODELAY = 1
+TCP_SYNCNT = 7
 TCP_INFO = 11  # its first byte is the state
 TCP_USER_TIMEOUT = 18
 

@@ -1,0 +1,66 @@
+"""The short way of a refused try: what 100,000 of them a second need.
+
+Nearly every try of a loop ends like the one before it: a new source port, a SYN, a RST. While nothing in the kernel
+has changed since (`Kernel.changes`), nothing but the port, the clock and the counters can differ, so only these move.
+A try that draws the dialled port itself goes the long way.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from ...ports.allocators_base import PortsExhausted
+from .addresses import Name, is_any
+from .kernel import TRY_SECONDS
+
+if TYPE_CHECKING:
+    from .end import End
+
+LONG_WAY = -1
+
+
+class Refusals:
+    """Tries of one socket that are refused, one like the other."""
+
+    def __init__(self, end: End, address: Any, source: str, target: Name) -> None:
+        kernel = end.kernel
+        self._end, self._kernel, self._clock, self._counters = end, kernel, kernel.clock, kernel.counters
+        self._address, self._port = address, target[1]
+        self._changes = kernel.changes
+        self._destination = (source, *target)
+        self._taken = kernel.taken(source, target)
+        self._next_port = kernel.allocator_for(end).next_port
+        self._seconds = max(TRY_SECONDS, kernel.version.persistence)
+
+    @classmethod
+    def like(cls, end: End, address: Any, target: Name) -> Refusals | None:
+        """Return the short way for tries like the one just refused; None where there is none."""
+        kernel = end.kernel
+        to = kernel.routes.target(target[0], end.source), target[1]
+        source = end.source if not is_any(end.source) else kernel.routes.source(to[0])
+        alone = not any(key[:2] == to and key[2] == source for key in kernel.connections if key[1] != key[3])
+        if end.port or kernel.version.once or kernel.log.wants_refusals(to[1]) or not alone:
+            return None
+        return cls(end, address, source, to)
+
+    def hold(self, address: Any) -> bool:
+        """True while they do: the same call, in a kernel where nothing has changed."""
+        clock = self._clock
+        if clock.now >= clock.due:
+            clock.catch_up()
+        return self._changes == self._kernel.changes and address == self._address
+
+    def again(self) -> int:
+        """Make one try and return its error; LONG_WAY for one that drew the dialled port, which the end then keeps."""
+        try:
+            port = self._next_port(self._destination, self._taken)
+        except PortsExhausted:
+            return errno.EADDRNOTAVAIL
+        if port == self._port:
+            self._end.drawn_port = port
+            return LONG_WAY
+        self._end.shown_port = port
+        self._counters.refused += 1
+        self._clock.now += self._seconds
+        return errno.ECONNREFUSED

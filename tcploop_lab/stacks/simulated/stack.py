@@ -1,0 +1,115 @@
+"""The simulated stack: a kernel of one's choice, in this process, with a clock of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from socket import AF_INET, SOCK_STREAM
+from typing import Any
+
+from ...ports.ranges import PortRange
+from ..stack import Host, SocketRow
+from .clock import Clock
+from .kernel import Kernel
+from .packet_log import SimulatedPacketSocket
+from .sockets import SimulatedSocket, make_socket
+from .versions import version as parse_version
+
+_SEEDED_START = 1_700_000_000.0  # seconds since the epoch: a run with a seed can be repeated to the last byte
+
+
+class SimulatedStack:
+    """A kernel in pure Python.
+
+    `version` is a version of Linux, another system, or an era (`versions.version`). With a `seed` everything can be
+    repeated. No real time passes in it: whoever waits winds the clock. ValueError for an unknown version, a bad range.
+    """
+
+    provenance = "simulated"
+
+    def __init__(self, version: Any = "6.18", seed: int | None = None, port_range: Any = None) -> None:
+        known = parse_version(version)
+        own = None if port_range is None else PortRange.parse(port_range)
+        self._seed = seed
+        self._clock = Clock(time.time() if seed is None else _SEEDED_START)
+        self._kernel = Kernel(known, seed, self._clock, own)
+        self.version = known
+        self.kernel = f"simulated {known.name}"
+
+    def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM) -> SimulatedSocket:
+        """Return a new TCP socket. NotOnThisTestbed for another kind."""
+        return make_socket(self._kernel, family, kind)
+
+    def open_packet_socket(self, port: int, both_ends: bool = True) -> SimulatedPacketSocket:
+        """Return a capture of the segments of `port`; `both_ends`: from the port to the same port only."""
+        self._kernel.changes += 1
+        return self._kernel.log.open(port, both_ends)
+
+    def socket_table(self) -> tuple[SocketRow, ...]:
+        """Return the sockets that have a state, also LISTEN and TIME-WAIT."""
+        self._clock.catch_up()
+        return self._kernel.table()
+
+    def counters(self) -> dict[str, int]:
+        """Return the counters of /proc/net/snmp."""
+        self._clock.catch_up()
+        return self._kernel.counters.totals()
+
+    def port_range(self) -> PortRange:
+        """Return the ephemeral port range."""
+        return self._kernel.range
+
+    def set_port_range(self, port_range: PortRange) -> None:
+        """Set the ephemeral port range."""
+        self._kernel.set_range(PortRange.parse(port_range))
+
+    def reserved(self) -> tuple[PortRange, ...]:
+        """Return the reserved ports."""
+        return self._kernel.reserved
+
+    def set_reserved(self, ranges: Sequence[PortRange]) -> None:
+        """Reserve these ports and no others."""
+        self._kernel.reserve(ranges)
+
+    def source_for(self, address: str) -> str | None:
+        """Return the address from which a call to `address` is sent; None without a route."""
+        try:
+            return self._kernel.routes.source(self._kernel.routes.target(address, address))
+        except OSError:
+            return None
+
+    def has_ipv6(self) -> bool:
+        """Return True."""
+        return True
+
+    def add_address(self, address: str) -> None:
+        """Give lo one more address. ValueError for what is none."""
+        self._kernel.routes.add(address)
+        self._kernel.changes += 1
+
+    def time(self) -> float:
+        """Return seconds since the epoch."""
+        return self._clock.time()
+
+    def monotonic(self) -> float:
+        """Return seconds since the simulated boot."""
+        return self._clock.now
+
+    def sleep(self, seconds: float) -> None:
+        """Wind the clock."""
+        self._clock.wind(self._clock.now + max(0.0, seconds))
+
+    def wait_readable(self, sockets: Sequence[SimulatedSocket], timeout: float) -> list[SimulatedSocket]:
+        """Return those that can be read, as soon as there is one; none after `timeout` seconds."""
+        self._kernel.wait(lambda: any(sock.can_read for sock in sockets), max(0.0, timeout), "select()")
+        return [sock for sock in sockets if sock.can_read]
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Let a function run beside the caller: whenever the one waits, the other goes on."""
+        raise NotImplementedError
+
+    def two_hosts(self) -> tuple[Host, Host]:
+        """Return two hosts of this version with a cable between them."""
+        from .network import make_two_hosts
+
+        return make_two_hosts(self.version, self._seed, self._clock)

@@ -1,0 +1,59 @@
+"""The simulated kernel's ports: the article's run, eras, repeatability."""
+
+from __future__ import annotations
+
+import errno
+from itertools import repeat, takewhile
+from operator import countOf
+
+import pytest
+
+from tcploop_lab.stacks.simulated import SimulatedStack
+
+
+def refusals(stack: SimulatedStack, port: int, most: int) -> int:
+    """Dial the port on one socket; return how many tries were refused before one was not."""
+    sock = stack.socket()
+    dials = map(sock.connect_ex, repeat(("127.0.0.1", port), most))
+    return sum(1 for _ in takewhile(lambda error: error == errno.ECONNREFUSED, dials))
+
+
+def test_the_articles_port_loops_on_the_articles_kernel():
+    """33333 on Linux 4.1: a hit within one round of the range."""
+    stack = SimulatedStack("4.1", seed=3)
+    assert refusals(stack, 33333, 40_000) < 28_233
+    assert stack.counters()["PassiveOpens"] == 0
+
+
+def test_an_odd_port_never_loops_on_a_kernel_of_today():
+    """33333 on 6.18: 100,000 tries, all of them refused, all from even ports."""
+    stack = SimulatedStack("6.18", seed=3)
+    assert refusals(stack, 33333, 100_000) == 100_000
+    counters = stack.counters()
+    assert (counters["ActiveOpens"], counters["AttemptFails"], counters["OutRsts"]) == (100_000,) * 3
+
+
+def test_a_run_can_be_repeated():
+    """The same seed gives the same number of tries and the same bytes."""
+
+    def run(seed: int) -> tuple[int, bytes]:
+        stack = SimulatedStack("6.18", seed=seed)
+        capture = stack.open_packet_socket(33334)
+        tries = refusals(stack, 33334, 200_000)
+        return tries, b"".join(frame.data for frame in capture.frames()[0])
+
+    assert run(5) == run(5) != run(6)
+
+
+def test_an_unknown_version_names_the_nearest():
+    """A typo is answered with what was probably meant."""
+    with pytest.raises(ValueError, match=r"kernel 'freebsd-15'.*freebsd-14"):
+        SimulatedStack("freebsd-15")
+
+
+def test_every_try_is_seen_when_somebody_looks():
+    """With a capture of refused tries the short way is not taken, and its count is the same."""
+    stack = SimulatedStack(seed=1)
+    capture = stack.open_packet_socket(33333, both_ends=False)
+    assert refusals(stack, 33333, 50) == 50
+    assert countOf((frame.outgoing for frame in capture.frames()[0]), True) == 100
