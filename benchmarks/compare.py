@@ -86,7 +86,7 @@ def workers_rate(executor: NamespaceExecutor, workers: int, tries: int) -> Measu
 
     def measure() -> float:
         began = time.perf_counter()
-        futures = [executor.submit(run_loop, spec) for _ in range(workers)]
+        futures = [executor.on_stack(run_loop, spec) for _ in range(workers)]
         done = sum(future.result()[0].tries for future in futures)
         return done / (time.perf_counter() - began)
 

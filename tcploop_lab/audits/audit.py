@@ -17,11 +17,11 @@ from functools import partial
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import parse_port
 from ..results.shown import Shown
+from ..stacks.stack import SocketRow
 from ..tcp.segments import Segment
 from ..testbed.capture import segment_of
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import parse_timeout, parse_tries
-from ..testbed.staging import SocketRow
 from ..testbed.testbed import Testbed, open_testbed
 from ..testbed.waiting import wait_for
 from .run import INTERRUPT, Order, Report, run_program
@@ -103,17 +103,10 @@ def audit(
     words = parse_command(command, number, target.name)
     order = Order(words, target, number, seconds, count, os.getcwd(), dict(os.environ))
     needs = f"an audit needs the private network, not the {kind} testbed: use --testbed namespace"
-    if kind == "recorded":
-        return _recorded(order, needs)
     if kind not in (None, "namespace"):
         raise NotOnThisTestbed(needs)
     _must_be_a_program(words[0])
-    try:
-        return _audit(order, partial(open_testbed, kind="namespace"))
-    except NotOnThisTestbed as refusal:
-        if kind is not None:
-            raise
-        return _recorded(order, str(refusal))
+    return _audit(order, partial(open_testbed, kind="namespace"))
 
 
 def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[str, ...]:
@@ -139,18 +132,6 @@ def _must_be_a_program(name: str) -> None:
     raise ValueError(f"command {name!r}: there is no such program; give its path, or install it")
 
 
-def _recorded(order: Order, refusal: str) -> AuditResult:
-    """What was recorded of this command; NotOnThisTestbed, with the refusal, if nothing was."""
-    from ..testbed.opening import open_stand_in
-
-    try:
-        return _audit(order, open_stand_in)
-    except NotOnThisTestbed:
-        raise NotOnThisTestbed(
-            f"{refusal}; and this command is none of those that are recorded: the lessons'"
-        ) from None
-
-
 def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
     """Run the program where `open_place` says, once more for comparison if need be, and judge what it did."""
     report, place = _run(order, open_place)
@@ -174,7 +155,6 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
         sockets=report.sockets,
         left=report.left,
         compared=comparison is not None,
-        label=f"{report.version}, {place.kernel}" if place.kind == "recorded" else "",
     )
 
 

@@ -23,11 +23,13 @@ from typing import IO
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
 from ..stacks import namespace
+from ..stacks.linux import LivePacketSocket
 from ..stacks.packet_filter import tcp_header
-from ..stacks.worker import current_task
-from ..testbed.capture import Frame, open_packet_socket, read_waiting, why_no_capture
+from ..stacks.stack import Frame, SocketRow, Stack
+from ..stacks.task import current_task
+from ..testbed.capture import why_no_capture
 from ..testbed.hosts import Target
-from ..testbed.staging import SocketRow, socket_rows
+from ..testbed.sockets import socket_rows
 from . import supervisor
 
 _HEAD, _TAIL = 48 << 10, 16 << 10  # bytes of output that are kept: the beginning, and the last words
@@ -104,7 +106,7 @@ class Output:
         return self._head + gap + self._tail
 
 
-def run_program(order: Order) -> Report:
+def run_program(stack: Stack, order: Order) -> Report:
     """Run the program in the private network, whose port range is set so that it can only find itself, or never.
 
     Raises NotOnThisTestbed if the range cannot be set, capturing is refused or processes cannot be kept together.
@@ -113,8 +115,8 @@ def run_program(order: Order) -> Report:
 
     assert psutil
     _set_scene(order)
-    with _listener(order), _packets(order) as packets:
-        return _Watch(order, packets).run()
+    with _listener(order), contextlib.closing(_packets(stack, order)) as packets:
+        return _Watch(stack, order, packets).run()
 
 
 def _set_scene(order: Order) -> None:
@@ -132,9 +134,9 @@ def _set_scene(order: Order) -> None:
             _TW_BUCKETS.write_text("0")
 
 
-def _packets(order: Order) -> socket.socket:
+def _packets(stack: Stack, order: Order) -> LivePacketSocket:
     try:
-        return open_packet_socket(order.port, both_ends=False)
+        return stack.open_packet_socket(order.port, both_ends=False)  # type: ignore[return-value]
     except (OSError, AttributeError) as error:
         raise NotOnThisTestbed(why_no_capture(error)) from None
 
@@ -159,8 +161,8 @@ def _listener(order: Order) -> Iterator[None]:
 class _Watch:
     """One run of the program, from its start to the end of the last process."""
 
-    def __init__(self, order: Order, packets: socket.socket) -> None:
-        self.order = order
+    def __init__(self, stack: Stack, order: Order, packets: LivePacketSocket) -> None:
+        self._stack, self.order = stack, order
         self.report = Report()
         self._packets = packets
         self._output = Output()
@@ -256,7 +258,7 @@ class _Watch:
         return True
 
     def _take_frames(self) -> int:
-        frames, dropped = read_waiting(self._packets, _AT_ONCE)
+        frames, dropped = self._packets.frames(_AT_ONCE)
         if dropped and not self.report.dropped:
             self.report.whole_until = self._newest  # what was read before is complete: the kernel drops the newest
         self.report.dropped += dropped
@@ -288,7 +290,7 @@ class _Watch:
 
     def _look_at_sockets(self) -> None:
         if len(self._syns) <= self.order.attempts + 1:  # a client that dials thousands of times is slow enough
-            self._sockets |= dict.fromkeys(socket_rows(self.order.port))
+            self._sockets |= dict.fromkeys(socket_rows(self._stack, self.order.port))
 
     def _reported(self) -> Report:
         told = dict(line.split() for line in self._status.decode().splitlines())

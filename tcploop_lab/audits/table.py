@@ -100,11 +100,8 @@ def _audit_now(chosen: list[Program]) -> AuditTable:
 
 
 def _rows_of(stored: AuditTable, chosen: list[Program]) -> AuditTable:
-    """The stored rows of these programs; in a notebook the cells say so from now on."""
-    from ..testbed.replaying import label_cells
-
+    """The stored rows of these programs."""
     names = [program.name for program in chosen]
-    label_cells(f"recorded on {stored.date}, {stored.kernel}", "audits of programs")
     return replace(stored, rows=tuple(row for row in stored.rows if row.name in names))
 
 

@@ -39,7 +39,7 @@ testbed = click.option(
     "--testbed",
     "kind",
     type=TESTBED,
-    help="Where tries happen: namespace, host or recorded (default: the best there is).",
+    help="Where tries happen: namespace, host or simulated (default: the best there is).",
 )
 max_tries = click.option(
     "--max-tries",

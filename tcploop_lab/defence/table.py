@@ -14,12 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import NotOnThisTestbed
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..testbed.limits import parse_tries
-from ..thief.thief import place, shows_recorded
+from ..thief.thief import place
 from . import clients as code
-from .results import UNDEFENDED, DefenceResult, DefenceTable, Situation, recorded_defences
+from .results import UNDEFENDED, DefenceResult, DefenceTable, Situation
 from .trials import (
     HOST,
     HUNDRED,
@@ -78,31 +77,16 @@ def measure_defence(name: str, testbed: Testbed | None = None, tries: int | None
     """Measure one defence and return what it is worth, with the numbers.
 
     `tries` is how often the dead port is dialled or the client meets itself (None: so often that seconds are enough
-    and luck is out of the question). Where there is no private network with a range of its own, the recorded
-    result is shown.
+    and luck is out of the question).
 
-    Raises ValueError for an unknown name or a bad number, NotOnThisTestbed on a host that was asked for.
+    Raises ValueError for an unknown name or a bad number, NotOnThisTestbed where the range cannot be set.
     """
     if name not in DEFENCES:
         raise ValueError(f"defence {name!r}: a defence is one of {', '.join(DEFENCES)}")
     number = None if tries is None else parse_tries(tries)
     defence = DEFENCES[name]
     with place(testbed) as where:
-        try:
-            return _measure(name, defence.title, lambda ground, seen: defence.measure(ground, number or 0, seen), where)
-        except NotOnThisTestbed:
-            if not shows_recorded(where):
-                raise
-            return _recorded(name)
-
-
-def _recorded(name: str) -> DefenceResult:
-    """What was recorded of a defence; in a notebook the cells say so from now on."""
-    from ..testbed.replaying import label_cells
-
-    result = recorded_defences()[name]
-    label_cells(result.label, "defences")
-    return result
+        return _measure(name, defence.title, lambda ground, seen: defence.measure(ground, number or 0, seen), where)
 
 
 def measure_client(dial: Dial, testbed: Testbed | None = None, tries: int = MEETINGS) -> DefenceResult:

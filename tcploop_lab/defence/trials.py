@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
-from ..testbed.loop import IP_BIND_ADDRESS_NO_PORT
+from ..stacks import constants
 from .clients import Address, NewSocket, close_with_reset, read_line, serve, start_server
 from .results import Situation
 
@@ -134,7 +133,7 @@ def _dialled(dial: Dial, address: Address, new_socket: NewSocket) -> socket.sock
         sock = dial(address, new_socket)
     except OSError:
         return None
-    if not isinstance(sock, socket.socket):
+    if not hasattr(sock, "getpeername"):
         raise ValueError(f"client: it returned {sock!r}; return the connected socket, or raise an OSError")
     return sock
 
@@ -144,7 +143,7 @@ def _from(host: str, new_socket: NewSocket) -> NewSocket:
 
     def make() -> socket.socket:
         sock = new_socket()
-        sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
         sock.bind((host, 0))
         return sock
 
@@ -156,8 +155,7 @@ def meets_a_server(ground: Ground, dial: Dial, trials: int) -> Situation:
     address, new_socket = (HOST, PORT), ground.new_socket()
     server = start_server(address, new_socket, reuse=True)
     server.settimeout(None)
-    thread = threading.Thread(target=serve, args=(server,), daemon=True)
-    thread.start()
+    thread = ground.testbed.executor.run_beside(serve, server)
     try:
         failures = sum(not _is_served(dial, address, new_socket) for _ in range(trials))
     finally:

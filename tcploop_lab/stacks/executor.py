@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import WorkerDied
 from ..ports.ranges import PortRange
-from . import wire
+from . import linux, wire
 from .namespace import NamespaceRefused
 
 MAX_WORKERS = 64
@@ -144,13 +144,20 @@ class NamespaceExecutor(Executor):
         """Run `function(*args, **kwargs)` in a worker; its reports arrive in `future.reports`, newest last."""
         if self._closed:
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
-        if getattr(function, "__module__", None) == "__main__":
-            name = getattr(function, "__name__", function)
-            raise ValueError(f"function {name}: a worker runs what it can import; put it in a module, not a notebook")
+        _importable(function)
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         self._tasks.put((future, function, args, kwargs))
         return future
+
+    def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(stack, *args, **kwargs)` in a worker, with the stack of the worker's network."""
+        _importable(function)
+        return self.submit(linux.on_stack, function, args, kwargs)
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
+        """Let a function run beside the caller, with sockets of the testbed, and return its thread."""
+        return linux.linux_stack().run_beside(function, *args)
 
     def stop(self, future: Future[Any]) -> None:
         """Ask the task of `future` to return what it has. A task that has not begun is cancelled."""
@@ -242,6 +249,12 @@ class NamespaceExecutor(Executor):
             workers, self._workers[:] = list(self._workers), []
         for worker in workers:
             worker.end()
+
+
+def _importable(function: Callable[..., Any]) -> None:
+    if getattr(function, "__module__", None) == "__main__":
+        name = getattr(function, "__name__", function)
+        raise ValueError(f"function {name}: a worker runs what it can import; put it in a module, not a notebook")
 
 
 def _is_stopped(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """A stack: what the lab can do to a kernel, in one small interface.
 
-All that makes tries is a plain function whose first argument is a stack. Two kinds of stack implement it: `linux` by the
-real calls, made in a worker process, and `simulated` by a kernel in pure Python. Nothing above asks which one it has.
+All that makes tries is a plain function whose first argument is a stack. Two kinds of stack implement it: `linux` by
+the real calls, made in a worker process, and `simulated` by a kernel in pure Python. Nothing above asks which it has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..tcp.states import State
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame as a packet socket sees it: when (seconds since the epoch), which way, and its bytes from Ethernet on."""
+    """One frame as a packet socket sees it: when (seconds since the epoch), which way, its bytes from Ethernet on."""
 
     time: float
     outgoing: bool
@@ -30,6 +30,16 @@ class SocketRow:
     local: str
     peer: str
     state: str
+
+    @property
+    def port(self) -> int:
+        """The local port."""
+        return int(self.local.rpartition(":")[2])
+
+    @property
+    def to_itself(self) -> bool:
+        """True if both ends have one name."""
+        return self.local == self.peer
 
 
 class PacketSocket(Protocol):
@@ -106,6 +116,10 @@ class Stack(Protocol):
         """Return the TCP sockets of this network, also LISTEN and TIME-WAIT; one that is only bound has no row."""
         ...
 
+    def bound_only(self, port: int) -> tuple[str, ...] | None:
+        """Return the names of the sockets that only called bind() on `port`; None where the kernel does not tell."""
+        ...
+
     def counters(self) -> dict[str, int]:
         """Return the TCP counters by their names in /proc/net/snmp (RFC 4022)."""
         ...
@@ -128,6 +142,10 @@ class Stack(Protocol):
 
     def source_for(self, address: str) -> str | None:
         """Return the address from which a connect() to `address` is sent, None if there is no route."""
+        ...
+
+    def has_ipv6(self) -> bool:
+        """Return whether a socket can be bound to both families at once."""
         ...
 
     def add_address(self, address: str) -> None:

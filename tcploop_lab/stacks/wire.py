@@ -34,7 +34,7 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, Device):
             return self._index(value), value.mode
         if isinstance(value, socket.socket):
-            return self._index(value), value.family, value.type, value.proto
+            return self._index(value), value.gettimeout(), value.family, value.type, value.proto
         return None
 
     def _index(self, value: socket.socket | Device) -> int:
@@ -50,7 +50,12 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> socket.socket | Device:
         index, *kind = pid
         descriptor = self._descriptors[index]
-        return Device(descriptor, *kind) if len(kind) == 1 else socket.socket(*kind, fileno=descriptor)
+        if len(kind) == 1:
+            return Device(descriptor, *kind)
+        timeout, *family = kind
+        sock = socket.socket(*family, fileno=descriptor)
+        sock.settimeout(timeout)  # its own, whatever socket.setdefaulttimeout() says in the program that receives it
+        return sock
 
 
 def send(channel: socket.socket, message: Any, hand_over: bool = False) -> None:

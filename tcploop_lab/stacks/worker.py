@@ -17,27 +17,25 @@ import signal
 import socket
 import time
 import traceback
-from dataclasses import dataclass
 from typing import Any
 
 from ..ports.ranges import PortRange
 from . import namespace, wire
+from .task import Task, running
 
 REPORT_EVERY = 0.1  # seconds between two reports of progress
 
 
-@dataclass
-class Task:
-    """What a running function may ask of the process it runs in: was I stopped? and: report this."""
+class WorkerTask(Task):
+    """A task of this process, whose lab listens on the channel."""
 
-    number: int = -1
-    channel: socket.socket | None = None
-    _stopped: bool = False
-    _last: float = 0.0
+    def __init__(self, number: int, channel: socket.socket) -> None:
+        self.number, self.channel = number, channel
+        self._stopped, self._last = False, 0.0
 
     def stopped(self) -> bool:
-        """True once the lab asked this task to stop; it should return what it has."""
-        while self.channel is not None and not self._stopped and _something_waits(self.channel):
+        """True once the lab asked this task to stop."""
+        while not self._stopped and _something_waits(self.channel):
             kind, number, *_ = _receive(self.channel)
             self._stopped = (kind, number) == ("stop", self.number)  # else a stop that came too late for its task
         return self._stopped
@@ -45,17 +43,9 @@ class Task:
     def report(self, value: Any) -> None:
         """Tell the lab how far the task is; at most every `REPORT_EVERY` seconds one report is sent."""
         now = time.monotonic()
-        if self.channel is not None and now - self._last >= REPORT_EVERY:
+        if now - self._last >= REPORT_EVERY:
             self._last = now
             wire.send(self.channel, ("progress", self.number, value))
-
-
-_current = Task()
-
-
-def current_task() -> Task:
-    """Return the task this process is working on (an idle one that never stops, outside a worker)."""
-    return _current
 
 
 def main(descriptor: int, lifeline: int, private: bool, port_range: tuple[int, int] | None) -> None:
@@ -111,7 +101,7 @@ def _serve(channel: socket.socket) -> None:
         except Exception as error:  # a message that cannot be unpickled is an answer, not a crash
             kind, number, call = "task", -1, [_reraise, (error,), {}]
         if kind == "task":  # a stop that came too late for its task is for nobody
-            task = Task(number, channel)
+            task = WorkerTask(number, channel)
             _send_answer(task, _run(task, *call))
 
 
@@ -137,20 +127,16 @@ def _reraise(error: Exception) -> None:
 
 
 def _run(task: Task, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, Any]:
-    global _current
-    _current = task
     try:
-        return "result", function(*args, **kwargs)
+        with running(task):
+            return "result", function(*args, **kwargs)
     except BaseException as error:
         error.remote_traceback = traceback.format_exc()  # type: ignore[attr-defined]
         return "error", error
-    finally:
-        _current = Task()
 
 
-def _send_answer(task: Task, answer: tuple[str, Any]) -> None:
+def _send_answer(task: WorkerTask, answer: tuple[str, Any]) -> None:
     kind, value = answer
-    assert task.channel is not None
     try:
         wire.send(task.channel, (kind, task.number, value), hand_over=True)
     except OSError:

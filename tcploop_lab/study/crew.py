@@ -13,9 +13,9 @@ from ..errors import NotOnThisTestbed
 from ..ports.identify import classify
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..stacks.executor import MAX_WORKERS, NamespaceExecutor
+from ..stacks.in_place import InPlaceExecutor
 from ..stacks.namespace import network_id
 from ..testbed.loop import why_unsuitable
-from ..testbed.replaying import RecordedExecutor
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import Testbed, open_testbed
 from .plan import DEFAULT_ERA
@@ -61,7 +61,9 @@ class Crew:
 
     def submit(self, task: Task) -> Future[Samples]:
         """Begin a task."""
-        return self.executor.submit(run_task if self._own else run_task_nested, task)
+        if self._own:
+            return self.executor.on_stack(run_task, task)  # type: ignore[attr-defined, no-any-return]
+        return self.executor.submit(run_task_nested, task)
 
     def stop(self, futures: Iterable[Future[Samples]]) -> None:
         """Ask tasks to return what they have; another executor can only cancel those that have not begun."""
@@ -73,7 +75,7 @@ class Crew:
 
     @property
     def _own(self) -> bool:
-        return isinstance(self.executor, (NamespaceExecutor, RecordedExecutor))
+        return isinstance(self.executor, (NamespaceExecutor, InPlaceExecutor))
 
 
 def cores() -> int:
@@ -89,7 +91,7 @@ def hire(place: Any, workers: int | None) -> Iterator[Crew]:
 
     Raises ValueError for anything else.
     """
-    if isinstance(place, NamespaceExecutor):
+    if isinstance(place, (NamespaceExecutor, InPlaceExecutor)):
         yield _own_crew(place, _kind_of(place))
     elif isinstance(place, Executor):
         kind, where = place.submit(probe_place_nested).result()
@@ -100,20 +102,22 @@ def hire(place: Any, workers: int | None) -> Iterator[Crew]:
 
 
 def _open(kind: str | None, workers: int) -> Testbed:
-    """Open a testbed; without a wish (None) one on which a study can set its ranges, or the recorded one."""
+    """Open a testbed; without a wish (None) one on which a study can set its ranges, or the simulated one."""
     testbed = open_testbed(workers=workers, kind=kind)
     if kind is not None or testbed.kind != "host" or not testbed.submit(why_unsuitable, LINUX_DEFAULT_RANGE).result():
         return testbed
     testbed.close()
-    return open_testbed(kind="recorded")
+    return open_testbed(kind="simulated")
 
 
-def _own_crew(executor: NamespaceExecutor | RecordedExecutor, kind: str) -> Crew:
-    place = executor.submit(probe_place, kind).result()
+def _own_crew(executor: NamespaceExecutor | InPlaceExecutor, kind: str) -> Crew:
+    place = executor.on_stack(probe_place, kind).result()
     return Crew(executor, kind, place, _TASKS_PER_WORKER * executor.workers)
 
 
-def _kind_of(executor: NamespaceExecutor) -> str:
+def _kind_of(executor: NamespaceExecutor | InPlaceExecutor) -> str:
+    if isinstance(executor, InPlaceExecutor):
+        return "simulated"
     return "host" if executor.info["network"] in ("the host's", network_id()) else "namespace"
 
 

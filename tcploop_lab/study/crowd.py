@@ -181,8 +181,7 @@ def crowd(
         law = _law(plan, crew)
         found = _draw(plan, law, crew, schedule, other_traffic, progress)
     cells = tuple(_cell(count, law, found, seed) for count in counts)
-    used = "an unknown number of" if crew.kind == "recorded" else str(cores())
-    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": used}
+    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": str(cores())}
     date = datetime.now(UTC).isoformat(timespec="seconds")
     traffic = int(sum(found.traffic))
     return CrowdResult(plan.port, plan.port_range, other_traffic, traffic, cells, {**where, "date": date})
@@ -216,7 +215,8 @@ def _draw(
     spec = LoopSpec("", plan.port, plan.client, plan.max_tries(law.era), TIMEOUT, socket_range=socket_range)
     first = random.SystemRandom().randrange(ADDRESSES)  # those of an earlier run are just past the port for 10 s
     addresses = [address(first + number) for number in range(len(schedule))]
-    future = crew.executor.submit(draw_crowd, spec, schedule, addresses, namespace_range, other_traffic)
+    future = crew.executor.on_stack(  # type: ignore[attr-defined]
+        draw_crowd, spec, schedule, addresses, namespace_range, other_traffic)
     found: CrowdSamples = _wait(crew, future, len(schedule), progress)
     return found
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
+from ..stacks.stack import Stack
 from ..testbed.loop import LoopSpec
 from ..testbed.sampling import Place, Samples, describe_place, draw_first_hits, draw_returns
 
@@ -67,18 +68,18 @@ class Task:
         return LoopSpec("", self.port, self.client, self.max_tries, TIMEOUT, socket_range=socket_range)
 
 
-def run_task(task: Task) -> Samples:
-    """Draw the samples of a task, inside a worker of a testbed. Raises what draw_first_hits does."""
-    namespace_range = task.port_range if task.kind == "namespace" and not task.socket_ranges else None
+def run_task(stack: Stack, task: Task) -> Samples:
+    """Draw the samples of a task on a stack. Raises what draw_first_hits does."""
+    namespace_range = task.port_range if task.kind != "host" and not task.socket_ranges else None
     count, first = len(task.numbers), task.first_address
     if task.lead_tries:
-        return draw_returns(task.spec, address(first), count, task.lead_tries, namespace_range)
-    return draw_first_hits(task.spec, (address(first + i) for i in range(count)), namespace_range)
+        return draw_returns(stack, task.spec, address(first), count, task.lead_tries, namespace_range)
+    return draw_first_hits(stack, task.spec, (address(first + i) for i in range(count)), namespace_range)
 
 
-def probe_place(kind: str) -> Place:
+def probe_place(stack: Stack, kind: str) -> Place:
     """Return where a worker of a testbed of this kind is, with the source ports of some refused tries."""
-    return describe_place(PROBE_TRIES, private=kind == "namespace")
+    return describe_place(stack, PROBE_TRIES, private=kind != "host")
 
 
 class _Nested:

@@ -1,7 +1,8 @@
-"""Capture on loopback: a packet socket of the testbed, read with scapy.
+"""Capture on loopback: a packet socket of the stack, read with scapy.
 
-The socket is made by the worker, in its namespace, and handed to the lab (`wire.py`). A packet socket sees each segment
-twice, once when lo sends it and once when lo receives it (packet(7), PACKET_OUTGOING); an `Exchange` shows each once.
+The Linux stack's is made by the worker, in its namespace, and handed to the lab (`wire.py`). A packet socket sees each
+segment twice, once when lo sends it and once when lo receives it (packet(7), PACKET_OUTGOING); an `Exchange` shows each
+once.
 """
 
 from __future__ import annotations
@@ -9,43 +10,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import socket
-import struct
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..results.shown import Shown
-from ..stacks import packet_filter
+from ..stacks.stack import Frame, PacketSocket, Stack
 from ..tcp.replay import Replay, replay
 from ..tcp.segments import Segment
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList
 
-_ETH_P_ALL = 0x0003
-_PACKET_OUTGOING = 4
-_SOL_PACKET, _PACKET_STATISTICS = 263, 6
-_SO_TIMESTAMPNS = 35
-_BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
-_FRAME = 1 << 17  # bytes; loopback's MTU is 65536
 _ETHERNET = 1  # the link type of lo in a pcap file
 _NOTHING = "none came while it ran (begin it before the loop, on the loop's port; both_ends=False shows refused tries)"
 
 
-def open_packet_socket(port: int, both_ends: bool = True) -> socket.socket:
-    """Return a packet socket on lo that passes only TCP segments of `port`. Runs in the worker.
-
-    Raises PermissionError without CAP_NET_RAW, AttributeError where there are no packet sockets.
-    """
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing arrives before bind()
-    packet_filter.attach(sock, packet_filter.port_filter(port, both_ends))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    sock.setblocking(False)
-    sock.bind(("lo", _ETH_P_ALL))
-    return sock
+def open_packet_socket(stack: Stack, port: int, both_ends: bool = True) -> PacketSocket:
+    """Return a capture of the TCP segments of `port` on lo. PermissionError without CAP_NET_RAW."""
+    return stack.open_packet_socket(port, both_ends)
 
 
 def why_no_capture(error: Exception) -> str:
@@ -61,19 +43,10 @@ def why_no_capture(error: Exception) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Frame:
-    """One frame as the packet socket saw it: when (seconds since the epoch), which way, and its bytes."""
-
-    time: float
-    outgoing: bool
-    data: bytes
-
-
 class Exchange(Shown):
     """The segments of one port, captured while it is open. Use it in a `with` block; it stays readable after."""
 
-    def __init__(self, port: int, packet_socket: socket.socket, kernel: str, label: str = "") -> None:
+    def __init__(self, port: int, packet_socket: PacketSocket, kernel: str, label: str = "") -> None:
         self.port = port
         self.kernel = kernel
         self.label = label  # what it must be shown with, if it is not live
@@ -89,7 +62,7 @@ class Exchange(Shown):
 
     def close(self) -> None:
         """End the capture. What was captured stays."""
-        if self._socket.fileno() >= 0:
+        if not self._socket.closed:
             self._read_waiting()
             self._socket.close()
 
@@ -146,9 +119,9 @@ class Exchange(Shown):
         return f"<{type(self).__name__}: {self.summary}>"
 
     def _read_waiting(self) -> None:
-        if self._socket.fileno() < 0:
+        if self._socket.closed:
             return
-        frames, dropped = read_waiting(self._socket)
+        frames, dropped = self._socket.frames()
         self._frames += frames
         self._dropped += dropped
 
@@ -175,22 +148,6 @@ def writable(path: Path) -> Any:
             with contextlib.suppress(OSError):
                 path.unlink()
         raise ValueError(f"file {path}: {error.strerror}; give a path that can be written") from None
-
-
-def read_waiting(packet_socket: socket.socket, most: int = sys.maxsize) -> tuple[list[Frame], int]:
-    """Return the frames that wait on a packet socket, `most` of them, and how many the kernel dropped since last."""
-    frames: list[Frame] = []
-    with contextlib.suppress(BlockingIOError):
-        while len(frames) < most:
-            frames.append(_read_frame(packet_socket))
-    statistics = packet_socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)  # reading sets it to zero
-    return frames, struct.unpack("II", statistics)[1]
-
-
-def _read_frame(sock: socket.socket) -> Frame:
-    data, ancillary, _, address = sock.recvmsg(_FRAME, socket.CMSG_SPACE(16))
-    seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2][:16])
-    return Frame(seconds + nanoseconds * 1e-9, address[2] == _PACKET_OUTGOING, data)
 
 
 def _dissect(frame: Frame) -> Any:

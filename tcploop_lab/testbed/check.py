@@ -1,4 +1,4 @@
-"""Collects the facts about a port, inside the worker, by trying wherever trying is possible."""
+"""Collects the facts about a port, on a stack, by trying wherever trying is possible."""
 
 from __future__ import annotations
 
@@ -8,96 +8,86 @@ import socket
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from ..ports.clients import ClientKind
 from ..ports.preconditions import Facts
-from ..ports.ranges import PortRange, parse_reserved
-from ..stacks.namespace import RESERVED_FILE, read_port_range
-from .hosts import source_for
+from ..ports.ranges import PortRange
+from ..stacks import constants
+from ..stacks.stack import SocketRow, Stack
+from ..tcp.states import State
 from .loop import LoopSpec, run_loop, set_socket_range
 
 SAMPLED_TRIES = 64  # all of one parity by chance, if the kernel had no preference: 2 ** -63
 _BINDS_HOST = (ClientKind.BIND_ZERO, ClientKind.BIND_NO_PORT, ClientKind.BIND_SELF)
 
 
-def collect(spec: LoopSpec) -> Facts:
+def collect(stack: Stack, spec: LoopSpec) -> Facts:
     """Return the facts about dialling `spec.port` on `spec.host` with such a client."""
-    listeners, others, time_wait = socket_table(spec.host, spec.port)
-    reserved = read_reserved()
+    listeners, others, time_wait = socket_table(stack, spec.host, spec.port)
+    reserved = stack.reserved()
     return Facts(
         port=spec.port,
         host=spec.host,
         client=spec.client,
-        port_range=spec.socket_range or read_port_range(),
-        source=source_of(spec),
-        sampled=tuple(sample_source_ports(spec, SAMPLED_TRIES)),
+        port_range=spec.socket_range or stack.port_range(),
+        source=source_of(stack, spec),
+        sampled=tuple(sample_source_ports(stack, spec, SAMPLED_TRIES)),
         reserved=reserved,
         listeners=listeners,
         others=others,
         time_wait=time_wait,
-        given=_is_given(spec) if not any(spec.port in item for item in reserved) else None,
-        bindable=_is_bindable(spec),
+        given=_is_given(stack, spec) if not any(spec.port in item for item in reserved) else None,
+        bindable=_is_bindable(stack, spec),
     )
 
 
-def source_of(spec: LoopSpec) -> str | None:
+def source_of(stack: Stack, spec: LoopSpec) -> str | None:
     """Return the address that such a client's segments come from."""
     if spec.source is not None or spec.client in _BINDS_HOST:
         return spec.source or spec.host
-    return source_for(spec.host)
-
-
-def read_reserved() -> tuple[PortRange, ...]:
-    """Return the reserved ports of this network namespace; none where the file does not exist."""
-    try:
-        return parse_reserved(RESERVED_FILE.read_text())
-    except FileNotFoundError:
-        return ()
+    return stack.source_for(spec.host)
 
 
 @contextlib.contextmanager
-def held_port(spec: LoopSpec) -> Iterator[int]:
+def held_port(stack: Stack, spec: LoopSpec) -> Iterator[int]:
     """Hold a free port with bind() and yield it: nobody can listen there, and it can never loop."""
-    with socket.socket(spec.family, socket.SOCK_STREAM) as sock:
+    with stack.socket(spec.family, socket.SOCK_STREAM) as sock:
         sock.bind((spec.host, 0))
         yield sock.getsockname()[1]
 
 
-def sample_source_ports(spec: LoopSpec, tries: int) -> array[int]:
+def sample_source_ports(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
     """Return the source ports of some refused tries. After a refusal getsockname() still tells the port."""
     if spec.client is ClientKind.BIND_SELF:
         return array("H")
-    with held_port(spec) as dead:
+    with held_port(stack, spec) as dead:
         probe = replace(spec, port=dead, max_tries=tries, timeout=min(spec.timeout, 10.0), trace=True)
-        outcome, connected = run_loop(probe)
+        outcome, connected = run_loop(stack, probe)
     if connected is not None:  # cannot be: the port is held by a socket that does not listen
         connected.close()
     return outcome.ports or array("H")
 
 
-def socket_table(host: str, port: int) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def socket_table(
+    stack: Stack, host: str, port: int
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Return who listens on `port`, which open connection occupies host:port on both sides, and who waits."""
-    import psutil
-
-    rows = [row for row in psutil.net_connections("tcp") if row.laddr and row.laddr.port == port]
-    same = [row for row in rows if row.raddr and (row.raddr.ip, row.raddr.port) == (host, port)]
-    listeners = tuple(f"{row.laddr.ip}:{port}" for row in rows if row.status == psutil.CONN_LISTEN)
-    waiting = tuple(_pair(row) for row in same if row.status == psutil.CONN_TIME_WAIT)
-    ends = (psutil.CONN_TIME_WAIT, psutil.CONN_LISTEN)
-    others = tuple(_pair(row) for row in same if row.status not in ends)
-    return listeners, others, waiting
+    rows = [row for row in stack.socket_table() if row.port == port]
+    same = [row for row in rows if row.peer == f"{host}:{port}"]
+    listeners = tuple(row.local for row in rows if row.state == State.LISTEN)
+    waiting = tuple(_pair(row) for row in same if row.state == State.TIME_WAIT)
+    return listeners, tuple(_pair(row) for row in same if row.state != State.TIME_WAIT), waiting
 
 
-def _pair(row: Any) -> str:
-    return f"{row.laddr.ip}:{row.laddr.port} -> {row.raddr.ip}:{row.raddr.port} ({row.status})"
+def _pair(row: SocketRow) -> str:
+    return f"{row.local} -> {row.peer} ({row.state})"
 
 
-def _is_given(spec: LoopSpec) -> bool | None:
+def _is_given(stack: Stack, spec: LoopSpec) -> bool | None:
     """Ask the kernel for exactly this source port (IP_LOCAL_PORT_RANGE); None where it cannot be asked."""
-    if spec.port not in read_port_range():
+    if spec.port not in stack.port_range():
         return None  # bounds outside the namespace's range are ignored, so the answer would mean nothing
-    with socket.socket(spec.family, socket.SOCK_STREAM) as sock, held_port(spec) as dead:
+    with stack.socket(spec.family, socket.SOCK_STREAM) as sock, held_port(stack, spec) as dead:
         try:
             set_socket_range(sock, PortRange(spec.port, spec.port))
         except OSError:
@@ -105,13 +95,13 @@ def _is_given(spec: LoopSpec) -> bool | None:
         return sock.connect_ex((spec.host, dead)) != errno.EADDRNOTAVAIL
 
 
-def _is_bindable(spec: LoopSpec) -> bool:
+def _is_bindable(stack: Stack, spec: LoopSpec) -> bool:
     """True if a new socket could bind the port on every address, of both families where there are two."""
-    family, anywhere = (socket.AF_INET6, "::") if socket.has_dualstack_ipv6() else (socket.AF_INET, "0.0.0.0")
+    family, anywhere = (socket.AF_INET6, "::") if stack.has_ipv6() else (socket.AF_INET, "0.0.0.0")
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as sock:
+        with stack.socket(family, socket.SOCK_STREAM) as sock:
             if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                sock.setsockopt(constants.SOL_IPV6, constants.IPV6_V6ONLY, 0)
             sock.bind((anywhere, spec.port))
     except OSError as error:
         return error.errno != errno.EADDRINUSE

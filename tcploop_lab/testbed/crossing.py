@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotOnThisTestbed
 from ..results.shown import Shown
 from ..stacks.kernel_states import state_of
+from ..stacks.stack import Frame
 from ..stacks.two_hosts import ADDRESSES, PORTS, Host, make_two_hosts
 from ..stacks.wire import Device
 from ..tcp.outcomes import Ending, ending
@@ -29,7 +30,7 @@ from ..tcp.segments import Segment
 from ..tcp.states import State
 from . import cable
 from .cable import Held, Passed, SoFar
-from .capture import Frame, write_pcap
+from .capture import write_pcap
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList

@@ -23,9 +23,10 @@ from typing import Any
 
 from ..errors import NotOnThisTestbed, WorkerDied
 from ..ports.ranges import PortRange
-from ..results.run import RESET
-from ..stacks import wire
-from ..stacks.worker import current_task
+from ..stacks import constants, wire
+from ..stacks.linux import linux_stack
+from ..stacks.stack import Stack
+from ..stacks.task import current_task
 from .loop import LoopSpec, make_socket
 from .sampling import here, in_port_range
 
@@ -79,6 +80,7 @@ class Ending:
 
 
 def draw_crowd(
+    stack: Stack,
     spec: LoopSpec,
     schedule: Sequence[int],
     addresses: Iterable[str],
@@ -92,8 +94,8 @@ def draw_crowd(
     client dials another dead port of that address meanwhile. Raises NotOnThisTestbed where a loop cannot be run, or
     somebody else answers, and WorkerDied if a client does.
     """
-    samples = CrowdSamples(*here())
-    with in_port_range(port_range), _crowd(max(schedule), other_traffic) as crowd:
+    samples = CrowdSamples(*here(stack))
+    with in_port_range(stack, port_range), _crowd(max(schedule), other_traffic) as crowd:
         for clients, address in zip(schedule, addresses, strict=False):
             crowd.sample(clients, replace(spec, host=address, source=address), samples)
             if current_task().stopped():
@@ -218,8 +220,8 @@ def main(descriptor: int, table: int) -> None:
 
 def _play(part: Part, channel: socket.socket, table: memoryview) -> None:
     """Dial with the others. Who connects stays connected until all have stopped, so that only one can."""
-    with make_socket(part.spec) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    with make_socket(linux_stack(), part.spec) as sock:
+        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
         wire.send(channel, "ready")
         wire.receive(channel)
         began, error = _dial(part, sock, channel, table)

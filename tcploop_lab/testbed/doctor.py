@@ -57,7 +57,7 @@ class Doctor(Shown):
     @property
     def ok(self) -> bool:
         """True if the course works here with tries of its own, whatever parts of it are missing."""
-        return self.testbed != "recorded" and all(item.ok for item in self.capabilities if item.needed)
+        return self.testbed != "simulated" and all(item.ok for item in self.capabilities if item.needed)
 
     @property
     def missing(self) -> tuple[Capability, ...]:
@@ -69,8 +69,8 @@ class Doctor(Shown):
         """One sentence: does the course work here, and what is missing."""
         lacks = ", ".join(item.name for item in self.missing) or "nothing"
         verdict = "the course works here" if self.ok else "the course does not work here"
-        if self.testbed == "recorded":
-            verdict = "the course shows recorded results here"
+        if self.testbed == "simulated":
+            verdict = "the course runs on a simulated kernel here"
         return f"{verdict}: {self.testbed} testbed ({self.why}) on {self.kernel}; missing: {lacks}"
 
     def __repr__(self) -> str:
@@ -80,12 +80,11 @@ class Doctor(Shown):
 def doctor(kind: str | None = None) -> Doctor:
     """Return what this machine can do, each capability tried out.
 
-    `kind` asks for one of namespace, host, recorded (None: the best there is). Raises ValueError for another kind,
+    `kind` asks for one of namespace, host, simulated (None: the best there is). Raises ValueError for another kind,
     NotOnThisTestbed if the kind asked for is refused.
     """
     with open_testbed(kind=kind) as testbed:
-        testbed.open_stand_in = None  # what is recorded is no capability of this machine
-        live = _on_testbed(testbed) if testbed.kind != "recorded" else [_nothing_live(testbed)]
+        live = _on_testbed(testbed) if testbed.stack == "live" else [_nothing_live(testbed)]
         capabilities = (*_machine(), *_private_network(), *live, *_programs())
         return Doctor(testbed.kernel, testbed.kind, testbed.why, capabilities)
 

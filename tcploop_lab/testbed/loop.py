@@ -1,6 +1,6 @@
 """The connect loop: real connect() calls to a dead port of this host, until one succeeds.
 
-It runs inside a worker and needs nothing but the standard library, so that a worker is up at once.
+It is a function of a stack and needs nothing but the standard library, so that a worker is up at once.
 """
 
 from __future__ import annotations
@@ -9,8 +9,6 @@ import errno
 import itertools
 import operator
 import socket
-import struct
-import time
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
@@ -18,11 +16,9 @@ from typing import Any
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
-from ..stacks.namespace import PORT_RANGE_FILE
-from ..stacks.worker import current_task
-
-IP_BIND_ADDRESS_NO_PORT = 24  # Linux 4.2, ip(7)
-IP_LOCAL_PORT_RANGE = 51  # Linux 6.3, commit 91d0b78c5177: high << 16 | low
+from ..stacks import constants
+from ..stacks.stack import Stack
+from ..stacks.task import current_task
 
 _CHECK_SECONDS = 0.02  # a burst of tries lasts about this long, then time and stop are looked at
 _BURST_LIMIT = 16384
@@ -60,9 +56,9 @@ class LoopOutcome:
     peer: tuple[str, int] | None = None
 
 
-def make_socket(spec: LoopSpec) -> socket.socket:
+def make_socket(stack: Stack, spec: LoopSpec) -> socket.socket:
     """Return a TCP socket as a client of this kind makes it, ready to connect."""
-    sock = socket.socket(spec.family, socket.SOCK_STREAM)
+    sock: socket.socket = stack.socket(spec.family, socket.SOCK_STREAM)
     try:
         _prepare(sock, spec)
     except BaseException:
@@ -73,7 +69,7 @@ def make_socket(spec: LoopSpec) -> socket.socket:
 
 def _prepare(sock: socket.socket, spec: LoopSpec) -> None:
     # A connect() that nobody answers must not outlive the loop: the kernel gives up after SO_SNDTIMEO (socket(7)).
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(spec.timeout))
+    sock.setsockopt(constants.SOL_SOCKET, constants.SO_SNDTIMEO, constants.timeval(spec.timeout))
     if spec.socket_range is not None:
         set_socket_range(sock, spec.socket_range)
     if spec.client is ClientKind.BIND_SELF:
@@ -81,37 +77,32 @@ def _prepare(sock: socket.socket, spec: LoopSpec) -> None:
     elif spec.client is ClientKind.BIND_ZERO:
         sock.bind((spec.source or spec.host, 0))
     elif spec.source is not None or spec.client is ClientKind.BIND_NO_PORT:
-        sock.setsockopt(socket.SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
         sock.bind((spec.source or spec.host, 0))
-
-
-def _timeval(seconds: float) -> bytes:
-    whole = int(seconds)
-    return struct.pack("@ll", whole, max(1, int((seconds - whole) * 1e6)))
 
 
 def set_socket_range(sock: socket.socket, port_range: PortRange) -> None:
     """Give one socket its own port range. Raises OSError before Linux 6.3."""
-    value = struct.pack("=I", port_range.high << 16 | port_range.low)  # too large for a C int
-    sock.setsockopt(socket.SOL_IP, IP_LOCAL_PORT_RANGE, value)
+    value = constants.range_option(port_range.low, port_range.high)
+    sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, value)
 
 
-def run_loop(spec: LoopSpec) -> tuple[LoopOutcome, socket.socket | None]:
+def run_loop(stack: Stack, spec: LoopSpec) -> tuple[LoopOutcome, socket.socket | None]:
     """Dial until a connect succeeds, the tries or the time are used up, or the lab says stop.
 
     Returns the outcome and, where it connected, the live socket.
     """
     outcome = LoopOutcome(ports=array("H") if spec.trace else None)
-    began = time.monotonic()
+    began = stack.monotonic()
     try:
-        connected = _loop(spec, outcome, began + spec.timeout)
+        connected = _loop(stack, spec, outcome, began + spec.timeout)
     except OSError as error:  # a socket could not be made: no descriptors, no ports, no such option
         connected = None
         _stop_for(outcome, error.errno or 0)
     except MemoryError:  # the trace has to go, so that the count can be told
         connected = outcome.ports = None
         _stop_for(outcome, errno.ENOMEM)
-    outcome.seconds = time.monotonic() - began
+    outcome.seconds = stack.monotonic() - began
     if connected is not None:
         outcome.stopped = "connected"
         outcome.local, outcome.peer = _name(connected.getsockname()), _name(connected.getpeername())
@@ -125,8 +116,8 @@ def _name(address: tuple[Any, ...]) -> tuple[str, int]:
 class _OneSocket:
     """Dials again and again on one socket. A refused connect() gives its port back."""
 
-    def __init__(self, spec: LoopSpec, ports: array[int] | None) -> None:
-        self.socket = make_socket(spec)
+    def __init__(self, stack: Stack, spec: LoopSpec, ports: array[int] | None) -> None:
+        self.socket = make_socket(stack, spec)
         self._ports = ports
         # Without a trace the burst calls the C method itself: no Python frame for each try.
         self.dial = self.socket.connect_ex if ports is None else self._dial_and_note
@@ -140,13 +131,13 @@ class _OneSocket:
 class _NewSockets:
     """Dials every time on a socket made for that try."""
 
-    def __init__(self, spec: LoopSpec, ports: array[int] | None) -> None:
-        self._spec, self._ports = spec, ports
+    def __init__(self, stack: Stack, spec: LoopSpec, ports: array[int] | None) -> None:
+        self._stack, self._spec, self._ports = stack, spec, ports
         self.socket: socket.socket | None = None
 
     def dial(self, address: tuple[str, int]) -> int:
         try:
-            sock = self.socket = make_socket(self._spec)
+            sock = self.socket = make_socket(self._stack, self._spec)
         except OSError as error:  # no descriptors left, or no port to bind: an end like any other, after this count
             self.socket = None
             return error.errno or errno.EIO
@@ -168,20 +159,20 @@ _DIALLERS: dict[ClientKind, type[_OneSocket] | type[_NewSockets]] = {
 }
 
 
-def _loop(spec: LoopSpec, outcome: LoopOutcome, deadline: float) -> socket.socket | None:
+def _loop(stack: Stack, spec: LoopSpec, outcome: LoopOutcome, deadline: float) -> socket.socket | None:
     task, size = current_task(), 16
-    dialler = _DIALLERS[spec.client](spec, outcome.ports)
+    dialler = _DIALLERS[spec.client](stack, spec, outcome.ports)
     while True:
-        began = time.monotonic()
+        began = stack.monotonic()
         connected = _burst(dialler, spec, min(size, spec.max_tries - outcome.tries), outcome)
         if not connected and not outcome.stopped:
             task.report(outcome.tries)
-            outcome.stopped = _reason_to_stop(spec, outcome, deadline, task.stopped())
+            outcome.stopped = _reason_to_stop(spec, outcome, stack.monotonic() >= deadline, task.stopped())
         if connected:
             return dialler.socket
         if outcome.stopped:
             return _close(dialler.socket)
-        size = min(_BURST_LIMIT, size * 2) if time.monotonic() - began < _CHECK_SECONDS else max(1, size // 2)
+        size = min(_BURST_LIMIT, size * 2) if stack.monotonic() - began < _CHECK_SECONDS else max(1, size // 2)
 
 
 def _burst(dialler: _OneSocket | _NewSockets, spec: LoopSpec, size: int, outcome: LoopOutcome) -> bool:
@@ -218,36 +209,37 @@ def _close(sock: socket.socket | None) -> None:
         sock.close()
 
 
-def _reason_to_stop(spec: LoopSpec, outcome: LoopOutcome, deadline: float, stopped: bool) -> str:
+def _reason_to_stop(spec: LoopSpec, outcome: LoopOutcome, too_late: bool, stopped: bool) -> str:
     if stopped:
         return "interrupted"
     if outcome.tries >= spec.max_tries:
         return "max-tries"
-    return "timeout" if time.monotonic() >= deadline else ""
+    return "timeout" if too_late else ""
 
 
-def why_unsuitable(port_range: PortRange | None) -> str:
+def why_unsuitable(stack: Stack, port_range: PortRange | None) -> str:
     """Return why the host cannot make the loops of the course, in words; "" if it can. Found out by doing.
 
     Wanted are an ephemeral range to read, a range for each socket, where one is asked for, and that a socket that dials
     itself connects.
     """
-    spec = LoopSpec("127.0.0.1", free_port(), ClientKind.BIND_SELF, 1, timeout=5.0)
-    if not PORT_RANGE_FILE.exists():
-        return f"no ephemeral range to read: there is no {PORT_RANGE_FILE}"
+    spec = LoopSpec("127.0.0.1", free_port(stack), ClientKind.BIND_SELF, 1, timeout=5.0)
     try:
+        stack.port_range()
         if port_range is not None:
-            with socket.socket() as sock:
+            with stack.socket() as sock:
                 set_socket_range(sock, port_range)
+    except FileNotFoundError as missing:
+        return f"no ephemeral range to read: there is no {missing.filename}"
     except OSError as error:
         return f"no range for a socket ({error.strerror})"
-    outcome, connected = run_loop(spec)
+    outcome, connected = run_loop(stack, spec)
     _close(connected)
     return "" if connected is not None else f"no self-connection ({', '.join(outcome.errors) or outcome.stopped})"
 
 
-def free_port() -> int:
+def free_port(stack: Stack) -> int:
     """Return a port that was free a moment ago."""
-    with socket.socket() as sock:
+    with stack.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])

@@ -3,78 +3,131 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
-from ..stacks import namespace
 from ..stacks.executor import NamespaceExecutor
+from ..stacks.in_place import InPlaceExecutor
+from ..stacks.namespace import NamespaceRefused
 from .loop import why_unsuitable
 from .testbed import MISSING, Testbed
 
+TODAY = "6.18"  # the kernel that is simulated where none is asked for
+KIND_WANTED = "TCPLOOP_TESTBED"  # the name of an environment variable: the kind to open where a call names none
 
-def opened(port_range: PortRange | None, workers: int, kind: str | None) -> Testbed:
+
+def opened(
+    port_range: PortRange | None,
+    workers: int,
+    kind: str | None,
+    kernel: object,
+    needs: tuple[str, ...],
+    seed: int | None,
+) -> Testbed:
     """Return a testbed as `open_testbed` describes it."""
-    if kind is not None and kind not in MISSING:
-        raise ValueError(f"testbed {kind!r}: a testbed is {', '.join(MISSING)}; leave it out to get the best there is")
-    if kind in _OPENERS:
-        return _OPENERS[kind](port_range, workers, "asked for")
-    try:
-        testbed = _open_namespace(port_range, workers)
-        testbed.open_stand_in = partial(_stand_in, port_range) if kind is None else None
+    _check_needs(needs)
+    if kernel is not None or seed is not None:
+        kind = _only_simulated(kind, kernel)
+    wanted = kind or os.environ.get(KIND_WANTED) or None
+    if wanted is not None and wanted not in MISSING:
+        kinds = ", ".join(MISSING)
+        raise ValueError(f"testbed {wanted!r}: a testbed is {kinds}; leave it out to get the best there is")
+    reasons: list[str] = []
+    for name, make in _openers(port_range, workers, str(kernel or TODAY), seed):
+        if wanted not in (None, name):
+            continue
+        testbed = make("asked for" if wanted else "; ".join(reasons), reasons)
+        if testbed is not None and (lacking := _lacking(testbed, needs, wanted)):
+            reasons.append(f"the {name} testbed cannot do {lacking}")
+            testbed.close()
+        elif testbed is not None:
+            return testbed
+    raise NotOnThisTestbed(f"{'; '.join(reasons)}; leave the kind out to get the best testbed there is")
+
+
+def _only_simulated(kind: str | None, kernel: object) -> str:
+    if kind not in (None, "simulated"):
+        raise ValueError(f"kernel {kernel!r}: only the simulated testbed has kernels to choose from, not {kind!r}")
+    return "simulated"
+
+
+_Maker = Callable[[str, list[str]], Testbed | None]
+
+
+def _openers(port_range: PortRange | None, workers: int, kernel: str, seed: int | None) -> Iterator[tuple[str, _Maker]]:
+    """Yield the kinds from best to last, each with what opens it, or notes the reason why it cannot be had."""
+
+    def namespace(why: str, reasons: list[str]) -> Testbed | None:
+        who = "root" if os.geteuid() == 0 else "an ordinary user"
+        try:
+            executor = NamespaceExecutor(workers, port_range)
+        except NamespaceRefused as refusal:
+            reasons.append(f"no private namespace: {refusal.strerror}")
+            return None
+        return Testbed("namespace", f"private network, made as {who}", executor, port_range)
+
+    def host(why: str, reasons: list[str]) -> Testbed | None:
+        try:
+            testbed = Testbed("host", why, NamespaceExecutor(workers, port_range, private=False), port_range)
+        except (OSError, AttributeError) as error:
+            reasons.append(f"no live testbed: {error}")
+            return None
+        if why != "asked for" and (unsuitable := testbed.submit(why_unsuitable, port_range).result()):
+            reasons.append(f"on the host {unsuitable}")
+            testbed.close()
+            return None
         return testbed
-    except namespace.NamespaceRefused as refusal:
-        why = str(refusal.strerror)
-    if kind == "namespace":
-        raise NotOnThisTestbed(f"a private network namespace is refused here: {why}; use the host testbed")
-    return _open_second_best(port_range, workers, f"no private namespace: {why}")
+
+    def simulated(why: str, reasons: list[str]) -> Testbed:
+        from ..stacks.simulated import SimulatedStack
+
+        stack = SimulatedStack(kernel, seed=seed, port_range=port_range)
+        return Testbed("simulated", why, InPlaceExecutor(stack), None)
+
+    yield from (("namespace", namespace), ("host", host), ("simulated", simulated))
 
 
-def _open_namespace(port_range: PortRange | None, workers: int) -> Testbed:
-    who = "root" if os.geteuid() == 0 else "an ordinary user"
-    executor = NamespaceExecutor(workers, port_range)
-    return Testbed("namespace", f"private network, made as {who}", executor, port_range)
+def _capture(testbed: Testbed) -> None:
+    testbed.capture(1).close()
 
 
-def _open_host(port_range: PortRange | None, workers: int, why: str) -> Testbed:
-    return Testbed("host", why, NamespaceExecutor(workers, port_range, private=False), port_range)
+def _reserve(testbed: Testbed) -> None:
+    testbed.reserve(1).close()
 
 
-def _open_recorded(port_range: PortRange | None, workers: int, why: str, all_of_it: bool = True) -> Testbed:
-    from .replaying import RecordedExecutor
-    from .tape import lessons
-
-    return Testbed("recorded", why, RecordedExecutor(lessons(), port_range, all_of_it), port_range)
-
-
-_OPENERS = {"host": _open_host, "recorded": _open_recorded}
+def _counters(testbed: Testbed) -> None:
+    if testbed.kind == "host":
+        raise NotOnThisTestbed("on the host all programs count together")
+    testbed.counters()
 
 
-def open_stand_in(port_range: PortRange | None = None) -> Testbed:
-    """Return the recorded testbed for what a live one cannot show. NotOnThisTestbed if this range was not recorded."""
-    return _open_recorded(port_range, 1, "it stands in for a live one", all_of_it=False)
+def _two_hosts(testbed: Testbed) -> None:
+    testbed.crossing().close()
 
 
-def _stand_in(port_range: PortRange | None) -> Testbed | None:
-    try:
-        return open_stand_in(port_range)
-    except NotOnThisTestbed:
-        return None
+_NEEDS: dict[str, Callable[[Testbed], None]] = {
+    "capture": _capture,
+    "reserve": _reserve,
+    "counters": _counters,
+    "two-hosts": _two_hosts,
+}
 
 
-def _open_second_best(port_range: PortRange | None, workers: int, why: str) -> Testbed:
-    """Return the host's testbed if a loop is possible there, else the recorded one; none recorded: the host's.
+def _check_needs(needs: tuple[str, ...]) -> None:
+    for need in needs:
+        if need not in _NEEDS:
+            raise ValueError(f"need {need!r}: what a testbed may need to do is {', '.join(_NEEDS)}")
 
-    What the host cannot show, the recorded one does in its place.
-    """
-    host = _open_host(port_range, workers, why)
-    host.open_stand_in = partial(_stand_in, port_range)
-    reason = host.submit(why_unsuitable, port_range).result()
-    if not reason:
-        return host
-    try:
-        recorded = _open_recorded(port_range, workers, f"{why}; on the host {reason}")
-    except NotOnThisTestbed:
-        return host
-    host.close()
-    return recorded
+
+def _lacking(testbed: Testbed, needs: tuple[str, ...], wanted: str | None) -> str:
+    """The first need that this testbed does not meet, found out by doing; "" if it meets all."""
+    for need in needs:
+        met = False
+        with suppress(NotOnThisTestbed):
+            _NEEDS[need](testbed)
+            met = True
+        if not met:
+            return need
+    return ""

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..ports.ranges import parse_port
+from ..stacks.stack import Frame
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
-from .capture import Exchange, Frame
+from .capture import Exchange
 from .pcap_file import Found, read_frames
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Samples of the tries to success, drawn inside a worker: loop after loop, each ended by a reset.
+"""Samples of the tries to success, drawn on a stack: loop after loop, each ended by a reset.
 
 A reset leaves no TIME-WAIT, which would keep the next loop on the same address from its port for a second
 or more (socket(7), SO_LINGER; RFC 9293 section 3.5.3).
@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import platform
-import socket
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -18,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
-from ..results.run import RESET
-from ..stacks.namespace import PORT_RANGE_FILE, read_port_range, write_port_range
-from ..stacks.worker import current_task
+from ..stacks import constants
+from ..stacks.stack import Stack
+from ..stacks.task import current_task
 from .check import sample_source_ports
 from .loop import LoopOutcome, LoopSpec, run_loop
 
@@ -57,65 +56,69 @@ class Place:
     source_ports: tuple[int, ...]
 
 
-def describe_place(tries: int, private: bool) -> Place:
+def describe_place(stack: Stack, tries: int, private: bool) -> Place:
     """Return where this process is, with the source ports of `tries` refused tries of one socket.
 
     In a `private` namespace they come from Linux's default range, whatever the namespace's is: one port tells
     nothing. Raises NotOnThisTestbed where the system has no ephemeral range to read.
     """
     try:
-        in_force = read_port_range()
-    except FileNotFoundError:
+        in_force = stack.port_range()
+    except FileNotFoundError as missing:
         raise NotOnThisTestbed(
-            f"a study reads {PORT_RANGE_FILE}, which is not there (is /proc mounted?), and needs Linux, where every "
+            f"a study reads {missing.filename}, which is not there (is /proc mounted?), and needs Linux, where every "
             "address of 127.0.0.0/8 is one's own; elsewhere look at a stored study with StudyResult.load(path)"
         ) from None
-    settable = private and _can_set(in_force)
+    settable = private and _can_set(stack, in_force)
     probed = LINUX_DEFAULT_RANGE if settable else in_force
     spec = LoopSpec("127.0.0.1", 1, ClientKind.SAME_SOCKET, tries, timeout=30.0)
-    with in_port_range(probed):
-        return Place(*here(), probed, settable, tuple(sample_source_ports(spec, tries)))
+    with in_port_range(stack, probed):
+        return Place(*here(stack), probed, settable, tuple(sample_source_ports(stack, spec, tries)))
 
 
-def _can_set(port_range: PortRange) -> bool:
+def _can_set(stack: Stack, port_range: PortRange) -> bool:
     try:
-        write_port_range(port_range)
+        stack.set_port_range(port_range)
     except OSError:
         return False
     return True
 
 
-def draw_first_hits(spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None) -> Samples:
+def draw_first_hits(
+    stack: Stack, spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None
+) -> Samples:
     """Run one loop from and to each address and return what was measured; less where the lab says stop.
 
     `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None
     leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.
     """
-    with in_port_range(port_range):
-        return _collect(_one_loop(_at(spec, address)) for address in addresses)
+    with in_port_range(stack, port_range):
+        return _collect(stack, (_one_loop(stack, _at(spec, address)) for address in addresses))
 
 
-def draw_returns(spec: LoopSpec, address: str, count: int, lead_tries: int, port_range: PortRange | None) -> Samples:
+def draw_returns(
+    stack: Stack, spec: LoopSpec, address: str, count: int, lead_tries: int, port_range: PortRange | None
+) -> Samples:
     """Run `count` loops that each start just past the port, after a loop that led there. The rest as above.
 
     Where a loop missed, another one of at most `lead_tries` leads back. A lead that never arrives stands
     for the sample that it was to begin: both are censored.
     """
-    with in_port_range(port_range):
-        return _collect(_returns(_at(spec, address), count, lead_tries))
+    with in_port_range(stack, port_range):
+        return _collect(stack, _returns(stack, _at(spec, address), count, lead_tries))
 
 
-def _returns(spec: LoopSpec, count: int, lead_tries: int) -> Iterator[LoopOutcome]:
+def _returns(stack: Stack, spec: LoopSpec, count: int, lead_tries: int) -> Iterator[LoopOutcome]:
     at_port = False
     for _ in range(count):
-        lead = None if at_port else _one_loop(replace(spec, max_tries=lead_tries))
-        outcome = _one_loop(spec) if lead is None or lead.stopped == "connected" else lead
+        lead = None if at_port else _one_loop(stack, replace(spec, max_tries=lead_tries))
+        outcome = _one_loop(stack, spec) if lead is None or lead.stopped == "connected" else lead
         at_port = outcome.stopped == "connected"
         yield outcome
 
 
-def _collect(outcomes: Iterable[LoopOutcome]) -> Samples:
-    samples = Samples(*here())
+def _collect(stack: Stack, outcomes: Iterable[LoopOutcome]) -> Samples:
+    samples = Samples(*here(stack))
     for outcome in outcomes:
         if outcome.stopped != "interrupted":  # cut off because the lab wished so: no sample
             samples.add(outcome)
@@ -128,29 +131,29 @@ def _at(spec: LoopSpec, address: str) -> LoopSpec:
     return replace(spec, host=address, source=address)
 
 
-def here() -> tuple[str, str]:
-    """Return the names of this machine and of its kernel."""
-    return platform.node(), f"{platform.system()} {platform.release()}"
+def here(stack: Stack) -> tuple[str, str]:
+    """Return the names of this machine and of the stack's kernel."""
+    return platform.node(), stack.kernel
 
 
 @contextlib.contextmanager
-def in_port_range(wanted: PortRange | None) -> Iterator[None]:
-    """Give the private namespace another range for a while; None leaves it as it is."""
-    before = read_port_range() if wanted is not None else None
+def in_port_range(stack: Stack, wanted: PortRange | None) -> Iterator[None]:
+    """Give the stack's network another range for a while; None leaves it as it is."""
+    before = stack.port_range() if wanted is not None else None
     if wanted is None or before is None or wanted == before:
         yield
         return
-    write_port_range(wanted)
+    stack.set_port_range(wanted)
     try:
         yield
     finally:
-        write_port_range(before)
+        stack.set_port_range(before)
 
 
-def _one_loop(spec: LoopSpec) -> LoopOutcome:
-    outcome, sock = run_loop(spec)
+def _one_loop(stack: Stack, spec: LoopSpec) -> LoopOutcome:
+    outcome, sock = run_loop(stack, spec)
     if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
         sock.close()
     if outcome.stopped == "error":
         raise NotOnThisTestbed(f"port {spec.port}: the loop could not be run: {_errors(outcome)}")

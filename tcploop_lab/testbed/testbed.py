@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import platform
 import socket
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
@@ -17,49 +15,47 @@ from ..ports.preconditions import Verdict, judge
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, parse_port
 from ..results.run import Run
 from ..results.shown import Shown
-from ..stacks import namespace
 from ..stacks.executor import NamespaceExecutor
-from . import staging
+from ..stacks.in_place import InPlaceExecutor
+from ..stacks.stack import Stack
+from . import sockets
 from .capture import Exchange, open_packet_socket, why_no_capture
 from .check import collect
 from .crossing import Crossing, open_crossing
 from .hosts import Target, resolve_own
-from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
+from .limits import MAX_TIMEOUT, default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket, run_loop
 from .waiting import wait_for
 
 if TYPE_CHECKING:
     from ..ports.identify import ProbeResult
-    from .replaying import RecordedExecutor
 
 _STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured
 MISSING: dict[str, tuple[str, ...]] = {
     "namespace": (),
     "host": ("a port range of its own", "capture, unless you may capture"),
-    "recorded": ("tries of its own",),
+    "simulated": ("real programs",),
 }
 
 
 class Testbed(Shown):
     """A place where tries happen. Make one with `open_testbed()`; close it, or use it in a `with` block.
 
-    `kind` is namespace, host or recorded, `why` says why it is that one, `missing` lists what it cannot do.
+    `kind` is namespace, host or simulated, `why` says why it is that one, `missing` lists what it cannot do.
     """
 
     __test__ = False  # the name is no test case
 
     def __init__(
-        self, kind: str, why: str, executor: NamespaceExecutor | RecordedExecutor, port_range: PortRange | None
+        self, kind: str, why: str, executor: NamespaceExecutor | InPlaceExecutor, port_range: PortRange | None
     ) -> None:
         self.kind = kind
         self.why = why
         self.executor = executor
-        self.kernel = executor.info.get("kernel") or f"{platform.system()} {platform.release()}"
+        self.stack, self.kernel = executor.on_stack(_name_of).result()
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
-        self.open_stand_in: Callable[[], Testbed | None] | None = None  # for what is recorded, where it is refused here
-        self._dials: Testbed = self  # or the stand-in, while ports are reserved in the recording
 
     @property
     def port_range(self) -> PortRange:
@@ -67,7 +63,8 @@ class Testbed(Shown):
         if self._socket_range is not None:
             return self._socket_range
         try:
-            return self.submit(namespace.read_port_range).result()
+            found: PortRange = self.submit(_port_range).result()
+            return found
         except FileNotFoundError:  # no /proc
             return LINUX_DEFAULT_RANGE
 
@@ -91,11 +88,6 @@ class Testbed(Shown):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @cached_property
-    def stand_in(self) -> Testbed | None:
-        """The recorded testbed that shows what is refused here, if this one was chosen for want of a better one."""
-        return self.open_stand_in() if self.open_stand_in is not None else None
-
     @property
     def closed(self) -> bool:
         """True once the testbed was closed."""
@@ -106,8 +98,12 @@ class Testbed(Shown):
         self.executor.shutdown(wait=False, cancel_futures=True)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run an importable function inside the testbed and return its future."""
-        return self.executor.submit(function, *args, **kwargs)
+        """Run `function(stack, *args, **kwargs)`, which must be importable, on this testbed and return its future."""
+        return self.executor.on_stack(function, *args, **kwargs)
+
+    def wait(self, seconds: float) -> None:
+        """Let so many seconds pass: by the clock on the wall, or at once by that of a simulated kernel."""
+        self.submit(_sleep, parse_delay(seconds, "seconds", MAX_TIMEOUT)).result()
 
     def check(self, port: object, host: str = "127.0.0.1", client: object = "same-socket") -> Verdict:
         """Return which preconditions hold for dialling `port` on `host`, each with its evidence.
@@ -136,8 +132,6 @@ class Testbed(Shown):
         ends the loop and returns what was measured. A self-connection of an earlier run on the same port is reset
         first, since it would hold the port. Raises ValueError for arguments that are not allowed.
         """
-        if self._dials is not self:
-            return self._dials.connect_loop(port, host, client, max_tries, timeout, trace, source, progress)
         port_range, kind = self.port_range, parse_client(client)
         tries = default_max_tries(port_range, kind) if max_tries is None else parse_tries(max_tries)
         spec = self._spec(port, host, kind, tries, parse_timeout(timeout), trace, source)
@@ -158,6 +152,7 @@ class Testbed(Shown):
             peer=outcome.peer,
             max_tries=tries,
             kernel=self.kernel,
+            stack=self.stack,
             trace=outcome.ports,
             socket=sock,
         )
@@ -170,17 +165,13 @@ class Testbed(Shown):
         """Begin to capture the segments of `port` on loopback; use it in a `with` block.
 
         `both_ends` keeps only segments from the port to the same port: a self-connection, without the refused tries.
-        Where capturing is not allowed, a testbed whose kind was not asked for shows what was recorded.
-        Raises NotOnThisTestbed where that is not there either.
+        Raises NotOnThisTestbed where capturing is not allowed.
         """
         number = parse_port(port)
-        label = self.kernel if self.kind == "recorded" else ""
+        label = self.kernel if self.stack != "live" else ""
         try:
             return Exchange(number, self.submit(open_packet_socket, number, both_ends).result(), self.kernel, label)
         except (OSError, AttributeError) as error:
-            with contextlib.suppress(NotOnThisTestbed):
-                if self.stand_in is not None:
-                    return self.stand_in.capture(number, both_ends)
             raise NotOnThisTestbed(why_no_capture(error)) from None
 
     def probe(self, tries: int = 400, client: object = "same-socket") -> ProbeResult:
@@ -193,10 +184,8 @@ class Testbed(Shown):
     def crossing(self) -> Crossing:
         """Return two new hosts and the cable between them, to use in a `with` block.
 
-        Raises NotOnThisTestbed without a namespace or a TUN device.
+        Raises NotOnThisTestbed where no second network can be made.
         """
-        if self.kind == "recorded":
-            raise NotOnThisTestbed('two hosts need Linux; look at a recorded crossing: recorded("simultaneous-open")')
         return open_crossing(self.submit, self.kernel)
 
     def cross(self, delay: float = 0.05) -> Crossing:
@@ -221,7 +210,7 @@ class Testbed(Shown):
         """
         number, sock = parse_port(port), self.tcp_socket(host)
         try:
-            sock.bind((resolve_own(host).address, number))
+            sock.bind((self._own(host).address, number))
         except OSError:
             sock.close()
             raise
@@ -237,31 +226,21 @@ class Testbed(Shown):
         """Reserve ports (40100, or "40100,40200-40210"): connect() no longer picks them, bind() may.
 
         They stay reserved until the end of the `with` block, or until `.close()` of what this returns. Raises
-        ValueError for bad ports, NotOnThisTestbed where it is refused and the kind was asked for; else what dials
-        meanwhile is recorded.
+        ValueError for bad ports, NotOnThisTestbed where it is refused.
         """
-        wanted = staging.parse_reservation(ports)
+        wanted = sockets.parse_reservation(ports)
         if self.kind == "host":
             why = (
                 "reserved ports are a setting of the whole host, which the lab never changes: use the namespace testbed"
             )
-            return self._reserve_recorded(ports, why)
+            raise NotOnThisTestbed(why)
         try:
-            before = self.submit(staging.set_reserved, wanted).result()
+            before = self.submit(sockets.set_reserved, wanted).result()
         except OSError as error:
             why = f"ports cannot be reserved here ({error.strerror}); tcploop doctor says what to do"
-            return self._reserve_recorded(ports, why)
+            raise NotOnThisTestbed(why) from None
         undo = contextlib.ExitStack()
-        undo.callback(lambda: self.submit(staging.set_reserved, before).result())
-        return undo
-
-    def _reserve_recorded(self, ports: object, why: str) -> contextlib.ExitStack:
-        """Let the stand-in dial while the ports are reserved in its recording; without one `why` says why not."""
-        if self.stand_in is None:
-            raise NotOnThisTestbed(why)
-        undo = self.stand_in.reserve(ports)
-        self._dials, dials = self.stand_in, self._dials
-        undo.callback(setattr, self, "_dials", dials)
+        undo.callback(lambda: self.submit(sockets.set_reserved, before).result())
         return undo
 
     def use_range(self, port_range: Any) -> contextlib.ExitStack:
@@ -271,8 +250,8 @@ class Testbed(Shown):
         """
         wanted, undo = PortRange.parse(port_range), contextlib.ExitStack()
         if self.kind != "host" and self._socket_range is None:
-            before = self.submit(staging.set_port_range, wanted).result()
-            undo.callback(lambda: self.submit(staging.set_port_range, before).result())
+            before = self.submit(sockets.set_port_range, wanted).result()
+            undo.callback(lambda: self.submit(sockets.set_port_range, before).result())
         else:
             undo.callback(setattr, self, "_socket_range", self._socket_range)
             self._socket_range = wanted
@@ -280,12 +259,14 @@ class Testbed(Shown):
 
     def sibling(self, port_range: Any = None) -> Testbed:
         """Open one more testbed of this kind, with a worker of its own, for long work beside this one's."""
+        if self.kind == "simulated":
+            return open_testbed(port_range, kernel=self.executor.stack.version)  # type: ignore[union-attr]
         return open_testbed(port_range, kind=self.kind)
 
-    def sockets(self, port: object) -> staging.SocketTable:
+    def sockets(self, port: object) -> sockets.SocketTable:
         """Return the kernel's table of sockets, those with this local port."""
         number = parse_port(port)
-        return staging.SocketTable(number, self.submit(staging.socket_rows, number).result())
+        return sockets.SocketTable(number, self.submit(sockets.socket_rows, number).result())
 
     def holders(self, port: object) -> staging.SocketTable:
         """Return the sockets that only hold `port`: they called bind() and nothing else, so `sockets` has no line.
@@ -304,18 +285,19 @@ class Testbed(Shown):
         In a namespace nobody else counts there. Raises NotOnThisTestbed where there is no /proc.
         """
         try:
-            return self.submit(staging.tcp_counters).result()
+            found: dict[str, int] = self.submit(_counters).result()
+            return found
         except FileNotFoundError:
             raise NotOnThisTestbed("the counters are read from /proc/net/snmp, which only Linux has") from None
 
-    def look(self, port: object, tool: str = "ss") -> staging.Look:
+    def look(self, port: object, tool: str = "ss") -> sockets.Look:
         """Return what ss or lsof prints about `port` inside the testbed, with the command that made it.
 
         The live socket of a run is lent to a process inside (`sleep`): the tools name no process outside.
         """
         number = parse_port(port)
-        staging.command_of(tool, number)
-        return self.submit(staging.look, tool, number, self._live_sockets(number)).result()
+        sockets.command_of(tool, number)
+        return self.submit(sockets.look, tool, number, self._live_sockets(number)).result()
 
     def _live_sockets(self, port: int) -> list[socket.socket]:
         """The open sockets of runs on `port`. On the host none need be lent: the tools see this process."""
@@ -335,18 +317,23 @@ class Testbed(Shown):
         trace: bool = False,
         source: str | None = None,
     ) -> LoopSpec:
-        target = self._reachable(resolve_own(host))
-        from_address = None if source is None else self._reachable(resolve_own(source)).address
+        target = self._reachable(self._own(host))
+        from_address = None if source is None else self._reachable(self._own(source)).address
         kind = parse_client(client)
         socket_range = self._socket_range
         if kind is ClientKind.SOCKET_RANGE and socket_range is None:
             socket_range = self.port_range
         return LoopSpec(target.address, parse_port(port), kind, max_tries, timeout, trace, from_address, socket_range)
 
+    def _own(self, host: object) -> Target:
+        """The address that is dialled for `host`: one of this machine, or of the simulated kernel."""
+        own = None if self.stack == "live" else lambda address: self.submit(_source, address).result()
+        return resolve_own(host, own)
+
     def _reachable(self, target: Target) -> Target:
         """In a namespace only loopback exists; give it the host's own address that is to be dialled."""
         if self.kind == "namespace" and not target.is_loopback:
-            self.submit(namespace.add_address, target.address).result()
+            self.submit(_add_address, target.address).result()
         return target
 
     def _reset_earlier(self, spec: LoopSpec) -> None:
@@ -355,13 +342,49 @@ class Testbed(Shown):
             earlier.close(reset=True)
 
 
-def open_testbed(port_range: Any = None, workers: int = 1, kind: str | None = None) -> Testbed:
+def _name_of(stack: Stack) -> tuple[str, str]:
+    return stack.provenance, stack.kernel
+
+
+def _port_range(stack: Stack) -> PortRange:
+    return stack.port_range()
+
+
+def _counters(stack: Stack) -> dict[str, int]:
+    return stack.counters()
+
+
+def _source(stack: Stack, address: str) -> str | None:
+    return stack.source_for(address)
+
+
+def _add_address(stack: Stack, address: str) -> None:
+    stack.add_address(address)
+
+
+def _sleep(stack: Stack, seconds: float) -> None:
+    stack.sleep(seconds)
+
+
+def open_testbed(
+    port_range: Any = None,
+    workers: int = 1,
+    kind: str | None = None,
+    *,
+    kernel: object = None,
+    needs: str | Sequence[str] = (),
+    seed: int | None = None,
+) -> Testbed:
     """Open a testbed: a private network namespace if the system allows one, else the host's own loopback.
 
-    Where neither can do it, the recorded testbed shows what was measured elsewhere. `port_range` is the ephemeral range
-    to use (None: the kernel's default); `kind` asks for one of namespace, host, recorded. Found out by trying. Raises
-    ValueError for a bad range or kind, NotOnThisTestbed if the kind asked for is refused.
+    Where neither can do it, a simulated kernel of this day does. `port_range` is the ephemeral range to use (None: the
+    kernel's default); `kind` asks for one of namespace, host, simulated; `kernel` for a simulated one by version or
+    era ("4.1", "freebsd-13"), `seed` for one that does the same again. `needs` names what it must be able to do, of
+    capture, reserve, counters, two-hosts: a testbed that cannot is left out of the choice. Found out by trying.
+
+    Raises ValueError for bad arguments, NotOnThisTestbed if what was asked for is refused.
     """
     from .opening import opened
 
-    return opened(None if port_range is None else PortRange.parse(port_range), workers, kind)
+    wanted = None if port_range is None else PortRange.parse(port_range)
+    return opened(wanted, workers, kind, kernel, (needs,) if isinstance(needs, str) else tuple(needs), seed)

@@ -17,7 +17,7 @@ from ..tcp.replay import replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
 from .capture import Exchange
-from .staging import SocketTable
+from .sockets import SocketTable
 
 if TYPE_CHECKING:
     from .testbed import Testbed

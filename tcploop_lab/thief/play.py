@@ -1,6 +1,6 @@
-"""The port thief, played inside a worker: a server crashes, its own client dials on and meets itself on its port.
+"""The port thief, played on a stack: a server crashes, its own client dials on and meets itself on its port.
 
-All sockets are real. Server and client share one process here; the kernel looks at sockets, not at processes.
+Server and client share one process here; a kernel looks at sockets, not at processes.
 """
 
 from __future__ import annotations
@@ -8,17 +8,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ..defence.clients import close_with_reset
 from ..errors import NotOnThisTestbed
-from ..results.run import RESET
-from ..stacks.worker import current_task
+from ..stacks import constants
+from ..stacks.stack import SocketRow, Stack
+from ..stacks.task import current_task
 from ..testbed.loop import LoopSpec, make_socket
-from ..testbed.staging import SocketRow, socket_rows
 
 REQUEST = b"are you there?"
 ANSWER = b"yes"
@@ -87,18 +86,18 @@ class Played:
     answered: bool = False
 
 
-def play(scene: Scene) -> Played:
+def play(stack: Stack, scene: Scene) -> Played:
     """Play the scene to its end, to the end of its patience, or until the lab says stop.
 
     Raises NotOnThisTestbed if the client never meets itself within its bounds, or if the port is taken.
     """
-    return _Play(scene).run()
+    return _Play(stack, scene).run()
 
 
 class _Play:
-    def __init__(self, scene: Scene) -> None:
-        self.scene, self.seen = scene, Played()
-        self._crash = time.monotonic()
+    def __init__(self, stack: Stack, scene: Scene) -> None:
+        self.stack, self.scene, self.seen = stack, scene, Played()
+        self._crash = stack.monotonic()
 
     def run(self) -> Played:
         self._serve_and_crash()
@@ -106,11 +105,11 @@ class _Play:
             server = self._restart(thief)
             if server is not None:
                 with server:
-                    self.seen.answered = answers(server, self.scene)
+                    self.seen.answered = answers(self.stack, server, self.scene)
         return self.seen
 
     def _now(self) -> float:
-        return time.monotonic() - self._crash
+        return self.stack.monotonic() - self._crash
 
     def _tell(self, who: str, what: str) -> None:
         self.seen.events.append(Event(self._now(), who, what))
@@ -118,12 +117,12 @@ class _Play:
     def _serve_and_crash(self) -> None:
         """The server ends while a request waits unread, so its connection ends by a reset: no TIME-WAIT of its own."""
         try:
-            server = start(self.scene)
+            server = start(self.stack, self.scene)
         except Refused as refused:
             port = self.scene.spec.port
             raise NotOnThisTestbed(f"port {port}: it is taken before the play ({refused}); name another") from None
         self._tell("server", "listens")
-        with make_socket(self.scene.spec) as client:
+        with make_socket(self.stack, self.scene.spec) as client:
             client.connect(_address(self.scene))
             accepted, _ = server.accept()
             client.sendall(REQUEST)
@@ -143,10 +142,10 @@ class _Play:
     def _dial(self) -> socket.socket:
         """Dial as a client that reconnects does, a new socket for every try, and return the one that met itself."""
         spec, seen = self.scene.spec, self.seen
-        deadline = time.monotonic() + spec.timeout
-        while seen.tries < spec.max_tries and time.monotonic() < deadline and not _stopped(seen.tries):
-            sock = make_socket(spec)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(self.scene.client_reuse))
+        deadline = self.stack.monotonic() + spec.timeout
+        while seen.tries < spec.max_tries and self.stack.monotonic() < deadline and not _stopped(seen.tries):
+            sock = make_socket(self.stack, spec)
+            sock.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, int(self.scene.client_reuse))
             seen.tries += 1
             if sock.connect_ex(_address(self.scene)) == 0:
                 seen.looped = self._now()
@@ -178,17 +177,17 @@ class _Play:
             if waited >= scene.patience or current_task().stopped():
                 self._tell("server", f"gives up: still refused after {waited:.1f} s")
                 return None
-            time.sleep(_OFTEN if waited < 1.0 else _SELDOM)
+            self.stack.sleep(_OFTEN if waited < 1.0 else _SELDOM)
 
     def _attempt(self) -> socket.socket | None:
         seen = self.seen
         seen.attempts += 1
-        rows = socket_rows(self.scene.spec.port)
+        rows = self._rows()
         self._note_states(rows)
         if not seen.witness:
             seen.witness = rows
         try:
-            server = start(self.scene)
+            server = start(self.stack, self.scene)
         except Refused as refused:
             if not seen.error:
                 self._tell("server", f"cannot start: {refused}")
@@ -198,8 +197,11 @@ class _Play:
         self._tell("server", f"starts, at attempt {seen.attempts:,}")
         return server
 
+    def _rows(self) -> tuple[SocketRow, ...]:
+        return tuple(row for row in self.stack.socket_table() if row.port == self.scene.spec.port)
+
     def _note_states(self, rows: tuple[SocketRow, ...]) -> None:
-        for state in [row.state for row in rows if row.local == row.peer]:
+        for state in [row.state for row in rows if row.to_itself]:
             if state not in self.seen.states:
                 self.seen.states += (state,)
                 if state == "TIME-WAIT":
@@ -217,22 +219,22 @@ class _Play:
 
     def _settle(self) -> None:
         """Wait until the close is over: on a busy machine its segments take a moment, even on loopback."""
-        deadline = time.monotonic() + _SETTLE
-        while time.monotonic() < deadline:
-            states = {row.state for row in socket_rows(self.scene.spec.port) if row.local == row.peer}
+        deadline = self.stack.monotonic() + _SETTLE
+        while self.stack.monotonic() < deadline:
+            states = {row.state for row in self._rows() if row.to_itself}
             if states <= {"TIME-WAIT"}:
                 return
-            time.sleep(_OFTEN)
+            self.stack.sleep(_OFTEN)
 
 
 class Refused(Exception):
     """The server could not start. The text is the call and the errno name, such as "bind: EADDRINUSE"."""
 
 
-def start(scene: Scene) -> socket.socket:
+def start(stack: Stack, scene: Scene) -> socket.socket:
     """Return a server that listens, as the scene makes its servers. Raises Refused."""
-    server, call = socket.socket(scene.spec.family), "bind"
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(scene.server_reuse))
+    server, call = stack.socket(scene.spec.family), "bind"
+    server.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, int(scene.server_reuse))
     server.settimeout(_ANSWER_TIMEOUT)
     try:
         server.bind(_address(scene))
@@ -241,7 +243,8 @@ def start(scene: Scene) -> socket.socket:
     except OSError as error:
         server.close()
         raise Refused(f"{call}: {errno.errorcode.get(error.errno or 0, str(error))}") from None
-    return server
+    started: socket.socket = server
+    return started
 
 
 def _address(scene: Scene) -> tuple[str, int]:
@@ -269,9 +272,9 @@ def _ending_by_reset(sock: socket.socket) -> Iterator[socket.socket]:
             close_with_reset(sock)
 
 
-def answers(server: socket.socket, scene: Scene) -> bool:
+def answers(stack: Stack, server: socket.socket, scene: Scene) -> bool:
     """True if a new client reaches this server and reads its answer."""
-    with make_socket(scene.spec) as client, contextlib.suppress(OSError):
+    with make_socket(stack, scene.spec) as client, contextlib.suppress(OSError):
         client.settimeout(_ANSWER_TIMEOUT)
         client.connect(_address(scene))
         accepted, _ = server.accept()
@@ -281,6 +284,6 @@ def answers(server: socket.socket, scene: Scene) -> bool:
             accepted.sendall(ANSWER)
             answered = client.recv(len(ANSWER)) == ANSWER
             for sock in (client, accepted):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
             return asked and answered
     return False

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange, parse_port
 from ..results.shown import Shown, columns
+from ..stacks.stack import SocketRow, Stack
 from ..testbed.limits import default_max_tries, parse_delay
 from ..testbed.loop import LoopSpec
-from ..testbed.staging import SocketRow, socket_rows
 from ..testbed.waiting import wait_for
 from .play import Ending, Event, Scene, play
 
@@ -161,7 +161,7 @@ def port_thief(
 
     The client keeps its connection for `hold` seconds, then does what `ending` says: stays, closes, closes-unread (its
     own bytes) or resets. The server tries for `patience` seconds. Without a `port` it is the first free one from the
-    middle of the range. The recorded testbed shows the recorded case.
+    middle of the range.
 
     Raises ValueError for bad arguments, NotOnThisTestbed if the client never meets itself.
     """
@@ -169,8 +169,6 @@ def port_thief(
     hold, patience = parse_delay(hold, "hold", MAX_PATIENCE), parse_delay(patience, "patience", MAX_PATIENCE)
     chosen = None if port is None else parse_port(port)
     with place(testbed) as where:
-        if where.kind == "recorded":
-            return _recorded_case(wanted, bool(client_reuse), bool(server_reuse))
         port_range = where.port_range
         number = chosen or where.submit(free_port, port_range).result()
         scene = Scene(_spec(where, number, port_range), bool(server_reuse), bool(client_reuse), wanted, hold, patience)
@@ -188,8 +186,6 @@ def port_thief_table(testbed: Testbed | None = None, patience: float = 0.3) -> T
     In each the client lets go, if it does, before the server tries to start. Raises as `port_thief` does.
     """
     with place(testbed, FAST_RANGE) as where:
-        if where.kind == "recorded":
-            return recorded_thief_table()
         cases = [(ending, client, server) for ending in Ending for client, server in COMBINATIONS]
         return ThiefTable(
             tuple(
@@ -211,25 +207,14 @@ def place(testbed: Testbed | None, port_range: Any = None) -> Iterator[Testbed]:
         yield own
 
 
-def shows_recorded(testbed: Testbed) -> bool:
-    """True if what cannot be live here is shown recorded. A host that was asked for shows nothing but itself."""
-    return testbed.kind != "host" or testbed.stand_in is not None
-
-
-def _recorded_case(ending: Ending, client_reuse: bool, server_reuse: bool) -> ThiefResult:
-    story = recorded_thief()
-    if (ending, client_reuse, server_reuse) == (story.ending, story.client_reuse, story.server_reuse):
-        return story
-    return recorded_thief_table().cell(ending, client_reuse, server_reuse)
-
-
-def free_port(port_range: PortRange) -> int:
+def free_port(stack: Stack, port_range: PortRange) -> int:
     """Return the first port from the middle of the range, of its low end's parity, that no socket has in the table.
 
     Each TIME-WAIT keeps its port, so every play on one testbed takes another.
     """
     middle = port_range.low + port_range.width // 4 * 2
-    return next(port for port in range(middle, port_range.high + 1, 2) if not socket_rows(port))
+    used = {row.port for row in stack.socket_table()}
+    return next(port for port in range(middle, port_range.high + 1, 2) if port not in used)
 
 
 def _spec(where: Testbed, port: int, port_range: PortRange) -> LoopSpec:

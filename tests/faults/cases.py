@@ -20,6 +20,7 @@ import psutil
 import tcploop_lab as lab
 from tcploop_lab.errors import WorkerDied
 from tcploop_lab.stacks import executor
+from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
 
@@ -127,7 +128,7 @@ def study_worker_killed() -> tuple[str, str]:
 def memory_limit() -> tuple[str, str]:
     """The worker may use no more memory, and the trace grows."""
     with lab.open_testbed(RANGE) as testbed:
-        testbed.submit(limit_memory, 200_000).result()
+        testbed.executor.submit(limit_memory, 200_000).result()
         run = testbed.connect_loop(NEVER, max_tries=10**9, trace=True, progress=False)
         assert (run.stopped, dict(run.errors).get("ENOMEM")) == ("error", 1)
         assert run.tries > 1_000
@@ -193,7 +194,7 @@ for number in range(9):
 def clock_jumps() -> tuple[str, str]:
     """The clock jumps by a day, forward and back, with every look at it (imitated: time.time() does)."""
     with lab.open_testbed(RANGE) as testbed:
-        testbed.submit(make_clock_jump).result()
+        testbed.executor.submit(make_clock_jump).result()
         run = testbed.connect_loop(NEVER, timeout=0.5, max_tries=10**9, progress=False)
         assert run.stopped == "timeout" and 0.4 < run.seconds < 5
         assert testbed.connect_loop(40500, progress=False).self_connected
@@ -209,7 +210,7 @@ def make_clock_jump() -> None:
 def no_descriptors_in_worker() -> tuple[str, str]:
     """The worker has no descriptor left in the middle of a loop with new sockets."""
     with lab.open_testbed(RANGE) as testbed:
-        stopped, errors, tries = testbed.submit(loop_until_descriptors_end).result()
+        stopped, errors, tries = testbed.executor.submit(loop_until_descriptors_end).result()
         assert stopped == "error" and 20 < tries < 40
         assert errors == {"ECONNREFUSED": tries, "EMFILE": 1}
     return "the run: stopped by error, EMFILE x 1", "the tries before; EMFILE counts as no try"
@@ -223,7 +224,7 @@ def loop_until_descriptors_end() -> tuple[str, dict[str, int], int]:
     close, socket.socket.close = socket.socket.close, lambda sock: hoard.append(sock)
     try:
         spec = LoopSpec("127.0.0.1", NEVER, lab.ClientKind.NEW_SOCKET, 10**6, 20.0)
-        outcome, _ = run_loop(spec)
+        outcome, _ = run_loop(linux_stack(), spec)
     finally:
         socket.socket.close = close  # type: ignore[method-assign]
     for sock in hoard:

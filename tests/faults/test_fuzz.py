@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tcploop_lab.testbed.tape import Tape, read_lesson
 
 import tcploop_lab as lab
 from tcploop_lab.ports.ranges import PortRange, parse_port, parse_ports, parse_ranges, parse_reserved
 from tcploop_lab.stacks import namespace
 from tcploop_lab.study.plan import Study
-from tcploop_lab.testbed import staging, tape_values
-from tcploop_lab.testbed.tape import Tape, read_lesson
+from tcploop_lab.testbed import sockets, tape_values
 
 from .elsewhere import FUZZED
 
@@ -60,7 +60,7 @@ def value_or_one_line(call: Callable[[], Any]) -> None:
 @given(value=ANYTHING)
 def test_ports_and_ranges(value: object) -> None:
     """Ports, ranges, lists of them and reservations, from the command line or a notebook."""
-    for parse in (parse_port, PortRange.parse, parse_ports, parse_ranges, staging.parse_reservation):
+    for parse in (parse_port, PortRange.parse, parse_ports, parse_ranges, sockets.parse_reservation):
         value_or_one_line(lambda parse=parse: parse(value))
 
 

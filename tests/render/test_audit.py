@@ -8,8 +8,8 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.audits.table import AuditTable, ProgramAudit
 from tcploop_lab.audits.verdicts import AuditVerdict
+from tcploop_lab.stacks.stack import SocketRow
 from tcploop_lab.tcp.segments import Segment
-from tcploop_lab.testbed.staging import SocketRow
 
 ME = ("127.0.0.1", 33334)
 EVIL = "<script>alert(1)</script>"

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tcploop_lab.stacks.worker import current_task
+from tcploop_lab.stacks.task import current_task
 
 
 def listen(address: str, port: int, reuse: bool = False) -> socket.socket:
@@ -88,6 +88,7 @@ def drop_capabilities() -> None:
 def run_without_rights(order: Any) -> Any:
     """Run a program from a worker that may not make a process namespace."""
     from tcploop_lab.audits.run import run_program
+    from tcploop_lab.stacks.linux import linux_stack
 
     Path("/proc/sys/user/max_pid_namespaces").write_text("0")
-    return run_program(order)
+    return run_program(linux_stack(), order)

@@ -88,7 +88,7 @@ def test_data_and_close_are_captured(one_port: Testbed) -> None:
 
 def test_a_close_sends_its_fin_at_once(one_port: Testbed) -> None:
     """The lab holds the only copy of a run's socket: in 100 of 100 runs close() has sent FIN when it returns."""
-    one_port.submit(keep_no_time_wait).result()
+    one_port.executor.submit(keep_no_time_wait).result()
     for _ in range(100):
         with one_port.capture(40500) as exchange:
             one_port.connect_loop(40500).close(reset=False)
@@ -165,7 +165,7 @@ def test_a_loop_that_never_connects_while_capturing(testbed: Testbed) -> None:
 def test_without_permission_it_is_a_clear_error() -> None:
     """Without the right to capture, NotOnThisTestbed tells the reason and the way out, at once."""
     with lab.open_testbed(kind="host") as testbed:
-        testbed.submit(inside.drop_capabilities).result()
+        testbed.executor.submit(inside.drop_capabilities).result()
         began = time.monotonic()
         with pytest.raises(lab.NotOnThisTestbed, match=r"CAP_NET_RAW.*use the namespace testbed"):
             testbed.capture(40500)

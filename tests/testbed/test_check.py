@@ -96,7 +96,7 @@ def test_a_reserved_port(testbed: Testbed) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::"])
 def test_somebody_listens(testbed: Testbed, address: str) -> None:
     """A listener breaks the listening rule, and holds the port with bind() besides."""
-    listener = testbed.submit(inside.listen, address, 40500).result()
+    listener = testbed.executor.submit(inside.listen, address, 40500).result()
     assert broken(testbed.check(40500)) == ["nobody listens", "not held"]
     listener.close()
     assert testbed.check(40500).can_loop
@@ -106,7 +106,7 @@ def test_somebody_listens(testbed: Testbed, address: str) -> None:
 @pytest.mark.parametrize("reuse", [False, True])
 def test_somebody_holds_it_with_bind(testbed: Testbed, address: str, reuse: bool) -> None:
     """A bound socket that does not listen blocks the port, on whichever address, SO_REUSEADDR or not."""
-    holder = testbed.submit(inside.hold, address, 40500, reuse).result()
+    holder = testbed.executor.submit(inside.hold, address, 40500, reuse).result()
     assert broken(testbed.check(40500)) == ["not held"]
     assert not testbed.connect_loop(40500, max_tries=ENOUGH).connected
     holder.close()

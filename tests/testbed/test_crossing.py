@@ -229,7 +229,7 @@ def test_the_testbed_is_as_before(testbed: Testbed) -> None:
 def test_without_a_tun_device_it_is_a_clear_error(testbed: Testbed, code: int, reason: str) -> None:
     """No device, no driver, no access: the reason and the way out, in one line, and the testbed goes on."""
     with pytest.raises(lab.NotOnThisTestbed, match=reason) as caught:
-        open_crossing(lambda _: testbed.submit(inside.refuse, code), testbed.kernel)
+        open_crossing(lambda _: testbed.executor.submit(inside.refuse, code), testbed.kernel)
     assert "\n" not in str(caught.value)
     assert testbed.connect_loop(40500).self_connected
 
@@ -237,6 +237,6 @@ def test_without_a_tun_device_it_is_a_clear_error(testbed: Testbed, code: int, r
 def test_without_rights_it_is_a_clear_error() -> None:
     """A worker without capabilities cannot make hosts, and the error says what is needed."""
     with lab.open_testbed(kind="host") as testbed:
-        testbed.submit(inside.drop_capabilities).result()
+        testbed.executor.submit(inside.drop_capabilities).result()
         with pytest.raises(lab.NotOnThisTestbed, match="it needs the namespace testbed"):
             testbed.crossing()

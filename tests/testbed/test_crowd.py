@@ -113,11 +113,11 @@ def test_a_client_that_dies_is_reported(testbed: Testbed) -> None:
     clients_of(testbed)[0].kill()
     with pytest.raises(WorkerDied, match="a client ended in the middle of a sample"):
         future.result(10)
-    assert testbed.submit(os.getpid).result(5) == testbed.executor.info["pid"]
+    assert testbed.executor.submit(os.getpid).result(5) == testbed.executor.info["pid"]
 
 
 def test_a_listener_is_no_self_connection(one_port: Testbed) -> None:
     """Where a program answers, there is no sample but one clear line."""
-    listener = one_port.submit(inside.listen, "127.9.8.7", 40600).result()
+    listener = one_port.executor.submit(inside.listen, "127.9.8.7", 40600).result()
     with listener, pytest.raises(lab.NotOnThisTestbed, match="port 40600: a program listens on it"):
         begin(one_port, 40600, 100, 10.0).result(20)

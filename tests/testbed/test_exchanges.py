@@ -129,7 +129,7 @@ def test_ipv6() -> None:
 def test_where_it_cannot_be_done() -> None:
     """Without the right to capture each one alone is NotOnThisTestbed; the four together are then recorded ones."""
     with lab.open_testbed(kind="host") as testbed:
-        testbed.submit(inside.drop_capabilities).result()
+        testbed.executor.submit(inside.drop_capabilities).result()
         with pytest.raises(lab.NotOnThisTestbed, match="namespace testbed"):
             exchanges.self_connection(testbed)
         four = lab.four_exchanges(testbed)

@@ -40,33 +40,33 @@ def wait_until_gone(pid: int) -> bool:
 def test_an_error_inside_is_raised_outside(testbed: Testbed) -> None:
     """The exception of a task reaches the caller with its text, and the next task runs."""
     with pytest.raises(LookupError, match="nothing there"):
-        testbed.submit(inside.fail, "nothing there").result()
-    assert testbed.submit(os.getpid).result() == testbed.executor.info["pid"]
+        testbed.executor.submit(inside.fail, "nothing there").result()
+    assert testbed.executor.submit(os.getpid).result() == testbed.executor.info["pid"]
 
 
 def test_a_result_that_cannot_be_sent_is_an_error(testbed: Testbed) -> None:
     """A result that cannot be pickled is a TypeError, not a hang."""
     with pytest.raises(TypeError, match="cannot be sent"):
-        testbed.submit(inside.unsendable).result(5)
+        testbed.executor.submit(inside.unsendable).result(5)
 
 
 def test_a_function_of_a_notebook_is_refused_in_words(testbed: Testbed) -> None:
     """A worker cannot import from `__main__`; submit() says so at once."""
     local = types.FunctionType(test_a_result_that_cannot_be_sent_is_an_error.__code__, {"__name__": "__main__"})
     with pytest.raises(ValueError, match="a worker runs what it can import"):
-        testbed.submit(local)
+        testbed.executor.submit(local)
 
 
 def test_a_dead_worker_is_reported_and_replaced(testbed: Testbed) -> None:
     """A worker that dies fails its own task only; the next task gets a new namespace with the same range."""
     with pytest.raises(WorkerDied):
-        testbed.submit(inside.die).result(5)
+        testbed.executor.submit(inside.die).result(5)
     assert str(testbed.port_range) == "40000-40999"
 
 
 def test_a_task_can_be_stopped(testbed: Testbed) -> None:
     """stop() makes a running task return what it has, within a second; its reports have arrived."""
-    future = testbed.submit(inside.wait_for_stop, 30.0)
+    future = testbed.executor.submit(inside.wait_for_stop, 30.0)
     time.sleep(0.3)
     testbed.executor.stop(future)
     assert future.result(1) == "stopped"
@@ -75,9 +75,9 @@ def test_a_task_can_be_stopped(testbed: Testbed) -> None:
 
 def test_a_waiting_task_is_cancelled_by_stop(testbed: Testbed) -> None:
     """stop() on a task that has not begun cancels it."""
-    first = testbed.submit(inside.wait_for_stop, 30.0)
+    first = testbed.executor.submit(inside.wait_for_stop, 30.0)
     assert wait_until(first.running)
-    second = testbed.submit(os.getpid)
+    second = testbed.executor.submit(os.getpid)
     testbed.executor.stop(second)
     testbed.executor.stop(first)
     assert second.cancelled()
@@ -87,10 +87,10 @@ def test_a_waiting_task_is_cancelled_by_stop(testbed: Testbed) -> None:
 def test_a_stop_that_comes_too_late_is_for_nobody(testbed: Testbed) -> None:
     """A stop for a task that has ended neither ends the worker nor stops the next task."""
     worker = testbed.executor._workers[0]
-    testbed.submit(os.getpid).result(5)
+    testbed.executor.submit(os.getpid).result(5)
     wire.send(worker.channel, ("stop", 0))
-    assert testbed.submit(inside.wait_for_stop, 0.1).result(5) == "not stopped"
-    future = testbed.submit(inside.wait_for_stop, 0.3)
+    assert testbed.executor.submit(inside.wait_for_stop, 0.1).result(5) == "not stopped"
+    future = testbed.executor.submit(inside.wait_for_stop, 0.3)
     time.sleep(0.1)
     wire.send(worker.channel, ("stop", 0))
     assert future.result(5) == "not stopped"
@@ -98,7 +98,7 @@ def test_a_stop_that_comes_too_late_is_for_nobody(testbed: Testbed) -> None:
 
 def test_a_worker_has_one_thread(testbed: Testbed) -> None:
     """Beside a second thread every try of the loop would cost more."""
-    future = testbed.submit(inside.wait_for_stop, 0.2)
+    future = testbed.executor.submit(inside.wait_for_stop, 0.2)
     assert psutil.Process(testbed.executor.info["pid"]).num_threads() == 1
     assert future.result(5) == "not stopped"
 
@@ -113,7 +113,7 @@ def test_each_worker_has_its_own_network() -> None:
 def test_closing_ends_the_worker_even_in_the_middle_of_a_task(testbed: Testbed) -> None:
     """close() returns soon and the worker is gone."""
     worker = testbed.executor.info["pid"]
-    future = testbed.submit(inside.wait_for_stop, 30.0)
+    future = testbed.executor.submit(inside.wait_for_stop, 30.0)
     time.sleep(0.2)
     began = time.monotonic()
     testbed.close()
@@ -154,7 +154,8 @@ def run_parent(then: str) -> tuple[subprocess.Popen[str], int]:
 
 @pytest.mark.parametrize(
     "then",
-    ["time.sleep(60)", "testbed.connect_loop(40501, max_tries=10**9)", "testbed.submit(time.sleep, 60).result()"],
+    ["time.sleep(60)", "testbed.connect_loop(40501, max_tries=10**9)",
+     "testbed.executor.submit(time.sleep, 60).result()"],
 )
 def test_a_killed_parent_takes_the_worker_along(then: str) -> None:
     """After SIGKILL of the lab's process its worker is gone within 2 s: idle, in a loop, or deaf in a long call."""

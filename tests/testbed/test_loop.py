@@ -13,6 +13,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.results.run import Run
+from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.testbed import limits
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
@@ -68,7 +69,7 @@ def test_an_odd_port_of_an_even_range_never_loops(testbed: Testbed, client: str)
 
 def test_a_real_listener_is_not_a_self_connection(testbed: Testbed) -> None:
     """A connection to somebody else is reported as such: connected, but not to itself."""
-    listener = testbed.submit(inside.listen, "127.0.0.1", 40500).result()
+    listener = testbed.executor.submit(inside.listen, "127.0.0.1", 40500).result()
     run = testbed.connect_loop(40500)
     assert (run.connected, run.self_connected, run.tries) == (True, False, 1)
     assert run.summary.startswith("a listener answered")
@@ -102,7 +103,7 @@ def test_the_time_out_ends_the_loop_and_keeps_the_count(testbed: Testbed) -> Non
 
 def test_a_silent_target_does_not_hang_the_loop(testbed: Testbed) -> None:
     """A listener whose backlog is full never answers; the time-out holds all the same."""
-    listener = testbed.submit(inside.listen, "127.0.0.1", 40500).result()
+    listener = testbed.executor.submit(inside.listen, "127.0.0.1", 40500).result()
     listener.listen(0)
     runs = [testbed.connect_loop(40500, client="new-socket", timeout=0.5)]
     while runs[-1].connected and len(runs) < 6:
@@ -179,7 +180,7 @@ def test_default_max_tries_come_from_the_distribution(client: str, ports: tuple[
 
 def test_no_descriptors_left_is_an_error_and_no_try(testbed: Testbed) -> None:
     """With no descriptor free, the loop reports EMFILE and has tried nothing."""
-    assert testbed.submit(loop_without_descriptors).result() == (0, {"EMFILE": 1}, "error")
+    assert testbed.executor.submit(loop_without_descriptors).result() == (0, {"EMFILE": 1}, "error")
 
 
 def loop_without_descriptors() -> tuple[int, dict[str, int], str]:
@@ -192,7 +193,7 @@ def loop_without_descriptors() -> tuple[int, dict[str, int], str]:
         while True:
             hoard.append(socket.socket())
     except OSError:
-        outcome, _ = run_loop(LoopSpec("127.0.0.1", 40500, lab.ClientKind.NEW_SOCKET, 100, 5.0))
+        outcome, _ = run_loop(linux_stack(), LoopSpec("127.0.0.1", 40500, lab.ClientKind.NEW_SOCKET, 100, 5.0))
     for sock in hoard:
         sock.close()
     return outcome.tries, dict(outcome.errors), outcome.stopped

@@ -61,7 +61,7 @@ def test_the_hosts_settings_stay_as_they_are(testbed: Testbed) -> None:
     """No IPv4 sysctl of the host changes while a testbed sets its range, reserves ports and loops."""
     before = host_settings()
     assert len(before) > 50
-    testbed.submit(namespace.write_reserved, "40002").result()
+    testbed.executor.submit(namespace.write_reserved, "40002").result()
     testbed.connect_loop(40500)
     assert host_settings() == before
 
@@ -70,13 +70,13 @@ def test_the_hosts_settings_stay_as_they_are(testbed: Testbed) -> None:
 def test_nothing_can_leave(testbed: Testbed, address: str) -> None:
     """Inside, a connect to an address that is not loopback fails at once: there is no route."""
     began = time.monotonic()
-    assert testbed.submit(inside.dial, address, 80, 5.0).result() == errno.ENETUNREACH
+    assert testbed.executor.submit(inside.dial, address, 80, 5.0).result() == errno.ENETUNREACH
     assert time.monotonic() - began < 1.0
 
 
 def test_worker_keeps_its_user(testbed: Testbed) -> None:
     """Inside, the user number is the one outside: the namespace gives no rights over files."""
-    mapping = testbed.submit(inside.read, "/proc/self/uid_map").result().split()
+    mapping = testbed.executor.submit(inside.read, "/proc/self/uid_map").result().split()
     assert mapping[0] == mapping[1]
     assert mapping[2] == "1"
 
@@ -84,7 +84,7 @@ def test_worker_keeps_its_user(testbed: Testbed) -> None:
 @pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8::7"])
 def test_an_own_address_of_the_host_can_be_dialled_inside(one_port: Testbed, address: str) -> None:
     """An address added to the private loopback loops like 127.0.0.1."""
-    one_port.submit(namespace.add_address, address).result()
+    one_port.executor.submit(namespace.add_address, address).result()
     spec = LoopSpec(address, 40500, lab.ClientKind.SAME_SOCKET, max_tries=1, timeout=5.0)
     outcome, sock = one_port.submit(run_loop, spec).result()
     assert outcome.local == outcome.peer == (address, 40500)

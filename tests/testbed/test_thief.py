@@ -8,8 +8,8 @@ import socket
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.stacks.stack import SocketRow
 from tcploop_lab.testbed.loop import LoopSpec
-from tcploop_lab.testbed.staging import SocketRow
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.thief.play import Scene, answers
 from tcploop_lab.thief.thief import COMBINATIONS, Ending, ThiefTable, as_stored, from_stored

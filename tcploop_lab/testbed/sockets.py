@@ -1,7 +1,4 @@
-"""Setting the scene for a try, and looking at it: reserved ports, the socket table, what ss and lsof say.
-
-All of it runs inside the worker, so that it acts on the testbed's own network and sees nothing of the host's.
-"""
+"""The kernel's table of sockets, what ss and lsof say of a port, and the ports to reserve."""
 
 from __future__ import annotations
 
@@ -11,33 +8,15 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..ports.ranges import PortRange, parse_port
 from ..results.shown import columns
-from ..stacks import namespace, socket_diag
-from .check import read_reserved
+from ..stacks.stack import SocketRow, Stack
 
 _TOOLS = {"ss": ("ss", "-tanp", "sport = :{port}"), "lsof": ("lsof", "-w", "-nP", "-iTCP:{port}")}
 _PACKAGES = {"ss": "iproute2", "lsof": "lsof"}
 _HOLDER = ("sleep", "20")  # seconds; it is ended long before
 _TOOL_TIMEOUT = 15.0  # seconds
-# The kernel's names of the states, as psutil spells them, where RFC 9293 section 3.3.2 spells them otherwise.
-_STATES = {
-    "SYN_RECV": "SYN-RECEIVED",
-    "FIN_WAIT1": "FIN-WAIT-1",
-    "FIN_WAIT2": "FIN-WAIT-2",
-    "CLOSE": "CLOSED",
-}
-
-
-@dataclass(frozen=True)
-class SocketRow:
-    """One line of the kernel's table: local name, peer's name ("" for a listener), state (RFC 9293)."""
-
-    local: str
-    peer: str
-    state: str
 
 
 @dataclass(frozen=True)
@@ -70,47 +49,29 @@ def parse_reservation(ports: object) -> tuple[PortRange, ...]:
     return tuple(PortRange.parse(part) if "-" in part else PortRange(*[parse_port(part)] * 2) for part in parts)
 
 
-def set_reserved(ranges: Sequence[PortRange]) -> tuple[PortRange, ...]:
-    """Reserve these ports in the private namespace, in place of those before, and return those before."""
-    before = read_reserved()
-    namespace.write_reserved(",".join(map(str, ranges)))
+def set_reserved(stack: Stack, ranges: Sequence[PortRange]) -> tuple[PortRange, ...]:
+    """Reserve these ports, in place of those before, and return those before."""
+    before = stack.reserved()
+    stack.set_reserved(ranges)
     return before
 
 
-def set_port_range(port_range: PortRange) -> PortRange:
-    """Set the ephemeral range of the private namespace, and return the one before."""
-    before = namespace.read_port_range()
-    namespace.write_port_range(port_range)
+def set_port_range(stack: Stack, port_range: PortRange) -> PortRange:
+    """Set the ephemeral range of the stack's network, and return the one before."""
+    before = stack.port_range()
+    stack.set_port_range(port_range)
     return before
 
 
-def socket_rows(port: int) -> tuple[SocketRow, ...]:
+def socket_rows(stack: Stack, port: int) -> tuple[SocketRow, ...]:
     """Return the lines of the kernel's socket table whose local port is `port`."""
-    import psutil
-
-    rows = [row for row in psutil.net_connections("tcp") if row.laddr and row.laddr.port == port]
-    return tuple(SocketRow(_name(row.laddr), _name(row.raddr), _state(row.status)) for row in rows)
+    return tuple(row for row in stack.socket_table() if row.port == port)
 
 
-def holder_rows(port: int) -> tuple[SocketRow, ...] | None:
+def holder_rows(stack: Stack, port: int) -> tuple[SocketRow, ...] | None:
     """Return a line for each socket that only called bind() on `port`; None where the kernel does not tell."""
-    names = socket_diag.bound_only(port)
+    names = stack.bound_only(port)
     return None if names is None else tuple(SocketRow(name, "", "only bound") for name in names)
-
-
-def _name(address: tuple[str, int] | tuple[()]) -> str:
-    return "{}:{}".format(*address) if address else ""
-
-
-def _state(name: str) -> str:
-    return _STATES.get(name, name.replace("_", "-"))
-
-
-def tcp_counters() -> dict[str, int]:
-    """Return the TCP counters of this network namespace by their names in /proc/net/snmp (RFC 4022)."""
-    lines = Path("/proc/thread-self/net/snmp").read_text().splitlines()
-    names, values = (line.split()[1:] for line in lines if line.startswith("Tcp:"))
-    return {name: int(value) for name, value in zip(names, values, strict=True)}
 
 
 def command_of(tool: object, port: int) -> tuple[str, ...]:
@@ -120,7 +81,7 @@ def command_of(tool: object, port: int) -> tuple[str, ...]:
     return tuple(part.format(port=port) for part in _TOOLS[str(tool)])
 
 
-def look(tool: str, port: int, lent: Sequence[socket.socket] = ()) -> Look:
+def look(stack: Stack, tool: str, port: int, lent: Sequence[socket.socket] = ()) -> Look:
     """Run ss or lsof on `port` and return what it printed.
 
     Both name the process that has a socket open, but only a process of this testbed. The sockets in `lent`

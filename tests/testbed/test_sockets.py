@@ -9,7 +9,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.stacks import socket_diag
-from tcploop_lab.testbed import staging
+from tcploop_lab.testbed import sockets
 
 
 def test_held_port_is_taken_until_the_socket_closes(testbed):
@@ -31,7 +31,7 @@ def test_the_kernel_names_who_only_holds_a_port(testbed, address):
     except lab.NotOnThisTestbed as reason:
         pytest.skip(str(reason))
     with testbed.hold(40100, address):
-        assert testbed.holders(40100).rows == (staging.SocketRow(f"{address}:40100", "", "only bound"),)
+        assert testbed.holders(40100).rows == (sockets.SocketRow(f"{address}:40100", "", "only bound"),)
     with testbed.listen(40100, address):
         assert testbed.holders(40100).rows == ()
 
@@ -72,7 +72,7 @@ def test_table_shows_one_socket_with_the_states_of_the_rfc(one_port):
     """A self-connection is one line, the same name twice; after an orderly close the line says TIME-WAIT."""
     run = one_port.connect_loop(40500, max_tries=10)
     name = "127.0.0.1:40500"
-    assert one_port.sockets(40500).rows == (staging.SocketRow(name, name, "ESTABLISHED"),)
+    assert one_port.sockets(40500).rows == (sockets.SocketRow(name, name, "ESTABLISHED"),)
     run.close(reset=False)
     assert repr(one_port.sockets(40500)).splitlines()[1].split() == [name, name, "TIME-WAIT"]
 
@@ -91,8 +91,8 @@ def test_tool_names_the_process_that_holds_the_connection(one_port, tool):
 
 def test_missing_tool_is_said_in_words(one_port, monkeypatch):
     """A machine without lsof gets the way out instead of an error."""
-    monkeypatch.setattr(staging.shutil, "which", lambda _: None)
-    assert "apt install lsof" in staging.look("lsof", 40500).output
+    monkeypatch.setattr(sockets.shutil, "which", lambda _: None)
+    assert "apt install lsof" in sockets.look("lsof", 40500).output
 
 
 @pytest.mark.parametrize("ports", ["", "x", 0, 70000, "5-1", "40100,,40200", None, True])

@@ -1,0 +1,89 @@
+"""An executor that runs functions where it is called, with a simulated stack: no process, no thread.
+
+Its interface is that of `executor.NamespaceExecutor`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from typing import Any
+
+from .stack import Beside, Stack
+from .task import Task, running
+
+
+class _InterruptedTask(Task):
+    """A task that a Ctrl-C stops, so that a loop returns what it measured."""
+
+    def __init__(self, reports: list[Any]) -> None:
+        self._reports = reports
+        self.interrupted = False
+
+    def stopped(self) -> bool:
+        return self.interrupted
+
+    def report(self, value: Any) -> None:
+        self._reports.append(value)
+
+
+class InPlaceExecutor(Executor):
+    """Runs functions at once, on one stack, one after another whichever thread calls."""
+
+    workers = 1
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.closed = False
+        self.info: dict[str, Any] = {"pid": os.getpid(), "network": "simulated", "range_set": True}
+        self._lock = threading.RLock()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(*args, **kwargs)` now and return its future, which is done; `future.reports` as a worker's."""
+        if self.closed:
+            raise RuntimeError("this testbed is closed: open another one with open_testbed()")
+        future: Future[Any] = Future()
+        future.reports = []  # type: ignore[attr-defined]
+        task = _InterruptedTask(future.reports)  # type: ignore[attr-defined]
+        with self._lock, running(task), _noting_interrupts(task):
+            try:
+                future.set_result(function(*args, **kwargs))
+            except BaseException as error:
+                future.set_exception(error)
+        return future
+
+    def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(stack, *args, **kwargs)` now and return its future, which is done."""
+        return self.submit(function, self.stack, *args, **kwargs)
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> Beside:
+        """Let a function run beside the caller, with sockets of the stack."""
+        return self.stack.run_beside(function, *args)
+
+    def stop(self, future: Future[Any]) -> None:
+        """Do nothing: a future of this executor is done."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Close the executor."""
+        self.closed = True
+
+
+@contextmanager
+def _noting_interrupts(task: _InterruptedTask) -> Iterator[None]:
+    """Have a Ctrl-C stop the task, not break the simulated kernel in the middle of a call."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(*_: Any) -> None:
+        task.interrupted = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,193 @@
+"""The Linux stack: the real calls, in the network namespace of the process that makes them.
+
+It runs inside a worker; `on_stack` is what a worker calls. Sources: ip(7), tcp(7), packet(7), proc(5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import platform
+import select
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..ports.ranges import PortRange, parse_reserved
+from . import namespace, packet_filter, socket_diag
+from .stack import Frame, Host, SocketRow
+
+_ETH_P_ALL = 0x0003
+_PACKET_OUTGOING = 4
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_SO_TIMESTAMPNS = 35
+_BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
+_FRAME = 1 << 17  # bytes; loopback's MTU is 65536
+# The kernel's names of the states, as psutil spells them, where RFC 9293 section 3.3.2 spells them otherwise.
+_STATES = {
+    "SYN_RECV": "SYN-RECEIVED",
+    "FIN_WAIT1": "FIN-WAIT-1",
+    "FIN_WAIT2": "FIN-WAIT-2",
+    "CLOSE": "CLOSED",
+}
+
+
+def source_for(address: str) -> str | None:
+    """Ask the routing table. connect() on a UDP socket only looks the route up (udp(7)): nothing is sent."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.connect((address, 9))
+        return str(sock.getsockname()[0])
+    return None
+
+
+class LinuxStack:
+    """The stack of this process's network namespace."""
+
+    provenance = "live"
+
+    port_range = staticmethod(namespace.read_port_range)
+    set_port_range = staticmethod(namespace.write_port_range)
+    add_address = staticmethod(namespace.add_address)
+    source_for = staticmethod(source_for)
+
+    @property
+    def kernel(self) -> str:
+        """The name of the kernel, such as Linux 6.18."""
+        return f"{platform.system()} {platform.release()}"
+
+    def socket(self, family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM) -> Any:
+        """Return a socket of this namespace."""
+        return socket.socket(family, kind)
+
+    def time(self) -> float:
+        """Return the time of the system's clock."""
+        return time.time()
+
+    def monotonic(self) -> float:
+        """Return the time of the clock that is never set."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let real time pass."""
+        time.sleep(seconds)
+
+    def open_packet_socket(self, port: int, both_ends: bool = True) -> LivePacketSocket:
+        """Return a packet socket on lo. PermissionError without CAP_NET_RAW, AttributeError where there are none."""
+        return LivePacketSocket(_packet_socket(port, both_ends))
+
+    def socket_table(self) -> tuple[SocketRow, ...]:
+        """Return the kernel's table of TCP sockets."""
+        import psutil
+
+        rows = psutil.net_connections("tcp")
+        return tuple(SocketRow(_name(row.laddr), _name(row.raddr), _state(row.status)) for row in rows if row.laddr)
+
+    def bound_only(self, port: int) -> tuple[str, ...] | None:
+        """Return the names of sockets that only called bind(): inet_diag tells them since Linux 6.8."""
+        return socket_diag.bound_only(port)
+
+    def counters(self) -> dict[str, int]:
+        """Return the TCP counters of this network namespace."""
+        lines = Path("/proc/thread-self/net/snmp").read_text().splitlines()
+        names, values = (line.split()[1:] for line in lines if line.startswith("Tcp:"))
+        return {name: int(value) for name, value in zip(names, values, strict=True)}
+
+    def reserved(self) -> tuple[PortRange, ...]:
+        """Return the reserved ports of this network namespace; none where the file does not exist."""
+        with contextlib.suppress(FileNotFoundError):
+            return parse_reserved(namespace.RESERVED_FILE.read_text())
+        return ()
+
+    def set_reserved(self, ranges: Sequence[PortRange]) -> None:
+        """Reserve these ports in the private namespace, and no others."""
+        namespace.write_reserved(",".join(map(str, ranges)))
+
+    def has_ipv6(self) -> bool:
+        """Return whether IPv6 sockets can be made that serve IPv4 as well."""
+        return socket.has_dualstack_ipv6()
+
+    def wait_readable(self, sockets: Sequence[Any], timeout: float) -> list[Any]:
+        """select() for reading."""
+        return select.select(list(sockets), [], [], max(0.0, timeout))[0]
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
+        """Start a thread, which does not outlive the process."""
+        thread = threading.Thread(target=function, args=args, daemon=True)
+        thread.start()
+        return thread
+
+    def two_hosts(self) -> tuple[Host, Host]:
+        """Return two namespaces with a cable between them that is in the lab's hands."""
+        from .two_hosts import make_two_hosts
+
+        return make_two_hosts()
+
+
+@functools.cache
+def linux_stack() -> LinuxStack:
+    """Return the stack of this process."""
+    return LinuxStack()
+
+
+def on_stack(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function with this process's stack before its own arguments: what a worker runs."""
+    return function(linux_stack(), *args, **kwargs)
+
+
+class LivePacketSocket:
+    """A packet socket that is read without waiting. It travels from a worker to the lab as its socket does."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    @property
+    def closed(self) -> bool:
+        """True after `close`."""
+        return self._socket.fileno() < 0
+
+    def fileno(self) -> int:
+        """Return the descriptor, for select()."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """End the capture."""
+        self._socket.close()
+
+    def frames(self, most: int = sys.maxsize) -> tuple[list[Frame], int]:
+        """Return the frames that wait, `most` of them, and how many the kernel dropped since the last call."""
+        frames: list[Frame] = []
+        with contextlib.suppress(BlockingIOError):
+            while len(frames) < most:
+                frames.append(_read_frame(self._socket))
+        statistics = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)  # reading sets it to zero
+        return frames, struct.unpack("II", statistics)[1]
+
+
+def _packet_socket(port: int, both_ends: bool) -> socket.socket:
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing arrives before bind()
+    packet_filter.attach(sock, packet_filter.port_filter(port, both_ends))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    sock.setblocking(False)
+    sock.bind(("lo", _ETH_P_ALL))
+    return sock
+
+
+def _read_frame(sock: socket.socket) -> Frame:
+    data, ancillary, _, address = sock.recvmsg(_FRAME, socket.CMSG_SPACE(16))
+    seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2][:16])
+    return Frame(seconds + nanoseconds * 1e-9, address[2] == _PACKET_OUTGOING, data)
+
+
+def _name(address: tuple[str, int] | tuple[()]) -> str:
+    return "{}:{}".format(*address) if address else ""
+
+
+def _state(name: str) -> str:
+    return _STATES.get(name, name.replace("_", "-"))
