@@ -186,7 +186,7 @@ class Testbed(Shown):
 
         Raises NotOnThisTestbed where no second network can be made.
         """
-        return open_crossing(self.submit, self.kernel)
+        return open_crossing(self.executor.submit, self.kernel)
 
     def cross(self, delay: float = 0.05) -> Crossing:
         """Let two hosts connect to each other at once over a cable that takes `delay` seconds, and return it.
@@ -268,16 +268,16 @@ class Testbed(Shown):
         number = parse_port(port)
         return sockets.SocketTable(number, self.submit(sockets.socket_rows, number).result())
 
-    def holders(self, port: object) -> staging.SocketTable:
+    def holders(self, port: object) -> sockets.SocketTable:
         """Return the sockets that only hold `port`: they called bind() and nothing else, so `sockets` has no line.
 
         Raises ValueError for a bad port, NotOnThisTestbed where the kernel does not tell.
         """
         number = parse_port(port)
-        rows = self.submit(staging.holder_rows, number).result()
+        rows = self.submit(sockets.holder_rows, number).result()
         if rows is None:
             raise NotOnThisTestbed("this kernel does not tell which sockets are only bound; Linux 6.8 and later do")
-        return staging.SocketTable(number, rows)
+        return sockets.SocketTable(number, rows)
 
     def counters(self) -> dict[str, int]:
         """Return the TCP counters of the testbed's network, such as ActiveOpens, AttemptFails, OutRsts.

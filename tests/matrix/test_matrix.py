@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tcploop_lab.testbed.tape import read_lesson
 
 from . import inside, pythons

@@ -85,10 +85,9 @@ def drop_capabilities() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def run_without_rights(order: Any) -> Any:
+def run_without_rights(stack: Any, order: Any) -> Any:
     """Run a program from a worker that may not make a process namespace."""
     from tcploop_lab.audits.run import run_program
-    from tcploop_lab.stacks.linux import linux_stack
 
     Path("/proc/sys/user/max_pid_namespaces").write_text("0")
-    return run_program(linux_stack(), order)
+    return run_program(stack, order)

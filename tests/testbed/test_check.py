@@ -141,7 +141,7 @@ def test_time_wait(testbed: Testbed) -> None:
     time.sleep(0.05)
     verdict = testbed.check(40500)
     assert broken(verdict) == ["not in TIME-WAIT"]
-    assert "TIME_WAIT" in verdict.broken[0].evidence
+    assert "TIME-WAIT" in verdict.broken[0].evidence
 
 
 def test_a_range_of_one_port_knows_no_parity() -> None:

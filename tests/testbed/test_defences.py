@@ -13,7 +13,7 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.defence import clients as defences
 from tcploop_lab.defence import table as defence_table
-from tcploop_lab.defence.results import DefenceResult, DefenceTable, Situation
+from tcploop_lab.defence.results import DefenceResult, DefenceTable, Situation, recorded_defences
 from tcploop_lab.testbed.testbed import Testbed
 
 pytestmark = pytest.mark.kernel
@@ -180,9 +180,8 @@ def test_bad_input_is_one_line(call: Callable[[], DefenceResult], words: str) ->
 
 
 def test_the_recorded_table_tells_the_same(table: DefenceTable) -> None:
-    """Where nothing can be live the recorded table is shown, with its date; its verdicts are the live ones."""
-    with lab.open_testbed(kind="recorded") as recorded:
-        stored = lab.defences(recorded)
+    """The recorded table is labelled with its date; its verdicts are the live ones."""
+    stored = DefenceTable(tuple(recorded_defences().values()))
     assert stored.verdicts == table.verdicts == VERDICTS
     label = stored.results[0].label
     assert label.startswith("recorded on 20") and label in repr(stored) and label in stored._repr_html_()

@@ -135,10 +135,3 @@ def test_where_it_cannot_be_done() -> None:
         four = lab.four_exchanges(testbed)
     assert {name: exchange.replayed.kind for name, exchange in four.items()} == KINDS
     assert all(exchange.label.startswith("recorded on 20") for exchange in four.values())
-
-
-def test_the_recorded_testbed_has_the_recorded_four() -> None:
-    """There the four exchanges are those that ship with the package, and say so."""
-    with lab.open_testbed(kind="recorded") as testbed:
-        four = lab.four_exchanges(testbed)
-    assert [repr(exchange).startswith("<RecordedExchange: recorded on ") for exchange in four.values()] == [True] * 4

@@ -107,7 +107,7 @@ def test_refused_namespaces_give_the_host_testbed_and_say_why(monkeypatch: pytes
 
 def test_a_kind_that_is_unknown_or_refused_is_one_line() -> None:
     """A wrong kind is a ValueError that lists the kinds."""
-    with pytest.raises(ValueError, match=r"^testbed 'moon': a testbed is namespace, host, recorded"):
+    with pytest.raises(ValueError, match=r"^testbed 'moon': a testbed is namespace, host, simulated"):
         lab.open_testbed(kind="moon")
 
 

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.stacks.stack import SocketRow
 from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.testbed import Testbed
@@ -74,7 +75,7 @@ def test_only_the_server_itself_can_answer() -> None:
             server.settimeout(0.2)
         spec = LoopSpec("127.0.0.1", here.getsockname()[1], lab.ClientKind.NEW_SOCKET, 1, 1.0)
         scene = Scene(spec, False, False, Ending.STAYS, 0.0, 0.0)
-        assert (answers(here, scene), answers(elsewhere, scene)) == (True, False)
+        assert (answers(linux_stack(), here, scene), answers(linux_stack(), elsewhere, scene)) == (True, False)
 
 
 def test_each_play_takes_a_port_of_its_own(testbed: Testbed) -> None:
@@ -101,13 +102,6 @@ def test_recorded_results_say_so() -> None:
     assert from_stored(json.loads(json.dumps(as_stored(story, story.label)))) == story
 
 
-def test_the_recorded_testbed_shows_what_was_recorded() -> None:
-    """Where nothing can be live, each call shows the recorded case that it asks for."""
-    with lab.open_testbed(kind="recorded") as recorded:
-        assert lab.port_thief(testbed=recorded) == lab.recorded_thief()
-        both = lab.port_thief(True, True, recorded, ending="stays")
-        assert (both.ending, both.restart, both.label[:8]) == (Ending.STAYS, "at once", "recorded")
-        assert lab.port_thief_table(recorded) == lab.recorded_thief_table()
 
 
 def test_on_the_host_it_plays_as_well() -> None:
