@@ -38,9 +38,9 @@ class Run(Shown):
     peer: tuple[str, int] | None
     max_tries: int
     kernel: str
-    stack: str = "live"
     trace: array[int] | None = field(default=None, repr=False)
     socket: socket.socket | None = field(default=None, repr=False, compare=False)
+    stack: str = "live"
 
     @property
     def connected(self) -> bool:

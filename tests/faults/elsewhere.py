@@ -26,6 +26,5 @@ FUZZED = {
     "sysctl and /proc text": 1000,
     "pcap files": 300,
     "study files": 300,
-    "recorded values": 500,
-    "recording files": 300,
+    "plans of a study": 500,
 }

@@ -7,7 +7,6 @@ pcap reader under atheris, which follows the coverage, where that is installed.
 from __future__ import annotations
 
 import json
-import lzma
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +15,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tcploop_lab.testbed.tape import Tape, read_lesson
 
 import tcploop_lab as lab
 from tcploop_lab.ports.ranges import PortRange, parse_port, parse_ports, parse_ranges, parse_reserved
 from tcploop_lab.stacks import namespace
 from tcploop_lab.study.plan import Study
-from tcploop_lab.testbed import sockets, tape_values
+from tcploop_lab.testbed import sockets
 
 from .elsewhere import FUZZED
 
@@ -91,7 +89,7 @@ def test_pcap_files(tmp_path: Path, data: st.DataObject) -> None:
 def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study file."""
     path = tmp_path_factory.mktemp("study") / "whole.sqlite"
-    lab.Study([40500], [(40000, 40999)], samples=300).run(lab.open_testbed(kind="recorded"), out=path, progress=False)
+    lab.Study([40500], [(40000, 40999)], samples=300).run(out=path, progress=False)
     return path
 
 
@@ -108,21 +106,8 @@ def test_study_files(study_file: Path, tmp_path: Path, data: st.DataObject) -> N
     value_or_one_line(lambda: lab.StudyResult.load(tmp_path / "fuzzed.sqlite"))
 
 
-@quick("recorded values")
+@quick("plans of a study")
 @given(value=JSON)
-def test_recorded_values(value: Any) -> None:
-    """JSON that may stand in a recording: as a value, as an error, as a lesson, as a plan of a study."""
-    plain = json.loads(json.dumps(value))
-    value_or_one_line(lambda: tape_values.decode(plain))
-    value_or_one_line(lambda: tape_values.decode_error(plain))
-    value_or_one_line(lambda: Tape([plain]))
-    value_or_one_line(lambda: Study.from_json(json.dumps(plain)))
-
-
-@quick("recording files")
-@given(content=st.binary(max_size=60), packed=st.booleans())
-def test_recording_files(tmp_path: Path, content: bytes, packed: bool) -> None:
-    """A file in the place of a lesson's recording."""
-    file = tmp_path / "lesson-00.json.xz"
-    file.write_bytes(lzma.compress(content) if packed else content)
-    value_or_one_line(lambda: read_lesson(file))
+def test_plans_of_a_study(value: Any) -> None:
+    """JSON that may stand in the place of a plan."""
+    value_or_one_line(lambda: Study.from_json(json.dumps(value)))

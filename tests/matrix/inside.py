@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tcploop_lab.testbed.tape import FOLDER
-
 from . import pythons
 from .situations import Situation
 
@@ -58,10 +56,9 @@ def smoke(situation: Situation, home: Path) -> dict[str, Any]:
     return found | {"stderr": done.stderr}
 
 
-def replayed() -> list[str]:
-    """The notebooks that have a recording: those that can run in every situation."""
-    numbers = [path.name.removeprefix("lesson-")[:2] for path in FOLDER.glob("lesson-*")]
-    return sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb") if path.name[:2] in numbers)
+def course() -> list[str]:
+    """The notebooks of the course, in order."""
+    return sorted(path.name for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
 def lessons(situation: Situation, home: Path, names: list[str]) -> dict[str, Any]:

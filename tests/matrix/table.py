@@ -61,7 +61,7 @@ def row_end(situation: Situation) -> str:
         return " steps only |"
     with tempfile.TemporaryDirectory() as home:
         Path(home).chmod(0o755)
-        done = inside.lessons(situation, Path(home), inside.replayed())
+        done = inside.lessons(situation, Path(home), inside.course())
     if done["failed"]:
         print(done["output"][-6000:], file=sys.stderr)
     total = done["passed"] + done["failed"]
@@ -129,7 +129,7 @@ def write(measured_now: Situation, line: str) -> None:
     lines = [line if one is measured_now else kept(page, one) or new[one.name] for one in SITUATIONS]
     today = datetime.now(UTC).date().isoformat()
     where = f"Linux {platform.release()}, Python {platform.python_version()} ({newest()})"
-    foot = f"\nMeasured on {today}, {where}, {len(inside.replayed())} lessons.\n"
+    foot = f"\nMeasured on {today}, {where}, {len(inside.course())} lessons.\n"
     DOCUMENT.write_text(HEAD + _head(COLUMNS) + "\n".join(lines) + "\n" + foot, encoding="utf-8")
     text = README.read_text(encoding="utf-8")
     README.write_text(text.replace(in_readme(text), short_table(DOCUMENT.read_text())), encoding="utf-8")

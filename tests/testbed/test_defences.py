@@ -181,7 +181,7 @@ def test_bad_input_is_one_line(call: Callable[[], DefenceResult], words: str) ->
 
 def test_the_recorded_table_tells_the_same(table: DefenceTable) -> None:
     """The recorded table is labelled with its date; its verdicts are the live ones."""
-    stored = DefenceTable(tuple(recorded_defences().values()))
+    stored = recorded_defences()
     assert stored.verdicts == table.verdicts == VERDICTS
     label = stored.results[0].label
     assert label.startswith("recorded on 20") and label in repr(stored) and label in stored._repr_html_()
