@@ -49,7 +49,7 @@ class Run(Shown):
 
     @property
     def self_connected(self) -> bool:
-        """True if both ends of the connection have the same name: the socket talks to itself."""
+        """True if both ends have the same name: the socket talks to itself, as long as no NAT rewrites names here."""
         return self.connected and self.local == self.peer
 
     @property

@@ -1,7 +1,7 @@
 """A network between two hosts that holds every segment until it is told to deliver it.
 
-With it two SYNs can cross, which loopback never lets happen, because there delivery is part of sending. What each host
-believes is read from its kernel (TCP_INFO, tcp(7)), not worked out here.
+With it two SYNs cross for certain. On the loopback they do so by luck only, because there delivery is part of sending.
+What each host believes is read from its kernel (TCP_INFO, tcp(7)), not worked out here.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def read_pcap(path: str | os.PathLike[str], port: object = None) -> RecordedExch
     """Return the exchange that a pcap or pcapng file holds; its `notes` say what is wrong or missing.
 
     Of several connections it is the self-connection, else the one with the most segments; `port` keeps those of one
-    port only. A file that holds every segment twice, as captures on lo do, tells when each arrived.
+    port only. A file that holds every segment twice, as a packet socket on lo sees it, tells when each arrived.
 
     Raises ValueError, in one line, if the file cannot be read, is no capture, or holds no TCP segment (of `port`).
     A segment whose absence changes nothing, such as an ACK that the next segment repeats, cannot be missed.
