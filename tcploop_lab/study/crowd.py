@@ -28,9 +28,9 @@ from ..testbed.waiting import wait_for
 from ..tries.fit import Fit, fit
 from ..tries.simulate import first_of
 from ..tries.theory import TriesDistribution
-from .crew import Crew, cores, hire
 from .engine import sampling_bar
 from .plan import CellPlan, parse_whole
+from .pool import Pool, cores, open_pool
 from .result import standard_error
 from .tasks import ADDRESSES, address
 
@@ -177,11 +177,11 @@ def crowd(
     random.Random(parse_whole("seed", seed, 0)).shuffle(schedule)
     if isinstance(testbed, Executor):
         raise ValueError(f"testbed {testbed!r}: give a testbed, or nothing; the clients share one host")
-    with hire(testbed, 1) as crew:
-        law = _law(plan, crew)
-        found = _draw(plan, law, crew, schedule, other_traffic, progress)
+    with open_pool(testbed, 1) as pool:
+        law = _law(plan, pool)
+        found = _draw(plan, law, pool, schedule, other_traffic, progress)
     cells = tuple(_cell(count, law, found, seed) for count in counts)
-    where = {"kernel": found.kernel, "testbed": crew.kind, "era": law.era, "seed": str(seed), "cores": str(cores())}
+    where = {"kernel": found.kernel, "testbed": pool.kind, "era": law.era, "seed": str(seed), "cores": str(cores())}
     date = datetime.now(UTC).isoformat(timespec="seconds")
     traffic = int(sum(found.traffic))
     return CrowdResult(plan.port, plan.port_range, other_traffic, traffic, cells, {**where, "date": date})
@@ -198,32 +198,33 @@ def _parse_counts(clients: Any) -> list[int]:
     return counts
 
 
-def _law(plan: CellPlan, crew: Crew) -> TriesDistribution:
-    law = plan.law("socket-range" if crew.socket_ranges(plan.port_range) else crew.era)
+def _law(plan: CellPlan, pool: Pool) -> TriesDistribution:
+    law = plan.law("socket-range" if pool.socket_ranges(plan.port_range) else pool.era)
     if not law.can_loop:
         raise ValueError(f"port {plan.port}: it cannot loop, however many dial it ({law.reason}); take another port")
     return law
 
 
 def _draw(
-    plan: CellPlan, law: TriesDistribution, crew: Crew, schedule: Sequence[int], other_traffic: bool, progress: bool
+    plan: CellPlan, law: TriesDistribution, pool: Pool, schedule: Sequence[int], other_traffic: bool, progress: bool
 ) -> CrowdSamples:
     """Draw all samples in one worker, or those there are at an interrupt."""
-    own_range = crew.socket_ranges(plan.port_range)
+    own_range = pool.socket_ranges(plan.port_range)
     socket_range = plan.port_range if own_range else None
-    namespace_range = plan.port_range if crew.kind != "host" and not own_range else None
+    namespace_range = plan.port_range if pool.kind != "host" and not own_range else None
     spec = LoopSpec("", plan.port, plan.client, plan.max_tries(law.era), TIMEOUT, socket_range=socket_range)
     first = random.SystemRandom().randrange(ADDRESSES)  # those of an earlier run are just past the port for 10 s
     addresses = [address(first + number) for number in range(len(schedule))]
-    future = crew.executor.on_stack(  # type: ignore[attr-defined]
-        draw_crowd, spec, schedule, addresses, namespace_range, other_traffic)
-    found: CrowdSamples = _wait(crew, future, len(schedule), progress)
+    future = pool.executor.on_stack(  # type: ignore[attr-defined]
+        draw_crowd, spec, schedule, addresses, namespace_range, other_traffic
+    )
+    found: CrowdSamples = _wait(pool, future, len(schedule), progress)
     return found
 
 
-def _wait(crew: Crew, future: Any, total: int, progress: bool) -> Any:
+def _wait(pool: Pool, future: Any, total: int, progress: bool) -> Any:
     with sampling_bar(total, 0, progress) as bar:
-        return wait_for(crew.executor, future, lambda done: bar.update(done - bar.n), _STOP_GRACE)  # type: ignore[arg-type]
+        return wait_for(pool.executor, future, lambda done: bar.update(done - bar.n), _STOP_GRACE)  # type: ignore[arg-type]
 
 
 def _cell(clients: int, law: TriesDistribution, found: CrowdSamples, seed: int) -> CrowdCell:

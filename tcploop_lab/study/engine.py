@@ -1,7 +1,8 @@
-"""Runs a study: cuts it into tasks, hands them to a crew, stores each as it is finished."""
+"""Runs a study: cuts it into tasks, hands them to a pool, stores each as it is finished."""
 
 from __future__ import annotations
 
+import math
 import random
 import signal
 import threading
@@ -21,73 +22,84 @@ from ..errors import WorkerDied
 from ..stacks.namespace import NamespaceRefused
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
-from .crew import Crew, hire
 from .plan import CellPlan, Study, parse_whole
+from .pool import Pool, open_pool
+from .reading import Content
 from .result import StudyResult, StudyStopped
 from .store import Store, StoreFull
 from .tasks import ADDRESSES, Task
 
 TASK_TRIES = 100_000  # a task takes about a second or two: so much is lost when a worker dies
-LONGEST_TASK = 1_000  # samples
+MOST_SAMPLES = 1_000  # of a task
+SHORTEST_TASK, LONGEST_TASK = 0.2, 2.0  # seconds: what is finished is stored after this time
+LOST_SHARE = 0.25  # of a run, that a kill may cost
 SHORTEST_CHAIN = 25  # returns, to which the loop that leads to the port is added
 ATTEMPTS = 3  # how often a task is begun whose worker dies
 _LOOK_EVERY = 0.2  # seconds between two looks at a Ctrl-C
 _QUIET = 1.0  # seconds without a progress bar: short studies are over by then
 _STOP_GRACE = 3.0  # seconds that stopped tasks get to hand back what they measured
-_CREW_IS_GONE = (WorkerDied, BrokenExecutor, CancelledError, NamespaceRefused)
+_POOL_IS_GONE = (WorkerDied, BrokenExecutor, CancelledError, NamespaceRefused)
 
 
 def run(study: Study, place: Any, out: Any, resume: bool, workers: int | None, progress: bool) -> StudyResult:
     """Run a study, as described at Study.run."""
     count = None if workers is None else parse_whole("workers", workers, 1)
     try:
-        with hire(place, count) as crew, (Store.resume if resume else Store.create)(out, study) as store:
-            return _run(study, crew, store, progress)
-    except _CREW_IS_GONE as error:
+        with open_pool(place, count) as pool, (Store.resume if resume else Store.create)(out, study) as store:
+            return _run(study, pool, store, progress)
+    except _POOL_IS_GONE as error:
         raise StudyStopped(f"the study could not begin: {_reason(error)}") from error
 
 
-def _run(study: Study, crew: Crew, store: Store, progress: bool) -> StudyResult:
+def _run(study: Study, pool: Pool, store: Store, progress: bool) -> StudyResult:
     try:
-        interrupted = _sample(study, crew, store, progress)
+        interrupted = _sample(study, pool, store, progress)
     except KeyboardInterrupt:
         interrupted = True
-    except (*_CREW_IS_GONE, StoreFull) as error:
+    except (*_POOL_IS_GONE, StoreFull) as error:
         raise _stopped(error, store, study) from error
     return StudyResult.read(store, interrupted)
 
 
 def _stopped(error: Exception, store: Store, study: Study) -> StudyStopped:
     way_out = "run it again with resume=True to go on" if store.path else "give out=FILE to be able to go on"
-    done = f"{store.count():,} of {study.size:,} samples are there"
-    return StudyStopped(f"the study stopped: {_reason(error)}; {done}; {way_out}", StudyResult.read(store))
+    result = StudyResult.read(store)
+    done = f"{result.samples:,} of {study.size:,} samples are there"
+    return StudyStopped(f"the study stopped: {_reason(error)}; {done}", result, way_out)
 
 
 def _reason(error: Exception) -> str:
     return str(error) or f"the executor ended ({type(error).__name__})"
 
 
-def _sample(study: Study, crew: Crew, store: Store, progress: bool) -> bool:
+def _sample(study: Study, pool: Pool, store: Store, progress: bool) -> bool:
     """Draw all samples that are not stored yet; return True if interrupted."""
-    _note_where(study, crew, store)
-    tasks = _tasks(study, crew, store)
-    with sampling_bar(study.size, store.count(), progress) as bar:
-        return _Shift(crew, store, bar).work(iter(tasks))
+    content = store.read()
+    if _is_new(content, pool, store):
+        _note_where(study, pool, store)
+        content = store.read()
+    with sampling_bar(study.size, len(content.rows), progress) as bar:
+        return _Shift(pool, store, bar).work(iter(_tasks(pool, content)))
 
 
-def _note_where(study: Study, crew: Crew, store: Store) -> None:
-    """Store where the study runs, or check that it is where it began: samples of two kinds do not mix."""
-    earlier = store.facts
-    here = {"testbed": crew.kind, "era": crew.era}
-    if store.settings:
-        for key, value in here.items():
-            if earlier[key] != value:
-                raise ValueError(f"file {store.path}: its {key} is {earlier[key]}, here it is {value}; begin another")
-        return
-    eras = ["socket-range" if crew.socket_ranges(cell.port_range) else here["era"] for cell in study.cells]
+def _is_new(content: Content, pool: Pool, store: Store) -> bool:
+    """True if the study has still to begin. Where it goes on it must be where it began: two kinds do not mix."""
+    if not content.settings:
+        return True
+    for key, value in {"testbed": pool.kind, "era": pool.era}.items():
+        there = content.facts.get(key, "not told")
+        if there != value:
+            raise ValueError(f"file {store.path}: its {key} is {there}, here it is {value}; begin another")
+    return False
+
+
+def _note_where(study: Study, pool: Pool, store: Store) -> None:
+    """Store where the study runs, and the era and bound of every cell."""
+    here = {"testbed": pool.kind, "era": pool.era}
+    eras = ["socket-range" if pool.socket_ranges(cell.port_range) else here["era"] for cell in study.cells]
     bounds = [study.max_tries or cell.max_tries(era, study.start) for cell, era in zip(study.cells, eras, strict=True)]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = {"kernel": crew.place.kernel, **here, "date": now, "seed": study.seed, "start": study.start}
+    facts = {"kernel": pool.place.kernel, **here, "date": now, "seed": study.seed, "start": study.start}
     store.set_facts({**facts, "lab_version": _lab_version()}, list(zip(eras, bounds, strict=True)))
 
 
@@ -98,16 +110,16 @@ def _lab_version() -> str:
         return "not installed"
 
 
-def _tasks(study: Study, crew: Crew, store: Store) -> list[Task]:
+def _tasks(pool: Pool, content: Content) -> list[Task]:
     """The tasks of all missing samples, in random order.
 
     So rate and remaining time are those of the whole, and an interrupt leaves something of every cell.
     """
-    first_address = _any_address()
+    study, first_address = content.study, _any_address()
     tasks = [
         task
-        for index, (cell, setting) in enumerate(zip(study.cells, store.settings, strict=True))
-        for task in _tasks_of(index, cell, setting, study, crew, store, first_address + index * study.samples)
+        for index in range(len(study.cells))
+        for task in _tasks_of(index, content, pool, first_address + index * study.samples)
     ]
     random.Random(study.seed).shuffle(tasks)
     return tasks
@@ -118,24 +130,16 @@ def _any_address() -> int:
     return random.SystemRandom().randrange(ADDRESSES)
 
 
-def _tasks_of(
-    index: int,
-    cell: CellPlan,
-    setting: tuple[str, int],
-    study: Study,
-    crew: Crew,
-    store: Store,
-    first_address: int,
-) -> Iterator[Task]:
-    era, max_tries = setting
-    lead_tries = cell.max_tries(era, study.start) if study.start == "return" else 0
-    size = _samples_per_task(cell, era, study.start, max_tries)
-    for gap in store.gaps(index, study.samples):
+def _tasks_of(index: int, content: Content, pool: Pool, first_address: int) -> Iterator[Task]:
+    cell, (era, max_tries), start = content.study.cells[index], content.settings[index], content.study.start
+    lead_tries = cell.max_tries(era, start) if start == "return" else 0
+    size = _samples_per_task(cell, era, start, max_tries)
+    for gap in content.gaps(index):
         for begin in range(gap.start, gap.stop, size):
             numbers = range(begin, min(begin + size, gap.stop))
             yield Task(
                 index, cell.port, cell.port_range, cell.client, max_tries, numbers, first_address + begin,
-                lead_tries, crew.kind, crew.socket_ranges(cell.port_range),
+                lead_tries, pool.kind, pool.socket_ranges(cell.port_range),
             )  # fmt: skip
 
 
@@ -143,14 +147,14 @@ def _samples_per_task(cell: CellPlan, era: str, start: str, max_tries: int) -> i
     law = cell.law(era, start)
     tries = min(max_tries, law.mean)  # min() keeps the first where the mean is nan: the port cannot loop
     shortest = SHORTEST_CHAIN if start == "return" and law.can_loop else 1
-    return max(shortest, min(LONGEST_TASK, ceil(TASK_TRIES / tries)))
+    return max(shortest, min(MOST_SAMPLES, ceil(TASK_TRIES / tries)))
 
 
 class _Shift:
-    """One run of a crew: keeps it busy, and stores what it brings."""
+    """One run of a pool: keeps it busy, and stores what it brings."""
 
-    def __init__(self, crew: Crew, store: Store, bar: Any) -> None:
-        self._crew, self._store, self._bar = crew, store, bar
+    def __init__(self, pool: Pool, store: Store, bar: Any) -> None:
+        self._pool, self._store, self._bar = pool, store, bar
         self._working: dict[Future[Samples], tuple[Task, int]] = {}
         self._tries, self._began = 0, time.monotonic()
 
@@ -159,7 +163,7 @@ class _Shift:
         with _Interrupt() as interrupt:
             try:
                 while not interrupt.seen:
-                    for task in islice(tasks, self._crew.width - len(self._working)):
+                    for task in islice(tasks, self._pool.width - len(self._working)):
                         self._begin(task, 1)
                     if not self._working:
                         return False
@@ -168,22 +172,36 @@ class _Shift:
                         self._finish(future)
                 self._stop()
             except BaseException:
-                self._crew.stop(self._working)
+                self._pool.stop(self._working)
                 raise
         return True
 
     def _begin(self, task: Task, attempt: int) -> None:
-        self._working[self._crew.submit(task)] = task, attempt
+        limited = replace(task, seconds=self._time_for_a_task())
+        self._working[self._pool.submit(limited)] = limited, attempt
+
+    def _time_for_a_task(self) -> float:
+        """So long that a kill costs no more than a part of what this run has done, and the work is little disturbed."""
+        if self._pool.kind == "simulated":  # there the same must come out again
+            return math.inf
+        return min(max(SHORTEST_TASK, (time.monotonic() - self._began) * LOST_SHARE), LONGEST_TASK)
 
     def _finish(self, future: Future[Samples]) -> None:
         task, attempt = self._working[future]
         try:
-            self._keep(task, future.result())
+            samples = future.result()
+            self._keep(task, samples)
+            self._begin_the_rest(task, len(samples.tries))
         except WorkerDied:
             if attempt == ATTEMPTS:
                 raise
             self._begin(replace(task, first_address=_any_address()), attempt + 1)
         del self._working[future]
+
+    def _begin_the_rest(self, task: Task, done: int) -> None:
+        """Go on with the samples for which the time of a task was too short."""
+        if 0 < done < len(task.numbers):
+            self._begin(replace(task, numbers=task.numbers[done:], first_address=task.first_address + done), 1)
 
     def _keep(self, task: Task, samples: Samples) -> None:
         self._store.add(task.cell, task.numbers, samples)
@@ -194,7 +212,7 @@ class _Shift:
 
     def _stop(self) -> None:
         """After an interrupt: keep what the running tasks have by now, and nothing of those that fail."""
-        self._crew.stop(self._working)
+        self._pool.stop(self._working)
         done, _ = wait(self._working, _STOP_GRACE)
         for future in done:
             if not future.cancelled() and future.exception() is None:

@@ -100,7 +100,7 @@ class Study(Shown):
     @property
     def size(self) -> int:
         """How many samples there are in all cells together."""
-        return self.samples * len(self.cells)
+        return self.samples * len(self.ports) * len(self.ranges) * len(self.clients)
 
     def run(
         self,
@@ -141,8 +141,8 @@ class Study(Shown):
         """Return the plan written by `to_json`. Raises ValueError if it is none."""
         try:
             return cls(**json.loads(text))
-        except TypeError as error:
-            raise ValueError(f"plan {text!r}: {error}") from None
+        except (TypeError, RecursionError) as error:
+            raise ValueError(f"plan {text[:200]!r}: {error}") from None
 
     @property
     def summary(self) -> str:

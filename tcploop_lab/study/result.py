@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +18,7 @@ from ..results.shown import Shown
 from ..testbed.sampling import Samples
 from ..tries.theory import TriesDistribution
 from .plan import DEFAULT_ERA, CellPlan, Study
-from .store import Store, clear_errors
-
-_ROW = np.dtype([("sample", "i8"), ("tries", "i8"), ("hit", "?"), ("seconds", "f8"), ("machine", "i2")])
+from .store import Store
 
 
 def standard_error(values: NDArray[Any]) -> float:
@@ -163,23 +161,18 @@ class StudyResult(Shown):
 
     @classmethod
     def read(cls, store: Store, interrupted: bool = False) -> StudyResult:
-        """Return everything in an open study file. Raises ValueError if a value in it cannot be read."""
-        with clear_errors(store.path):
-            return cls._read(store, interrupted)
-
-    @classmethod
-    def _read(cls, store: Store, interrupted: bool) -> StudyResult:
-        codes: dict[tuple[str, str], int] = {}
-        study = store.study
-        settings = store.settings or [(DEFAULT_ERA, 0)] * len(study.cells)
+        """Return everything in an open study file. Raises ValueError if a value in it cannot be."""
+        content = store.read()
+        study = content.study
+        settings = content.settings or [(DEFAULT_ERA, 0)] * len(study.cells)
         cells = tuple(
-            _cell(plan, study.start, setting, _coded(store.rows(index), codes))
+            _cell(plan, study.start, setting, content.of(index))
             for index, (plan, setting) in enumerate(zip(study.cells, settings, strict=True))
         )
-        facts = {key: value for key, value in store.facts.items() if key != "plan"}
-        if codes:  # a resumed study may have met another kernel
-            facts["kernel"] = ", ".join(sorted({kernel for _, kernel in codes}))
-        return cls(study, cells, facts, tuple(codes), interrupted)
+        facts = dict(content.facts)
+        if content.machines:  # a resumed study may have met another kernel
+            facts["kernel"] = ", ".join(sorted({kernel for _, kernel in content.machines}))
+        return cls(study, cells, facts, content.machines, interrupted)
 
     @property
     def summary(self) -> str:
@@ -194,22 +187,20 @@ class StudyResult(Shown):
 
 
 class StudyStopped(RuntimeError):
-    """A study could not go on. The text says why and the way out; `result` holds what is there, or None."""
+    """A study could not go on. The text says why and the way out; `result` holds what is there, or None.
 
-    def __init__(self, text: str, result: StudyResult | None = None) -> None:
-        super().__init__(text)
+    `reason` is the text without the way out, which is another one on the command line.
+    """
+
+    def __init__(self, reason: str, result: StudyResult | None = None, way_out: str = "") -> None:
+        super().__init__("; ".join(filter(None, (reason, way_out))))
         self.result = result
-
-
-def _coded(rows: Iterable[tuple[Any, ...]], codes: dict[tuple[str, str], int]) -> NDArray[np.void]:
-    """The rows as a compact array, with a small number instead of the names of host and kernel."""
-    coded = ((*row[:4], codes.setdefault((row[4], row[5]), len(codes))) for row in rows)
-    return np.fromiter(coded, _ROW)
+        self.reason = reason
 
 
 def _cell(plan: CellPlan, start: str, setting: tuple[str, int], rows: NDArray[np.void]) -> Cell:
     era, max_tries = setting
-    columns = {name: np.ascontiguousarray(rows[name]) for name in _ROW.names or ()}
+    columns = {name: np.ascontiguousarray(rows[name]) for name in rows.dtype.names or ()}
     return Cell(
         plan,
         max_tries,

@@ -14,28 +14,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
-from pathlib import Path
-from typing import Any
 
 from ..testbed.sampling import Samples
+from . import reading
 from .plan import Study
-
-_APPLICATION = 0x5443504C  # "TCPL": PRAGMA application_id tells the file from any other database
-# STRICT: SQLite itself refuses, and finds in a damaged file, a value that is not of its column's type.
-_SCHEMA = """
-CREATE TABLE study (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE cells (
-  cell INTEGER PRIMARY KEY, port INTEGER NOT NULL, low INTEGER NOT NULL, high INTEGER NOT NULL, client TEXT NOT NULL,
-  era TEXT, max_tries INTEGER
-) STRICT;
-CREATE TABLE samples (
-  cell INTEGER NOT NULL, sample INTEGER NOT NULL, tries INTEGER NOT NULL, hit INTEGER NOT NULL, seconds REAL NOT NULL,
-  host TEXT NOT NULL, kernel TEXT NOT NULL, PRIMARY KEY (cell, sample)
-) STRICT, WITHOUT ROWID;
-"""
-_BUSY_SECONDS = 10.0  # how long to wait while another program reads the file
+from .reading import Content, clear_errors
 
 
 class StoreFull(RuntimeError):
@@ -60,8 +45,8 @@ class Store:
         """Begin a file with this plan. Raises ValueError if the path holds anything, or cannot be written."""
         if path is not None and _size(path):
             raise ValueError(f"file {path}: it exists; give another path, or resume it (resume=True, --resume)")
-        with clear_errors(path):
-            connection = _connect(path, "rwc")
+        with clear_errors(path), _no_half_made_file(path):
+            connection = reading.connect(path, "rwc")
             store = cls(connection, path)
             with _closed_on_error(connection):
                 store._begin(study)
@@ -79,7 +64,7 @@ class Store:
             return cls.create(path, study)
         store = cls.open(path)
         with clear_errors(path), _closed_on_error(store._connection):
-            _same_plan(path, store.study, study)
+            _same_plan(path, store.read().study, study)
             store._connection.execute("BEGIN IMMEDIATE")  # fails now, and not after an hour, if it is read-only
             store._connection.rollback()
         return store
@@ -90,30 +75,22 @@ class Store:
         if not os.path.exists(path):
             raise ValueError(f"file {path}: there is no such file")
         with clear_errors(path):
-            connection = _connect(path, "rw")  # a commit that was cut off is rolled back, which writes
-            with _closed_on_error(connection):
-                _check(connection, path)
-        return cls(connection, path)
+            connection = reading.connect(path, "rw")  # a commit that was cut off is rolled back, which writes
+            return cls(connection, path)
+
+    def read(self) -> Content:
+        """Return all that the file says, every value checked. Raises ValueError if one is impossible."""
+        return reading.read(self._connection, self.path)
 
     def _begin(self, study: Study) -> None:
         rows = [(i, c.port, c.port_range.low, c.port_range.high, c.client) for i, c in enumerate(study.cells)]
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
-            for statement in filter(str.strip, _SCHEMA.split(";")):
+            for statement in reading.SCHEMA.values():
                 connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+            connection.execute(f"PRAGMA application_id = {reading.APPLICATION}")
             connection.executemany("INSERT INTO cells VALUES (?, ?, ?, ?, ?, NULL, NULL)", rows)
             connection.execute("INSERT INTO study VALUES ('plan', ?)", (study.to_json(),))
-
-    @property
-    def study(self) -> Study:
-        """The plan in the file."""
-        return Study.from_json(self.facts["plan"])
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What the file says of the study: plan, kernel, testbed, era, date, lab version."""
-        return dict(self._connection.execute("SELECT key, value FROM study"))
 
     def set_facts(self, facts: Mapping[str, object], settings: Sequence[tuple[str, int]]) -> None:
         """Write what is known once the testbed is open: its facts, and (era, max_tries) of every cell."""
@@ -122,12 +99,6 @@ class Store:
             connection.executemany("INSERT OR REPLACE INTO study VALUES (?, ?)", pairs)
             rows = [(*setting, cell) for cell, setting in enumerate(settings)]
             connection.executemany("UPDATE cells SET era = ?, max_tries = ? WHERE cell = ?", rows)
-
-    @property
-    def settings(self) -> list[tuple[str, int]]:
-        """(era, max_tries) of every cell; empty before the testbed was open."""
-        rows = self._connection.execute("SELECT era, max_tries FROM cells WHERE era NOTNULL ORDER BY cell")
-        return rows.fetchall()
 
     def add(self, cell: int, numbers: Sequence[int], samples: Samples) -> None:
         """Store the samples of one task: all of them or, if this fails, none.
@@ -139,28 +110,9 @@ class Store:
         with self._writing() as connection:
             connection.executemany("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def gaps(self, cell: int, samples: int) -> Iterator[range]:
-        """Yield the runs of sample numbers below `samples` that are not stored."""
-        begin = 0
-        query = "SELECT sample FROM samples WHERE cell = ? ORDER BY sample"
-        for (number,) in self._connection.execute(query, (cell,)):
-            if number > begin:
-                yield range(begin, number)
-            begin = number + 1
-        if begin < samples:
-            yield range(begin, samples)
-
     def count(self) -> int:
         """How many samples are stored."""
         return int(self._connection.execute("SELECT count(*) FROM samples").fetchone()[0])
-
-    def rows(self, cell: int) -> Iterable[tuple[Any, ...]]:
-        """Yield (sample, tries, hit, seconds, host, kernel) of a cell, in the order of the samples.
-
-        Raises sqlite3.Error at one that cannot be read: see `clear_errors`.
-        """
-        query = "SELECT sample, tries, hit, seconds, host, kernel FROM samples WHERE cell = ? ORDER BY sample"
-        return self._connection.execute(query, (cell,))
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -171,12 +123,7 @@ class Store:
         except sqlite3.IntegrityError:
             raise ValueError(f"file {self.path}: another run stores into it; let one finish") from None
         except sqlite3.Error as error:
-            raise StoreFull(f"file {self.path}: {error}; what was stored before is safe") from None
-
-
-def _connect(path: str | os.PathLike[str] | None, mode: str) -> sqlite3.Connection:
-    where = "" if path is None else f"{Path(path).absolute().as_uri()}?mode={mode}"  # "": a temporary file
-    return sqlite3.connect(where, uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+            raise StoreFull(f"file {self.path}: {reading.reason(error)}; what was stored before is safe") from None
 
 
 def _size(path: str | os.PathLike[str]) -> int:
@@ -187,13 +134,18 @@ def _size(path: str | os.PathLike[str]) -> int:
 
 
 @contextlib.contextmanager
-def clear_errors(path: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Turn what SQLite says of a file, or of a value in it, into one clear line (ValueError)."""
+def _no_half_made_file(path: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Take the file away again if it was not there before and could not be begun, as on a full disk."""
+    if path is None or os.path.exists(path):
+        yield
+        return
     try:
         yield
-    except sqlite3.Error as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"file {path}: {reason}; restore a copy, or give another path") from None
+    except BaseException:
+        if not _size(path):  # else somebody else began it meanwhile
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -203,22 +155,6 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         connection.close()
         raise
-
-
-def _check(connection: sqlite3.Connection, path: str | os.PathLike[str]) -> None:
-    """Raise unless this is a study file, whole and sound."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    if application != _APPLICATION:
-        raise ValueError(f"file {path}: it is not the file of a study; give another path")
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    try:
-        plan = dict(connection.execute("SELECT key, value FROM study"))["plan"]
-        Study.from_json(plan)
-    except (LookupError, ValueError, sqlite3.Error):
-        verdict = "its plan cannot be read"
-    if verdict != "ok":
-        reason = verdict.splitlines()[-1]
-        raise ValueError(f"file {path}: it is damaged ({reason}); restore a copy, or begin with another path")
 
 
 def _same_plan(path: str | os.PathLike[str], stored: Study, wanted: Study) -> None:

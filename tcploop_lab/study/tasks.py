@@ -8,6 +8,7 @@ library only.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import weakref
@@ -46,7 +47,8 @@ class Task:
     `first_address` is the number of the address of the first one. With `lead_tries` all stay on that
     address and are returns, led to the port by a loop of at most so many tries; with 0 every sample has the
     next address. `kind` is that of the testbed: in a namespace the task sets its range; on the host nothing
-    is ever set, and `socket_ranges` gives the range to each socket instead.
+    is ever set, and `socket_ranges` gives the range to each socket instead. After `seconds` it hands back the samples
+    that are finished, one at least.
     """
 
     cell: int
@@ -59,6 +61,7 @@ class Task:
     lead_tries: int = 0
     kind: str = "namespace"
     socket_ranges: bool = False
+    seconds: float = math.inf
 
     @property
     def spec(self) -> LoopSpec:
@@ -72,9 +75,10 @@ def run_task(stack: Stack, task: Task) -> Samples:
     """Draw the samples of a task on a stack. Raises what draw_first_hits does."""
     namespace_range = task.port_range if task.kind != "host" and not task.socket_ranges else None
     count, first = len(task.numbers), task.first_address
+    addresses = (address(first + i) for i in range(count))
     if task.lead_tries:
-        return draw_returns(stack, task.spec, address(first), count, task.lead_tries, namespace_range)
-    return draw_first_hits(stack, task.spec, (address(first + i) for i in range(count)), namespace_range)
+        return draw_returns(stack, task.spec, address(first), count, task.lead_tries, namespace_range, task.seconds)
+    return draw_first_hits(stack, task.spec, addresses, namespace_range, task.seconds)
 
 
 def probe_place(stack: Stack, kind: str) -> Place:

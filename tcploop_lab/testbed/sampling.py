@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import platform
 from array import array
@@ -85,19 +86,25 @@ def _can_set(stack: Stack, port_range: PortRange) -> bool:
 
 
 def draw_first_hits(
-    stack: Stack, spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None
+    stack: Stack, spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None, seconds: float = math.inf
 ) -> Samples:
-    """Run one loop from and to each address and return what was measured; less where the lab says stop.
+    """Run one loop from and to each address and return what was measured; less where the lab says stop or is slow.
 
-    `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None
+    After so many `seconds` no other loop begins. `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None
     leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.
     """
     with in_port_range(stack, port_range):
-        return _collect(stack, (_one_loop(stack, _at(spec, address)) for address in addresses))
+        return _collect(stack, (_one_loop(stack, _at(spec, address)) for address in addresses), seconds)
 
 
 def draw_returns(
-    stack: Stack, spec: LoopSpec, address: str, count: int, lead_tries: int, port_range: PortRange | None
+    stack: Stack,
+    spec: LoopSpec,
+    address: str,
+    count: int,
+    lead_tries: int,
+    port_range: PortRange | None,
+    seconds: float = math.inf,
 ) -> Samples:
     """Run `count` loops that each start just past the port, after a loop that led there. The rest as above.
 
@@ -105,7 +112,7 @@ def draw_returns(
     for the sample that it was to begin: both are censored.
     """
     with in_port_range(stack, port_range):
-        return _collect(stack, _returns(stack, _at(spec, address), count, lead_tries))
+        return _collect(stack, _returns(stack, _at(spec, address), count, lead_tries), seconds)
 
 
 def _returns(stack: Stack, spec: LoopSpec, count: int, lead_tries: int) -> Iterator[LoopOutcome]:
@@ -117,12 +124,12 @@ def _returns(stack: Stack, spec: LoopSpec, count: int, lead_tries: int) -> Itera
         yield outcome
 
 
-def _collect(stack: Stack, outcomes: Iterable[LoopOutcome]) -> Samples:
-    samples = Samples(*here(stack))
+def _collect(stack: Stack, outcomes: Iterable[LoopOutcome], seconds: float) -> Samples:
+    samples, end = Samples(*here(stack)), stack.monotonic() + seconds
     for outcome in outcomes:
         if outcome.stopped != "interrupted":  # cut off because the lab wished so: no sample
             samples.add(outcome)
-        if current_task().stopped():
+        if current_task().stopped() or stack.monotonic() > end:
             break
     return samples
 

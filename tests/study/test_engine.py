@@ -19,7 +19,7 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.stacks.namespace import read_port_range
-from tcploop_lab.study import crew
+from tcploop_lab.study import pool as module
 from tcploop_lab.study.engine import sampling_bar
 from tcploop_lab.study.result import StudyStopped
 from tcploop_lab.study.store import Store, StoreFull
@@ -247,7 +247,7 @@ def test_workers_that_always_die_end_the_study(monkeypatch: pytest.MonkeyPatch, 
     """After three attempts the study stops with what is stored, and the way to go on."""
     path = tmp_path / "study.sqlite"
     study = lab.Study(40500, (40500, 40500), samples=3)
-    monkeypatch.setattr(crew, "run_task", inside.die)
+    monkeypatch.setattr(module, "run_task", inside.die)
     with pytest.raises(StudyStopped, match=r"0 of 3 samples are there; run it again with resume=True") as caught:
         study.run(out=path, progress=False, workers=1)
     assert caught.value.result is not None
@@ -258,7 +258,7 @@ def test_workers_that_always_die_end_the_study(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_pool_that_breaks_ends_the_study(monkeypatch: pytest.MonkeyPatch, certain: lab.Study) -> None:
     """A broken process pool is reported in one line."""
-    monkeypatch.setattr(crew, "run_task_nested", inside.die)
+    monkeypatch.setattr(module, "run_task_nested", inside.die)
     stopped = pytest.raises(StudyStopped, match=r"the study stopped: .*terminated.*; 0 of 60 samples")
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool, stopped as caught:
         certain.run(pool, progress=False)

@@ -1,4 +1,4 @@
-"""The crew of a study: the executor that does its tasks, and what is known of the place where it works."""
+"""The pool of a study: the executor that does its tasks, and what is known of the place where it works."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOREIGN_WORKERS = 32  # an executor does not say how many it has
 
 
 @dataclass(frozen=True)
-class Crew:
+class Pool:
     """Who does the tasks, and where.
 
     `kind` is that of the testbed they run in, `width` how many tasks to hand out at once.
@@ -86,19 +86,19 @@ def cores() -> int:
 
 
 @contextlib.contextmanager
-def hire(place: Any, workers: int | None) -> Iterator[Crew]:
-    """Yield the crew for what Study.run was given: nothing, a testbed, or an executor.
+def open_pool(place: Any, workers: int | None) -> Iterator[Pool]:
+    """Yield the pool for what Study.run was given: nothing, a testbed, or an executor.
 
     Raises ValueError for anything else.
     """
     if isinstance(place, (NamespaceExecutor, InPlaceExecutor)):
-        yield _own_crew(place, _kind_of(place))
+        yield _own_pool(place, _kind_of(place))
     elif isinstance(place, Executor):
         kind, where = place.submit(probe_place_nested).result()
-        yield Crew(place, kind, where, _TASKS_PER_WORKER * (workers or _FOREIGN_WORKERS))
+        yield Pool(place, kind, where, _TASKS_PER_WORKER * (workers or _FOREIGN_WORKERS))
     else:
         with _open(_kind_to_open(place), workers or min(cores(), MAX_WORKERS)) as testbed:
-            yield _own_crew(testbed.executor, testbed.kind)
+            yield _own_pool(testbed.executor, testbed.kind)
 
 
 def _open(kind: str | None, workers: int) -> Testbed:
@@ -110,9 +110,9 @@ def _open(kind: str | None, workers: int) -> Testbed:
     return open_testbed(kind="simulated")
 
 
-def _own_crew(executor: NamespaceExecutor | InPlaceExecutor, kind: str) -> Crew:
+def _own_pool(executor: NamespaceExecutor | InPlaceExecutor, kind: str) -> Pool:
     place = executor.on_stack(probe_place, kind).result()
-    return Crew(executor, kind, place, _TASKS_PER_WORKER * executor.workers)
+    return Pool(executor, kind, place, _TASKS_PER_WORKER * executor.workers)
 
 
 def _kind_of(executor: NamespaceExecutor | InPlaceExecutor) -> str:
