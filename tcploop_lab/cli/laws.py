@@ -11,9 +11,10 @@ import click
 import tcploop_lab as lab
 
 from ..errors import NotOnThisTestbed
+from ..ports.eras import ERAS
 from . import options, output, records
 from .group import Command
-from .root import INTERRUPTED, YES, place
+from .root import INTERRUPTED, NO, YES, place
 from .values import FILE, PORT, RANGE, TRIES, WHOLE, checked
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _start = click.option(
 
 
 @click.command(cls=Command)
-@click.option("--era", metavar="ERA", required=True, help="The kernel's rule, such as random-walk.")
+@click.option("--era", metavar="ERA", required=True, help=f"The kernel's rule: {', '.join(ERAS)}.")
 @click.option("--range", "port_range", type=RANGE, required=True, help="The ephemeral port range.")
 @click.option("--port", type=PORT, required=True, help="The port that is dialled.")
 @_start
@@ -40,9 +41,8 @@ _start = click.option(
 def model(era: str, port_range: PortRange, port: int, start: str, client: ClientKind, as_json: bool) -> int:
     """Compute how many tries it takes.
 
-    ERA is rover, hashed-sequence, even-sequence, perturbed-even-sequence, random-walk, socket-range,
-    step-width, macos, freebsd, geometric, or rfc6056-1 to rfc6056-5. START random is the first hit, from any
-    place of the kernel's counter; return is the way back to the port it has just left.
+    START random is the first hit, from any place of the kernel's counter; return is the way back to the port it has
+    just left. Exits with 1 where the port cannot loop.
     """
     from ..tries.theory import distribution
 
@@ -50,7 +50,7 @@ def model(era: str, port_range: PortRange, port: int, start: str, client: Client
         law = distribution(era, port_range, port, client, start)
     record = records.of_law(law)
     output.deliver(as_json, record, lambda tables, to: tables.law(to, law, record["quantiles"]))
-    return YES
+    return YES if law.can_loop else NO
 
 
 @click.command(cls=Command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..ports.allocators import make
+from ..ports.eras import parse_era
 from ..ports.ranges import PortRange
 from ..study.result import StudyResult
 from ..tries.theory import TriesDistribution, distribution
@@ -27,8 +27,9 @@ _ERRORS = 5  # standard errors: further away by chance in less than one of a mil
 
 def mystery() -> pd.DataFrame:
     """Return ten source ports in a row from each of four kernels, for exercise 04.3. They are simulated."""
-    allocators = {name: make(era, (40000, 40999), seed=_SEED) for name, era in KERNELS.items()}
-    return walk_table({name: [allocator.next_port() for _ in range(10)] for name, allocator in allocators.items()})
+    ports = PortRange(40000, 40999)
+    kernels = {name: parse_era(era)(seed=_SEED) for name, era in KERNELS.items()}
+    return walk_table({name: [kernel.connect_port(ports) for _ in range(10)] for name, kernel in kernels.items()})
 
 
 def walk_table(walks: Mapping[str, Sequence[int]]) -> pd.DataFrame:

@@ -8,9 +8,10 @@ and net/ipv4/inet_connection_sock.c (inet_csk_find_open_port), and of FreeBSD's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from math import gcd
 
 from .ranges import PortRange, parse_port
@@ -32,7 +33,7 @@ class Candidates:
     port_range: PortRange
     order: Order
 
-    @property
+    @cached_property
     def size(self) -> int:
         """M: how many positions there are, and how many ports can be the first one tried."""
         width = self.port_range.width
@@ -40,9 +41,26 @@ class Candidates:
             return max(1, width - 1)
         return width if self.order is Order.ALL else max(1, width // 2)
 
+    @cached_property
+    def step(self) -> int:
+        """How far apart neighbouring candidates are: 2 where parity counts."""
+        return 2 if self.order in (Order.LOW_PARITY, Order.OTHER_PARITY) else 1
+
+    @cached_property
+    def _line(self) -> tuple[int, int, int]:
+        """(a, b, n): the first port at position x is a + b x, less n past the end of the range."""
+        low, width = self.port_range.low, self.port_range.width
+        if width == 1 or self.order is Order.ALL:
+            return low, 1, width
+        if self.order is Order.AFTER_LOW:
+            return low + 1, 1, width
+        return low + (self.order is Order.OTHER_PARITY), 2, width
+
     def first(self, position: int) -> int:
         """Return the port tried first at `position` (0 to M - 1)."""
-        return next(self.scan(position))[0]
+        start, stride, width = self._line
+        port = start + stride * position
+        return port if port <= self.port_range.high else port - width
 
     def position(self, port: int) -> int | None:
         """Return the position whose first port is `port`, or None if it is never tried first."""
@@ -86,11 +104,14 @@ class Candidates:
             yield port, i
             port += 2 * stride
 
-    def choose(self, position: int, taken: Collection[int], stride: int = 1) -> tuple[int, int] | None:
+    def choose(self, position: int, taken: Container[int], stride: int = 1) -> tuple[int, int] | None:
         """Return (port, displacement) of the first port that is not `taken`, or None if all are."""
+        port = self.first(position)
+        if port not in taken:
+            return port, 0
         return next(((port, i) for port, i in self.scan(position, stride) if port not in taken), None)
 
-    def choices(self, taken: Collection[int]) -> list[tuple[int, int] | None]:
+    def choices(self, taken: Container[int]) -> list[tuple[int, int] | None]:
         """Return what `choose` answers at every position."""
         return [self.choose(position, taken) for position in range(self.size)]
 

@@ -5,11 +5,9 @@ kernels in 2022. The differences between successive source ports do. Each kind o
 them; the one under which the sample is likeliest wins, and a share of 1 % is left for differences that no
 law explains (a port that somebody held, a new start every 10 seconds).
 
-Some eras look alike from one destination, and one name stands for all of them: - one port after another:
-`hashed-sequence` (also `rover`, `rfc6056-3`, `rfc6056-4`), but `macos` in its range; - a fresh start for
-each try: `rfc6056-1` (also `rfc6056-2`), but `freebsd` in its range; `geometric` if only one
-  parity is used (so does bind(0) on Linux);
-- steps of 2 to 16: `random-walk` (also `step-width`, which differs only past taken ports).
+Some eras look alike from one destination; one of them stands for all (`probed_as` of an era), unless the range is the
+default of another: steps of 1 in 49152-65535 are those of macOS. A fresh start within one parity is `geometric`; so is
+bind(0) on Linux.
 """
 
 from __future__ import annotations
@@ -23,22 +21,13 @@ from typing import Any
 
 from ..results.shown import Shown
 from .candidates import Order
-from .eras import BY_NAME, Era
+from .era import Era
+from .eras import BY_NAME
+from .preconditions import parity_of
 from .ranges import PortRange, parse_port
 
 _NOISE = 0.01
-_MACOS_RANGE = PortRange(49152, 65535)
-_FREEBSD_RANGE = PortRange(10000, 65535)
-_KINDS = (
-    ("random-walk", ("step-width",)),
-    ("even-sequence", ()),
-    ("perturbed-even-sequence", ()),
-    ("socket-range", ()),
-    ("hashed-sequence", ("rover", "macos", "rfc6056-3", "rfc6056-4")),
-    ("rfc6056-1", ("rfc6056-2", "freebsd")),
-    ("geometric", ()),
-    ("rfc6056-5", ()),
-)
+_KINDS = tuple(era for era in BY_NAME.values() if not era.probed_as and not era.guessed)
 
 
 @dataclass(frozen=True)
@@ -69,12 +58,12 @@ def classify(source_ports: Iterable[int], port_range: Any) -> ProbeResult:
     whole = PortRange.parse(port_range)
     ports = tuple(parse_port(port) for port in source_ports)
     _check(ports, whole)
-    evidence = {name: _log_likelihood(BY_NAME[name], ports, whole) for name, _ in _KINDS}
-    best = max(evidence, key=lambda name: evidence[name])
+    evidence = {era: _log_likelihood(era, ports, whole) for era in _KINDS}
+    best = max(evidence, key=lambda era: evidence[era])
     confidence = 1 / sum(math.exp(value - evidence[best]) for value in evidence.values())
-    counts = _increments(ports, _modulus(BY_NAME[best], whole))
+    counts = _increments(ports, _modulus(best, whole))
     name, alike = _name(best, whole)
-    return ProbeResult(name, dict(sorted(counts.items())), _parity(ports), confidence, len(ports), whole, alike, ports)
+    return ProbeResult(name, dict(sorted(counts.items())), parity_of(ports), confidence, len(ports), whole, alike, ports)
 
 
 def _check(ports: tuple[int, ...], whole: PortRange) -> None:
@@ -85,7 +74,7 @@ def _check(ports: tuple[int, ...], whole: PortRange) -> None:
             raise ValueError(f"source port {port}: outside the range {whole}; give the range that was in force")
 
 
-def _modulus(era: Era, whole: PortRange) -> int:
+def _modulus(era: type[Era], whole: PortRange) -> int:
     """The kernel counts modulo the width; made even where it goes by parity."""
     return whole.width & ~1 or 1 if era.order is Order.LOW_PARITY else whole.width
 
@@ -94,7 +83,7 @@ def _increments(ports: tuple[int, ...], modulus: int) -> Counter[int]:
     return Counter((after - before) % modulus for before, after in pairwise(ports))
 
 
-def _log_likelihood(era: Era, ports: tuple[int, ...], whole: PortRange) -> float:
+def _log_likelihood(era: type[Era], ports: tuple[int, ...], whole: PortRange) -> float:
     modulus = _modulus(era, whole)
     stride = 2 if era.order is Order.LOW_PARITY and modulus > 1 else 1
     law: Counter[int] = Counter()
@@ -108,17 +97,8 @@ def _log_likelihood(era: Era, ports: tuple[int, ...], whole: PortRange) -> float
     return total
 
 
-def _name(best: str, whole: PortRange) -> tuple[str, tuple[str, ...]]:
+def _name(best: type[Era], whole: PortRange) -> tuple[str, tuple[str, ...]]:
     """Let the range decide where nothing else can; return the name and the eras that look the same."""
-    alike = (best, *dict(_KINDS)[best])
-    name = best
-    if "macos" in alike and whole == _MACOS_RANGE:
-        name = "macos"
-    if "freebsd" in alike and whole == _FREEBSD_RANGE:
-        name = "freebsd"
-    return name, tuple(era for era in alike if era != name)
-
-
-def _parity(ports: tuple[int, ...]) -> str:
-    remainders = {port % 2 for port in ports}
-    return "both" if len(remainders) == 2 else ("odd" if 1 in remainders else "even")
+    alike = [best, *(era for era in BY_NAME.values() if era.probed_as == best.name)]
+    named = next((era for era in alike if era.default_range == whole), best)
+    return named.name, tuple(era.name for era in alike if era is not named)

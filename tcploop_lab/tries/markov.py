@@ -17,7 +17,7 @@ from scipy.sparse import csgraph
 from scipy.sparse.linalg import spsolve
 
 from ..ports.candidates import Candidates
-from ..ports.eras import Era
+from ..ports.era import Era
 from .laws import Geometric, Ints, Law, Never
 from .renewal import Floats
 
@@ -25,14 +25,14 @@ LARGEST_CIRCLE = 2048
 
 
 def law_with_taken(
-    era: Era, circle: Candidates, steps: tuple[float, ...], port: int, start: str, taken: frozenset[int]
+    era: type[Era], circle: Candidates, steps: tuple[float, ...], port: int, start: str, taken: frozenset[int]
 ) -> tuple[Law, str]:
     """Return the law of the tries to `port` while `taken` stay taken, and the reason in a sentence.
 
     Raises ValueError where an exact answer costs too much, naming the way out.
     """
     where = f"{len(taken)} {'port' if len(taken) == 1 else 'ports'} of {circle.port_range} taken"
-    if steps and (circle.size > LARGEST_CIRCLE or era.redraws or era.name == "step-width"):
+    if steps and (circle.size > LARGEST_CIRCLE or era.redraws or era.strides):
         limit = f"the exact law then bears up to {LARGEST_CIRCLE} candidates, here are {circle.size}"
         if circle.size <= LARGEST_CIRCLE:
             limit = f"the era {era.name} passes them at random, which has no exact law here"
@@ -46,7 +46,7 @@ def law_with_taken(
     return TakenLaw(_moves(choices, steps), hits, start, len(steps) == 1), f"port {port} is free; {where}"
 
 
-def _memoryless(era: Era, circle: Candidates, hits: Any, taken: frozenset[int]) -> Law:
+def _memoryless(era: type[Era], circle: Candidates, hits: Any, taken: frozenset[int]) -> Law:
     """A fresh start for each try; an era that redraws gives every free port the same chance."""
     if era.redraws:
         return Geometric(1 / (circle.size - sum(circle.position(port) is not None for port in taken)))

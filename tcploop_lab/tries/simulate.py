@@ -78,16 +78,18 @@ def tries(
     circle = rules.candidates(PortRange.parse(port_range), kind)
     limit = DEFAULT_PATIENCE * circle.size if max_tries is None else max_tries
     rng = np.random.default_rng(seed)
+    if rules.never:
+        return _all(samples, limit, False)
     if kind is ClientKind.BIND_SELF:
         looped = target not in port_set(busy, PortRange(target, target))
         return _all(samples, 1 if looped else limit, looped)
     taken = port_set(busy, circle.port_range) | port_set(reserved, circle.port_range)
-    if kind is ClientKind.SOCKET_RANGE and not rules.socket_range:
+    if kind is ClientKind.SOCKET_RANGE and not rules.has_socket_range:
         return _all(samples, limit, False)
-    if rules.once and kind is ClientKind.SAME_SOCKET:
+    if rules.connects_once and not kind.new_socket:
         limit = min(limit, 1)
-    steps = rules.rule(kind)[1]
-    strides = 0 if rules.name != "step-width" or not steps else step_width
+    steps = rules.law_of(kind)[1]
+    strides = step_width if rules.strides and steps else 0
     loop = _Loop(circle, Scans(circle, target, taken, rules.redraws, strides), steps, rules.redraws)
     parts = [loop.run(min(_BATCH, samples - i), start, limit, rng) for i in range(0, samples, _BATCH)]
     counts = np.concatenate(parts)

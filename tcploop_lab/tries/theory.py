@@ -22,7 +22,8 @@ from numpy.typing import ArrayLike
 
 from ..ports.candidates import Candidates, Order, port_set
 from ..ports.clients import ClientKind, parse_client
-from ..ports.eras import ERAS, Era, parse_era
+from ..ports.era import Era
+from ..ports.eras import ERAS, parse_era
 from ..ports.ranges import PortRange, parse_port
 from ..results.shown import Shown
 from .laws import FirstTryOnly, Law, Never, Uniform, quantile, walk_law
@@ -142,7 +143,7 @@ def _distribution(
 
 
 def _law(
-    era: Era,
+    era: type[Era],
     circle: Candidates,
     port: int,
     client: ClientKind,
@@ -151,27 +152,29 @@ def _law(
     reserved: frozenset[int],
 ) -> tuple[Law, str]:
     """Return the law and, in one sentence, the reason."""
+    if era.never:
+        return Never(), era.never
     if port in busy:
         return Never(), f"another socket holds port {port}"
     if client is ClientKind.BIND_SELF:
         return Uniform(1, 1), "the client binds to the very port that it dials: certain on the first try"
-    if client is ClientKind.SOCKET_RANGE and not era.socket_range:
+    if client is ClientKind.SOCKET_RANGE and not era.has_socket_range:
         return Never(), f"the era {era.name} has no IP_LOCAL_PORT_RANGE (Linux 6.3 and later)"
     if port not in circle.port_range:
         return Never(), f"port {port} is outside the range {circle.port_range}"
     if port in reserved:
         return Never(), f"port {port} is reserved (ip_local_reserved_ports)"
     law, reason = _law_in_range(era, circle, port, client, start, busy | reserved)
-    if era.once and client is ClientKind.SAME_SOCKET and law.total > 0:
-        reason += "; but only on the first try: the second connect() of a socket fails with EINVAL"
+    if era.connects_once and not client.new_socket and law.total > 0:
+        reason += f"; but only on the first try: the second connect() of a socket fails with {era.connects_once}"
         return FirstTryOnly(law), reason
     return law, reason
 
 
 def _law_in_range(
-    era: Era, circle: Candidates, port: int, client: ClientKind, start: str, taken: frozenset[int]
+    era: type[Era], circle: Candidates, port: int, client: ClientKind, start: str, taken: frozenset[int]
 ) -> tuple[Law, str]:
-    steps = era.rule(client)[1]
+    steps = era.law_of(client)[1]
     position = circle.position(port)
     if any(circle.position(other) is not None for other in taken):
         from .markov import law_with_taken  # needs SciPy, which the free range does not

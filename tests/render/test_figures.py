@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 import tcploop_lab as lab
 from tcploop_lab import render as show
-from tcploop_lab.ports.allocators import make
+from tcploop_lab.ports.eras import parse_era
 from tcploop_lab.ports.identify import classify
 from tcploop_lab.render import style
 from tcploop_lab.study.store import Store
@@ -46,8 +46,8 @@ def result(era: str = "random-walk", start: str = "random", **plan: object) -> l
 
 def run(port: int, tries: int = 2000, connected: bool = False) -> lab.Run:
     """A run with the trace of a simulated walk; `connected` ends it with the port dialled."""
-    walk = make("random-walk", RANGE, seed=3)
-    ports = [walk.next_port() for _ in range(tries - connected)] + [port] * connected
+    walk = parse_era("random-walk")(seed=3)
+    ports = [walk.connect_port(RANGE) for _ in range(tries - connected)] + [port] * connected
     ends = ("127.0.0.1", port) if connected else None
     return lab.Run(
         port, "127.0.0.1", lab.ClientKind.SAME_SOCKET, RANGE, tries, 0.1, "connected" if connected else "max-tries",
@@ -57,8 +57,8 @@ def run(port: int, tries: int = 2000, connected: bool = False) -> lab.Run:
 
 def probe(era: str = "random-walk", tries: int = 400) -> object:
     """What a probe finds in the ports of a simulated allocator."""
-    allocator = make(era, RANGE, seed=5)
-    return classify([allocator.next_port() for _ in range(tries)], RANGE)
+    kernel = parse_era(era)(seed=5)
+    return classify([kernel.connect_port(RANGE) for _ in range(tries)], RANGE)
 
 
 FIGURES = {

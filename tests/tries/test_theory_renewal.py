@@ -7,8 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcploop_lab.ports.eras import PERTURBED, RANDOM_INCREMENTS, WALK
+from tcploop_lab.ports.eras import BY_NAME
 from tcploop_lab.tries.renewal import Renewal, mean_first_hit, reciprocal, return_probabilities
+
+WALK, PERTURBED, RANDOM_INCREMENTS = (
+    BY_NAME[era].steps for era in ("random-walk", "perturbed-even-sequence", "rfc6056-5")
+)
 
 
 @settings(deadline=None)

@@ -7,16 +7,17 @@ from itertools import pairwise
 
 import pytest
 
-from tcploop_lab.ports.allocators import make
+from tcploop_lab.ports.eras import parse_era
+from tcploop_lab.ports.ranges import PortRange
 
-RANGE = (49152, 65535)
+RANGE = PortRange(49152, 65535)
 WIDTH = 16384
 
 
 def steps(era: str, tries: int, destinations: int = 1) -> Counter[int]:
     """How often each difference of successive source ports comes, with destinations in turn."""
-    allocator = make(era, RANGE, 1)
-    ports = [allocator.next_port(("there", n % destinations)) for n in range(tries)]
+    kernel = parse_era(era)(1)
+    ports = [kernel.connect_port(RANGE, ("there", n % destinations)) for n in range(tries)]
     return Counter((after - before) % WIDTH for before, after in pairwise(ports))
 
 
@@ -36,11 +37,11 @@ def test_the_double_hash_hides_how_often_others_connect() -> None:
     """RFC 6056 section 3.3.4: other destinations mostly use other counters; with one counter all are seen."""
     moved = {}
     for era in ("rfc6056-3", "rfc6056-4"):
-        allocator = make(era, RANGE, 2)
-        first = allocator.next_port("mine")
+        kernel = parse_era(era)(2)
+        first = kernel.connect_port(RANGE, "mine")
         for n in range(1000):
-            allocator.next_port(("other", n))
-        moved[era] = (allocator.next_port("mine") - first) % WIDTH
+            kernel.connect_port(RANGE, ("other", n))
+        moved[era] = (kernel.connect_port(RANGE, "mine") - first) % WIDTH
     assert moved["rfc6056-3"] == 1001
     assert moved["rfc6056-4"] < 300
 
@@ -61,9 +62,34 @@ def test_a_fresh_start_for_every_port(era: str) -> None:
 
 def test_freebsd_gives_its_lowest_port_last() -> None:
     """It adds 1 to a random number before it looks, so the lowest port comes only past taken ones."""
-    allocator = make("freebsd", (10000, 10009), 3)
-    assert {allocator.next_port() for _ in range(500)} == set(range(10001, 10010))
-    assert {allocator.next_port(busy=[10009]) for _ in range(500)} == set(range(10000, 10009))
+    kernel, ports = parse_era("freebsd")(3), PortRange(10000, 10009)
+    assert {kernel.connect_port(ports) for _ in range(500)} == set(range(10001, 10010))
+    assert {kernel.connect_port(ports, taken=[10009]) for _ in range(500)} == set(range(10000, 10009))
+
+
+def test_freebsd_13_stops_being_random_when_it_is_busy() -> None:
+    """More than 10 ports in a second: from the next second on one port after another, until 45 quiet ones are over."""
+    now = 0.0
+    kernel = parse_era("freebsd-13")(4, clock=lambda: now)
+
+    def spread(ports: int) -> set[int]:
+        given = [kernel.connect_port(RANGE) for _ in range(ports)]
+        return {(after - before) % WIDTH for before, after in pairwise(given)}
+
+    assert len(spread(10)) == 9
+    now = 1.0  # ten in a second are not too many
+    assert len(spread(40)) == 39
+    now = 2.0
+    assert spread(5) == {1}
+    now = 46.9
+    assert spread(5) == {1}
+    now = 48.0
+    assert len(spread(5)) == 4
+
+
+def test_freebsd_13_walks_in_a_tight_loop() -> None:
+    """Without a clock it is as busy as can be: one port after another."""
+    assert steps("freebsd-13", WIDTH + 1) == {1: WIDTH}
 
 
 def test_a_scan_piles_up_and_a_redraw_does_not() -> None:
@@ -71,7 +97,7 @@ def test_a_scan_piles_up_and_a_redraw_does_not() -> None:
     busy = range(49152, 49152 + 8192)
     piled = {}
     for era in ("rfc6056-1", "rfc6056-2"):
-        allocator = make(era, RANGE, 4)
-        piled[era] = sum(allocator.next_port(busy=busy) == 49152 + 8192 for _ in range(1000))
+        kernel = parse_era(era)(4)
+        piled[era] = sum(kernel.connect_port(RANGE, taken=busy) == 49152 + 8192 for _ in range(1000))
     assert piled["rfc6056-1"] > 400
     assert piled["rfc6056-2"] < 10
