@@ -56,8 +56,7 @@ class Era:
     probed_as: ClassVar[str] = ""  # the era that a probe names in its place: one destination shows no difference
     guessed: ClassVar[bool] = False  # nobody publishes the rule: the lab's stand-in, which a probe never names
 
-    bind_order = Order.ALL
-    bind_parity_since: ClassVar[tuple[int, ...]] = ()  # before this Linux bind(0) took any parity
+    bind_order: Order = Order.ALL  # of bind(0); Linux before 4.6 took any parity: Order.ALL set on the object
     _halves = False  # SO_REUSEADDR: bind(0) takes the lower half of the range first
     _found: ClassVar[dict[str, type[Era]]] = {}
 

@@ -63,7 +63,9 @@ def classify(source_ports: Iterable[int], port_range: Any) -> ProbeResult:
     confidence = 1 / sum(math.exp(value - evidence[best]) for value in evidence.values())
     counts = _increments(ports, _modulus(best, whole))
     name, alike = _name(best, whole)
-    return ProbeResult(name, dict(sorted(counts.items())), parity_of(ports), confidence, len(ports), whole, alike, ports)
+    return ProbeResult(
+        name, dict(sorted(counts.items())), parity_of(ports), confidence, len(ports), whole, alike, ports
+    )
 
 
 def _check(ports: tuple[int, ...], whole: PortRange) -> None:

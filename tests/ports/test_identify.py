@@ -9,6 +9,8 @@ from tcploop_lab.ports.identify import classify
 from tcploop_lab.ports.ranges import PortRange
 
 DEFAULT = (32768, 60999)
+
+
 def ports_of(era: str, seed: int, port_range: tuple[int, int] = DEFAULT, tries: int = 400) -> list[int]:
     """The source ports of some tries to one destination."""
     kernel, ports = parse_era(era)(seed), PortRange(*port_range)

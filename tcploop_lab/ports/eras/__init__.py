@@ -6,13 +6,11 @@ Each is one class in a file of this folder, with a name; whatever file is put he
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from types import MappingProxyType
 
-from ..candidates import Order
 from ..era import Era
 
 for _file in sorted(iter_modules(__path__)):
@@ -33,28 +31,17 @@ def parse_era(value: object) -> type[Era]:
     raise ValueError(f"era {value!r}{hint}: an era is one of {', '.join(ERAS)}")
 
 
-def open_kernel(version: str, seed: int | None = None, clock: Callable[[], float] | None = None) -> Era:
-    """Return a kernel of this Linux release ("4.19" as first released, "4.19.249" with 2022's update), or of an era.
+def era_of_linux(release: tuple[int, ...]) -> type[Era]:
+    """Return the era of a Linux release as kernel.org made it, such as (4, 19) or, with 2022's update, (4, 19, 249).
 
     A distribution's kernel may have the rule of a later one: probe, where the kernel is at hand. Raises ValueError for
-    what is neither.
+    one before 2.2.
     """
-    release = re.fullmatch(r"(\d+)\.(\d+)(?:\.(\d+))?", version)
-    if not release:
-        return parse_era(version)(seed, clock)
-    numbers = tuple(int(part or 0) for part in release.groups())
-    kernel = _of_linux(numbers, version)(seed, clock)
-    if numbers < kernel.bind_parity_since:
-        kernel.bind_order = Order.ALL
-    return kernel
-
-
-def _of_linux(numbers: tuple[int, ...], version: str) -> type[Era]:
-    major, minor, patch = numbers
     for era in BY_NAME.values():
-        if patch >= era.backports.get((major, minor), patch + 1):
+        since = era.backports.get((release[0], release[1]))
+        if since is not None and release[2:] >= (since,):
             return era
-    dated = [(era.since, era.name) for era in BY_NAME.values() if era.since and era.since <= numbers]
+    dated = [(era.since, era.name) for era in BY_NAME.values() if era.since and era.since <= release]
     if not dated:
-        raise ValueError(f"kernel {version}: Linux is told from 2.2 on, as 4.19 or 4.19.249")
+        raise ValueError(f"Linux {'.'.join(map(str, release))}: eras are known from 2.2 on")
     return BY_NAME[max(dated)[1]]

@@ -17,11 +17,6 @@ from ..ranges import LINUX_DEFAULT_RANGE, PortRange
 
 _U32 = 2**32
 _MANY = 1 << 14  # destinations whose hash is remembered
-_COMMIT = "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id="
-
-
-def _commits(*names: str) -> tuple[str, ...]:
-    return tuple(_COMMIT + name for name in names)
 
 
 class Rover(Era):
@@ -30,7 +25,7 @@ class Rover(Era):
     name = "rover"
     kernels = "Linux 2.2 to early 2.6"
     rule = "one counter for the whole host, tcp_port_rover: one port after another, for bind(0) and connect() alike"
-    sources = ("https://git.kernel.org/pub/scm/linux/kernel/git/history/history.git/tree/net/ipv4/tcp_ipv4.c?h=v2.6.0",)
+    sources = ()
     default_range = PortRange(32768, 61000)
     since = (2, 2)
     bind_steps = ONE_STEP
@@ -105,9 +100,7 @@ class HashedSequence(_Sequence):
     name = "hashed-sequence"
     kernels = "Linux about 2.6.11 to 4.1"
     rule = "hash(addresses, port, secret) + a hint that all share, one port after another"
-    sources = (
-        "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/net/ipv4/inet_hashtables.c?h=v4.1",
-    )
+    sources = ("https://github.com/torvalds/linux/blob/v4.1/net/ipv4/inet_hashtables.c",)
     default_range = PortRange(32768, 61000)
     since = (2, 6, 11)
 
@@ -122,20 +115,22 @@ class EvenSequence(_Sequence):
     name = "even-sequence"
     kernels = "Linux 4.2 to 5.11"
     rule = "as the hashed sequence by steps of 2: low's parity first, the other one when every port of it is taken"
-    sources = _commits("07f4c90062f8", "1580ab63fc9a")
+    sources = (
+        "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=07f4c90062f8",
+        "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=1580ab63fc9a",
+    )
     since = (4, 2)
     order = Order.LOW_PARITY
     bind_order = Order.OTHER_PARITY
-    bind_parity_since = (4, 6)
 
 
 class PerturbedEvenSequence(_HashTable):
-    """Linux 5.12 to 5.17: 256 counters, now and then a candidate is skipped."""
+    """Linux 5.12 to 5.17: 256 counters (190cc82489f4), now and then a candidate is skipped (c579bd1b4021)."""
 
     name = "perturbed-even-sequence"
     kernels = "Linux 5.12 to 5.17"
     rule = "as the even sequence with 256 counters, and in 1 of 16 cases a candidate is skipped"
-    sources = _commits("190cc82489f4", "c579bd1b4021")
+    sources = ("https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=c579bd1b4021",)
     since = (5, 12)
     order = Order.LOW_PARITY
     steps = (15 / 16, 1 / 16)
@@ -179,12 +174,12 @@ class _Walk(_HashTable):
 
 
 class RandomWalk(_Walk):
-    """Linux 5.18 on."""
+    """Linux 5.18 on (b2d057560b81, ca7af0402550, 4c2c8f03a5ab, e8161345ddbb)."""
 
     name = "random-walk"
     kernels = "Linux 5.18 on, and most long-term kernels since 2022"
     rule = "as the even sequence by 1 to 8 candidates at random, with 2^16 counters and a new start every 10 seconds"
-    sources = _commits("b2d057560b81", "ca7af0402550", "4c2c8f03a5ab", "e8161345ddbb")
+    sources = ("https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=ca7af0402550",)
     since = (5, 18)
     backports: ClassVar[Mapping[tuple[int, int], int]] = {(4, 9): 320, (4, 14): 285, (4, 19): 249, (5, 10): 125}
     order = Order.LOW_PARITY
@@ -192,16 +187,16 @@ class RandomWalk(_Walk):
 
 
 class SocketRange(_Walk):
-    """Linux 6.8 on, a socket with IP_LOCAL_PORT_RANGE: the walk by steps of 1."""
+    """Linux 6.8 on (207184853dbd), a socket with IP_LOCAL_PORT_RANGE (91d0b78c5177): the walk by steps of 1."""
 
     name = "socket-range"
     kernels = "Linux 6.8 on, a socket with IP_LOCAL_PORT_RANGE"
     rule = "the random walk by steps of 1 to 8 ports: neither parity goes first"
-    sources = _commits("91d0b78c5177", "207184853dbd", "41db7626b732")
+    sources = ("https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=207184853dbd",)
 
 
 class StepWidth(_Walk):
-    """Linux 7.1 on: the scan past taken ports goes by a random step, coprime to M.
+    """Linux 7.1 on (7da62262ec96): the scan past taken ports goes by a random step, coprime to M.
 
     `step_width` is the sysctl ip_local_port_step_width; 0 is the kernel's default, off.
     """
@@ -209,7 +204,7 @@ class StepWidth(_Walk):
     name = "step-width"
     kernels = "Linux 7.1 on, with ip_local_port_step_width set"
     rule = "the random walk, but the scan past taken ports goes by a random step"
-    sources = _commits("7da62262ec96")
+    sources = ("https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/commit/?id=7da62262ec96",)
     order = Order.LOW_PARITY
     bind_order = Order.OTHER_PARITY
     strides = True

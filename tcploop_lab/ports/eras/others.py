@@ -10,7 +10,6 @@ from ..ranges import PortRange
 from ._shared import Counting, FreshStart
 
 _DYNAMIC = PortRange(49152, 65535)  # RFC 6335 section 6
-_FREEBSD = "https://github.com/freebsd/freebsd-src/blob/releng/"
 
 
 class MacOS(Counting):
@@ -36,7 +35,10 @@ class FreeBSD(FreshStart):
     name = "freebsd"
     kernels = "FreeBSD 14 and later, range 10000-65535"
     rule = "a random start for every port, first + arc4random() % (last - first), plus 1"
-    sources = (_FREEBSD + "14.0/sys/netinet/in_pcb.c", _FREEBSD + "14.0/sys/netinet/tcp_usrreq.c")
+    sources = (
+        "https://github.com/freebsd/freebsd-src/blob/main/sys/netinet/in_pcb.c",
+        "https://github.com/freebsd/freebsd-src/blob/main/sys/netinet/tcp_usrreq.c",
+    )
     default_range = PortRange(10000, 65535)
     connects_once = "ECONNREFUSED"
     order = bind_order = Order.AFTER_LOW
@@ -53,7 +55,10 @@ class FreeBSD13(Era):
     name = "freebsd-13"
     kernels = "FreeBSD 13 and before, range 10000-65535"
     rule = "a random start for every port; but more than 10 in a second, and it is one port after another for 45 s"
-    sources = (_FREEBSD + "13.0/sys/netinet/in_pcb.c", _FREEBSD + "13.0/sys/netinet/tcp_usrreq.c")
+    sources = (
+        "https://github.com/freebsd/freebsd-src/blob/releng/13.0/sys/netinet/in_pcb.c",
+        "https://github.com/freebsd/freebsd-src/blob/releng/13.0/sys/netinet/tcp_usrreq.c",
+    )
     default_range = PortRange(10000, 65535)
     connects_once = "ECONNREFUSED"
     bind_steps = ONE_STEP
@@ -92,7 +97,7 @@ class Windows(FreshStart):
     name = "windows"
     kernels = "Windows, range 49152-65535"
     rule = "not published: the lab takes a random start for every port; a refused connect() takes about 2 seconds"
-    sources = ("https://github.com/nats-io/nats.net.v1/issues/847",)
+    sources = ("http://support.microsoft.com/kb/929851/", "https://github.com/nats-io/nats.net.v1/issues/847")
     default_range = _DYNAMIC
     bind_steps = FRESH_START
     guessed = True

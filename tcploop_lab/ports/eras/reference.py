@@ -11,7 +11,7 @@ from ._shared import Counting, FreshStart
 
 RFC6056_N = 500
 RFC6056_TABLE_LENGTH = 10  # RFC 6056 section 3.3.4 suggests it
-_RFC = "https://www.rfc-editor.org/rfc/rfc6056#section-3.3."
+_RFC = ("https://www.rfc-editor.org/rfc/rfc6056",)
 
 
 class Lottery(FreshStart):
@@ -38,7 +38,7 @@ class Rfc6056Algorithm1(_Model, FreshStart):
 
     name = "rfc6056-1"
     rule = "simple port randomization: a random start for every port, then a scan"
-    sources = (_RFC + "1",)
+    sources = _RFC
 
 
 class _Redraw(_Model, Era):
@@ -67,7 +67,7 @@ class Rfc6056Algorithm2(_Redraw):
 
     name = "rfc6056-2"
     rule = "another simple port randomization: random ports, until one is free"
-    sources = (_RFC + "2",)
+    sources = _RFC
     steps = FRESH_START
     probed_as = "rfc6056-1"
 
@@ -80,7 +80,7 @@ class Rfc6056Algorithm3(_Model, Counting):
 
     name = "rfc6056-3"
     rule = "simple hash-based port selection: a hash per destination + one counter, one port after another"
-    sources = (_RFC + "3",)
+    sources = _RFC
     bind_steps = ONE_STEP
     probed_as = "hashed-sequence"
 
@@ -93,7 +93,7 @@ class Rfc6056Algorithm4(_Model, Counting):
 
     name = "rfc6056-4"
     rule = "double-hash port selection: as the third, with one of 10 counters that a second hash picks"
-    sources = (_RFC + "4",)
+    sources = _RFC
     bind_steps = ONE_STEP
     probed_as = "hashed-sequence"
     counters = RFC6056_TABLE_LENGTH
@@ -110,7 +110,7 @@ class Rfc6056Algorithm5(_Redraw):
 
     name = "rfc6056-5"
     rule = "random increments: 1 to 500 ports on, one counter for the whole host"
-    sources = (_RFC + "5",)
+    sources = _RFC
     steps = bind_steps = (1 / RFC6056_N,) * RFC6056_N
 
     def __init__(self, seed: int | None = None, clock: Callable[[], float] | None = None) -> None:

@@ -96,7 +96,7 @@ def _open(end: End, target: Name) -> None:
     if end.state is not State.CLOSED:
         raise failure(errno.EISCONN)
     if end.kernel.version.once and end.tried:
-        raise failure(errno.EINVAL)
+        raise failure(getattr(errno, end.kernel.version.once))
     try:
         _choose_names(end, target)
     except OSError:

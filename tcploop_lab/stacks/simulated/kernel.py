@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
-from ...ports.allocators import make
-from ...ports.allocators_base import NO_PORTS, Allocator, PortsExhausted
+from ...ports.candidates import Order
+from ...ports.era import NO_PORTS, PortsExhausted
+from ...ports.eras import BY_NAME
 from ...ports.ranges import PortRange
 from ...tcp.input import arrive
 from ...tcp.segments import Segment
@@ -46,6 +47,9 @@ class Kernel:
         self.version, self.clock = version, clock
         self.random = random.Random(seed)
         self.range = port_range or version.port_range
+        self.ports = BY_NAME[version.era](self.random.getrandbits(32), lambda: clock.now)
+        if version.any_parity:
+            self.ports.bind_order = Order.ALL
         self.reserved: tuple[PortRange, ...] = ()
         self.routes = Routes()
         self.binds = BindTable(version.releases)
@@ -57,7 +61,6 @@ class Kernel:
         self.owner: End | None = None  # the socket that a call holds
         self.outward: Callable[[bytes], None] | None = None  # the way out of this host
         self._reserved_ports: frozenset[int] = NO_PORTS
-        self._allocators: dict[tuple[str, PortRange, bool], Allocator] = {}
         self._arriving: deque[tuple[Segment, bytes | None]] = deque()
         self._delivering = False
 
@@ -83,35 +86,23 @@ class Kernel:
             high = self.range.high
         return PortRange(low, high) if low <= high else self.range
 
-    def allocator(self, era: str, port_range: PortRange, reuse: bool = False) -> Allocator:
-        """The machine that picks source ports, one for each range."""
-        found = self._allocators.get((era, port_range, reuse))
-        if found is None:
-            options: dict[str, object] = {"reuse_address": reuse} if era == "bind-zero" else {}
-            if era in ("random-walk", "socket-range", "step-width", "freebsd-13"):
-                options["clock"] = lambda: self.clock.now
-            found = make(era, port_range, self.random.getrandbits(32), **options)
-            self._allocators[era, port_range, reuse] = found
-        return found
-
-    def allocator_for(self, end: End) -> Allocator:
-        """The allocator of connect() for this socket."""
-        own = end.options.local_range != (0, 0)
-        return self.allocator(self.version.socket_range_era if own else self.version.era, self.range_of(end))
+    def own_steps(self, end: End) -> bool:
+        """True if this socket has a port range of its own, in which no parity goes first."""
+        return self.version.own_steps and end.options.local_range != (0, 0)
 
     def port_for_connect(self, end: End, source: str, target: Name) -> int:
         """Return the source port of a connect(); EADDRNOTAVAIL if there is none (__inet_hash_connect)."""
+        taken = self.taken(source, target)
         try:
-            return self.allocator_for(end).next_port((source, *target), self.taken(source, target))
+            return self.ports.connect_port(self.range_of(end), (source, *target), taken, self.own_steps(end))
         except PortsExhausted:
             raise failure(errno.EADDRNOTAVAIL) from None
 
     def port_for_bind(self, end: End) -> int:
         """Return the port of a bind() to port 0; EADDRINUSE if there is none (inet_csk_find_open_port)."""
         taken = Ports(self._reserved_ports, lambda port: not self.binds.is_open(end, port))
-        reuse = end.reuse_address and self.version.bind_zero == "bind-zero"
         try:
-            return self.allocator(self.version.bind_zero, self.range_of(end), reuse).next_port(busy=taken)
+            return self.ports.bind_port(self.range_of(end), taken, end.reuse_address)
         except PortsExhausted:
             raise failure(errno.EADDRINUSE) from None
 

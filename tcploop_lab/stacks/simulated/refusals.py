@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Any
 
-from ...ports.allocators_base import PortsExhausted
+from ...ports.era import PortsExhausted
 from .addresses import Name, is_any
 from .kernel import TRY_SECONDS
 
@@ -30,7 +30,11 @@ class Refusals:
         self._changes = kernel.changes
         self._destination = (source, *target)
         self._taken = kernel.taken(source, target)
-        self._next_port = kernel.allocator_for(end).next_port
+        self._draw, self._range, self._own_steps = (
+            kernel.ports.connect_port,
+            kernel.range_of(end),
+            kernel.own_steps(end),
+        )
         self._seconds = max(TRY_SECONDS, kernel.version.persistence)
 
     @classmethod
@@ -54,7 +58,7 @@ class Refusals:
     def again(self) -> int:
         """Make one try and return its error; LONG_WAY for one that drew the dialled port, which the end then keeps."""
         try:
-            port = self._next_port(self._destination, self._taken)
+            port = self._draw(self._range, self._destination, self._taken, self._own_steps)
         except PortsExhausted:
             return errno.EADDRNOTAVAIL
         if port == self._port:

@@ -10,14 +10,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...ports.eras import ERAS
+from ...ports.eras import BY_NAME, ERAS, era_of_linux
 from ...ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 
 Number = tuple[int, ...]
 
-# The walk of 5.18 came to the long-term kernels in 2022 (ca7af0402550 and what belongs to it): series, first release.
-_WALK_SINCE: dict[Number, int] = {(4, 9): 320, (4, 14): 285, (4, 19): 249, (5, 4): 201, (5, 10): 125, (5, 15): 46}
-# So did the acceptance of a SYN-ACK in SYN-RECEIVED (23e89e8ee7be, 6.11).
+# The acceptance of a SYN-ACK in SYN-RECEIVED (23e89e8ee7be, 6.11) came to older series: series, first release.
 _ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 110, (6, 6): 51, (6, 10): 10}
 _NAMED = ("freebsd-13", "freebsd-14", "windows", "macos")
 _SHOWN = ("3.13", "4.1", "4.19", "4.19.249", "5.10", "5.15", "6.1", "6.18", "7.3")
@@ -27,26 +25,33 @@ _SHOWN = ("3.13", "4.1", "4.19", "4.19.249", "5.10", "5.15", "6.1", "6.18", "7.3
 class Version:
     """A kernel as the simulation knows it.
 
-    `era` is the allocator of connect(), `bind_zero` the one of bind() to port 0. `challenge`: a SYN-ACK in
-    SYN-RECEIVED is answered by a challenge ACK. `reuse` is tcp_tw_reuse. `once`: a second connect() on one socket is
-    EINVAL. `refuses_itself`: an IPv4 socket cannot connect to its own name. `persistence`: for how many seconds a
+    `era` is that of its ports; `any_parity` says that bind() to port 0 takes either. `challenge`: a SYN-ACK in
+    SYN-RECEIVED is answered by a challenge ACK. `reuse` is tcp_tw_reuse. `persistence`: for how many seconds a
     refused SYN is sent again. `releases`: a port is free for connect() once its last binder has left.
     """
 
     name: str
     era: str
     port_range: PortRange = LINUX_DEFAULT_RANGE
-    bind_zero: str = "bind-zero"
+    any_parity: bool = False
     challenge: bool = False
     reuse: int = 2
-    once: bool = False
-    refuses_itself: bool = False
     persistence: float = 0.0
     releases: bool = True
     bind_no_port: bool = True
     socket_range: bool = True
-    socket_range_era: str = "socket-range"
+    own_steps: bool = True  # with a range of its own a socket has no parity
     linear_syns: int = 4
+
+    @property
+    def once(self) -> str:
+        """The errno of a second connect() of a socket, where that always fails; else nothing."""
+        return BY_NAME[self.era].connects_once
+
+    @property
+    def refuses_itself(self) -> bool:
+        """True if an IPv4 socket cannot connect to its own name."""
+        return bool(BY_NAME[self.era].never)
 
 
 def version(name: Any) -> Version:
@@ -69,24 +74,17 @@ def _linux(text: str) -> Version | None:
         return None
     return Version(
         name=f"Linux {text}",
-        era=_era_of(number),
+        era=era_of_linux(number).name,
         port_range=LINUX_DEFAULT_RANGE if number >= (4, 2) else PortRange(32768, 61000),
-        bind_zero="bind-zero" if number >= (4, 6) else "rfc6056-1",  # before 1580ab63fc9a any parity
+        any_parity=number < (4, 6),  # before the companion of 1580ab63fc9a
         challenge=not _since(number, (6, 11), _ACCEPTS_SINCE),
         reuse=2 if number >= (4, 19) else 0,  # 79e9fed46038
         releases=number >= (6, 18),  # d57f4b874946
         bind_no_port=number >= (4, 2),  # 90c337da1524
         socket_range=number >= (6, 3),  # 91d0b78c5177
-        socket_range_era="socket-range" if number >= (6, 8) else _era_of(number),  # 207184853dbd
+        own_steps=number >= (6, 8),  # 207184853dbd
         linear_syns=4 if number >= (6, 5) else 0,  # ccce324dabfe
     )
-
-
-def _era_of(number: Number) -> str:
-    if _since(number, (5, 18), _WALK_SINCE):
-        return "random-walk"
-    limits = (((5, 12), "perturbed-even-sequence"), ((4, 2), "even-sequence"), ((2, 6, 11), "hashed-sequence"))
-    return next((era for first, era in limits if number >= first), "rover")
 
 
 def _since(number: Number, first: Number, ports: dict[Number, int]) -> bool:
@@ -106,15 +104,13 @@ def _era(name: str) -> Version | None:
 
 
 _TODAY = _linux("6.18") or Version("Linux 6.18", "random-walk")
-_BSD = replace(_TODAY, once=True, reuse=0, bind_no_port=False, socket_range=False, linear_syns=0)
+_BSD = replace(_TODAY, reuse=0, bind_no_port=False, socket_range=False, linear_syns=0)
 _DYNAMIC = PortRange(49152, 65535)  # RFC 6335 section 6
 _FREEBSD = PortRange(10000, 65535)
 _OTHERS = {
-    "macos": replace(_BSD, name="macOS", era="macos", bind_zero="macos", port_range=_DYNAMIC, refuses_itself=True),
-    "freebsd-13": replace(_BSD, name="FreeBSD 13", era="freebsd-13", bind_zero="freebsd-13", port_range=_FREEBSD),
-    "freebsd-14": replace(_BSD, name="FreeBSD 14", era="freebsd", bind_zero="freebsd", port_range=_FREEBSD),
-    "windows": replace(
-        _BSD, name="Windows", era="windows", bind_zero="windows", port_range=_DYNAMIC, once=False, persistence=2.0
-    ),
+    "macos": replace(_BSD, name="macOS", era="macos", port_range=_DYNAMIC),
+    "freebsd-13": replace(_BSD, name="FreeBSD 13", era="freebsd-13", port_range=_FREEBSD),
+    "freebsd-14": replace(_BSD, name="FreeBSD 14", era="freebsd", port_range=_FREEBSD),
+    "windows": replace(_BSD, name="Windows", era="windows", port_range=_DYNAMIC, persistence=2.0),
 }
 _OTHERS["freebsd"] = _OTHERS["freebsd-14"]
