@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from ..tcp.endpoint import Endpoint
 from ..tcp.segments import Segment
 from ..tcp.tcb import distance
 
@@ -35,7 +36,7 @@ class Attempt:
         return (self.source, self.sport) == (self.target, self.port)
 
     def __str__(self) -> str:
-        return f"{_name(self.source, self.sport)} -> {_name(self.target, self.port)}"
+        return f"{Endpoint(self.source, self.sport)} -> {Endpoint(self.target, self.port)}"
 
 
 def attempts_of(segments: Iterable[Segment], port: int) -> tuple[Attempt, ...]:
@@ -81,7 +82,3 @@ def _from_called(attempt: Attempt, segment: Segment) -> Attempt:
     if segment.is_reset and attempt.answer == "none":
         return replace(attempt, answer="refused")
     return attempt
-
-
-def _name(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

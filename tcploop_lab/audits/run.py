@@ -111,9 +111,6 @@ def run_program(stack: Stack, order: Order) -> Report:
 
     Raises NotOnThisTestbed if the range cannot be set, capturing is refused or processes cannot be kept together.
     """
-    import psutil  # now: while the program runs there is no time for it
-
-    assert psutil
     _set_scene(order)
     with _listener(order), contextlib.closing(_packets(stack, order)) as packets:
         return _Watch(stack, order, packets).run()

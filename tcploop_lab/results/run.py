@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
+from ..tcp.endpoint import Endpoint
 from .shown import Shown
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
@@ -34,8 +35,8 @@ class Run(Shown):
     seconds: float
     stopped: str
     errors: Mapping[str, int]
-    local: tuple[str, int] | None
-    peer: tuple[str, int] | None
+    local: Endpoint | None
+    peer: Endpoint | None
     max_tries: int
     kernel: str
     trace: array[int] | None = field(default=None, repr=False)
@@ -99,16 +100,12 @@ class Run(Shown):
         tries = f"{self.tries:,} {'try' if self.tries == 1 else 'tries'}"
         pace = f"{tries} ({self.seconds:.2f} s, {self.rate:,.0f} tries/s)"
         if self.self_connected:
-            return f"connected to itself: {_name(self.local)} = {_name(self.peer)} after {pace}"
+            return f"connected to itself: {self.local} = {self.peer} after {pace}"
         if self.connected:
-            return f"a listener answered: {_name(self.local)} -> {_name(self.peer)} after {pace}"
+            return f"a listener answered: {self.local} -> {self.peer} after {pace}"
         return f"no self-connection on {self.host} port {self.port} within {pace}; {self._ending}"
 
     @property
     def _ending(self) -> str:
         others = [f"{name} x {count}" for name, count in self.errors.items() if name != "ECONNREFUSED"]
         return "stopped by " + ", ".join([self.stopped.replace("-", " "), *others])
-
-
-def _name(address: tuple[str, int] | None) -> str:
-    return f"{address[0]}:{address[1]}" if address else "?"

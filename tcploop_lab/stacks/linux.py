@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ports.ranges import PortRange, parse_reserved
-from . import namespace, packet_filter, socket_diag
+from . import namespace, packet_filter, proc_net, socket_diag
 from .stack import Frame, Host, SocketRow
 
 _ETH_P_ALL = 0x0003
@@ -28,13 +28,6 @@ _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _SO_TIMESTAMPNS = 35
 _BUFFER = 8 << 20  # bytes asked for; the kernel gives what it allows
 _FRAME = 1 << 17  # bytes; loopback's MTU is 65536
-# The kernel's names of the states, as psutil spells them, where RFC 9293 section 3.3.2 spells them otherwise.
-_STATES = {
-    "SYN_RECV": "SYN-RECEIVED",
-    "FIN_WAIT1": "FIN-WAIT-1",
-    "FIN_WAIT2": "FIN-WAIT-2",
-    "CLOSE": "CLOSED",
-}
 
 
 def source_for(address: str) -> str | None:
@@ -83,10 +76,7 @@ class LinuxStack:
 
     def socket_table(self) -> tuple[SocketRow, ...]:
         """Return the kernel's table of TCP sockets."""
-        import psutil
-
-        rows = psutil.net_connections("tcp")
-        return tuple(SocketRow(_name(row.laddr), _name(row.raddr), _state(row.status)) for row in rows if row.laddr)
+        return proc_net.socket_table()
 
     def bound_only(self, port: int) -> tuple[str, ...] | None:
         """Return the names of sockets that only called bind(): inet_diag tells them since Linux 6.8."""
@@ -183,11 +173,3 @@ def _read_frame(sock: socket.socket) -> Frame:
     data, ancillary, _, address = sock.recvmsg(_FRAME, socket.CMSG_SPACE(16))
     seconds, nanoseconds = struct.unpack("@ll", ancillary[0][2][:16])
     return Frame(seconds + nanoseconds * 1e-9, address[2] == _PACKET_OUTGOING, data)
-
-
-def _name(address: tuple[str, int] | tuple[()]) -> str:
-    return "{}:{}".format(*address) if address else ""
-
-
-def _state(name: str) -> str:
-    return _STATES.get(name, name.replace("_", "-"))

@@ -10,6 +10,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
+from ..tcp.endpoint import Endpoint
+
 _SOCK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP
 _NO_ANSWER = (2, 3)  # NLMSG_ERROR, NLMSG_DONE
 _BOUND_INACTIVE = 1 << 13  # TCP_BOUND_INACTIVE: a state for the question only, the kernel answers CLOSE
@@ -29,7 +31,7 @@ def bound_only(port: int) -> tuple[str, ...] | None:
             told = [name for family in (socket.AF_INET, socket.AF_INET6) for name in _ask(family)]
         except OSError:  # no netlink here, or no inet_diag in this kernel
             return None
-        known = "{}:{}".format(*own.getsockname())
+        known = str(Endpoint.of(own.getsockname()))
     return tuple(name for name in told if name.endswith(f":{port}") and name != known) if known in told else None
 
 
@@ -56,4 +58,5 @@ def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _name(answer: bytes) -> str:
     """The local name in an inet_diag_msg: family, state, timer and retransmissions, then the socket id."""
     port, _, source, _ = _SOCKET_ID.unpack_from(answer, 4)
-    return f"{socket.inet_ntop(answer[0], source if answer[0] == socket.AF_INET6 else source[:4])}:{port}"
+    address = socket.inet_ntop(answer[0], source if answer[0] == socket.AF_INET6 else source[:4])
+    return str(Endpoint(address, port))

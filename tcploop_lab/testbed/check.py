@@ -14,6 +14,7 @@ from ..ports.preconditions import Facts
 from ..ports.ranges import PortRange
 from ..stacks import constants
 from ..stacks.stack import SocketRow, Stack
+from ..tcp.endpoint import Endpoint
 from ..tcp.states import State
 from .loop import LoopSpec, run_loop, set_socket_range
 
@@ -73,7 +74,7 @@ def socket_table(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Return who listens on `port`, which open connection occupies host:port on both sides, and who waits."""
     rows = [row for row in stack.socket_table() if row.port == port]
-    same = [row for row in rows if row.peer == f"{host}:{port}"]
+    same = [row for row in rows if row.peer == str(Endpoint(host, port))]
     listeners = tuple(row.local for row in rows if row.state == State.LISTEN)
     waiting = tuple(_pair(row) for row in same if row.state == State.TIME_WAIT)
     return listeners, tuple(_pair(row) for row in same if row.state != State.TIME_WAIT), waiting

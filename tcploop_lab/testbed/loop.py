@@ -12,13 +12,13 @@ import socket
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
 from ..stacks import constants
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
+from ..tcp.endpoint import Endpoint
 
 _CHECK_SECONDS = 0.02  # a burst of tries lasts about this long, then time and stop are looked at
 _BURST_LIMIT = 16384
@@ -52,8 +52,8 @@ class LoopOutcome:
     stopped: str = ""
     errors: Counter[str] = field(default_factory=Counter)
     ports: array[int] | None = None
-    local: tuple[str, int] | None = None
-    peer: tuple[str, int] | None = None
+    local: Endpoint | None = None
+    peer: Endpoint | None = None
 
 
 def make_socket(stack: Stack, spec: LoopSpec) -> socket.socket:
@@ -105,12 +105,8 @@ def run_loop(stack: Stack, spec: LoopSpec) -> tuple[LoopOutcome, socket.socket |
     outcome.seconds = stack.monotonic() - began
     if connected is not None:
         outcome.stopped = "connected"
-        outcome.local, outcome.peer = _name(connected.getsockname()), _name(connected.getpeername())
+        outcome.local, outcome.peer = Endpoint.of(connected.getsockname()), Endpoint.of(connected.getpeername())
     return outcome, connected
-
-
-def _name(address: tuple[Any, ...]) -> tuple[str, int]:
-    return address[0], address[1]  # IPv6 names have two more parts
 
 
 class _OneSocket:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotOnThisTestbed
 from ..results.run import Run
 from ..results.shown import Shown
+from ..tcp.endpoint import Endpoint
 from ..tcp.replay import replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
@@ -103,7 +104,7 @@ def of_loop(run: Run) -> Answers:
         CALLS: run.tries,
         REFUSED: run.errors.get("ECONNREFUSED", 0),
         TO_ITSELF: int(run.self_connected),
-        NAMES: _name(*run.local) if run.self_connected and run.local else "",
+        NAMES: str(run.local) if run.self_connected and run.local else "",
     }
 
 
@@ -111,7 +112,7 @@ def of_capture(exchange: Exchange) -> Answers:
     """What the captured segments say."""
     segments = exchange.segments
     own = [segment for segment in segments if segment.to_itself]
-    named = {_name(one.src, one.sport) for one in own}
+    named = {str(Endpoint(one.src, one.sport)) for one in own}
     return {
         CALLS: sum(segment.is_syn for segment in segments),
         REFUSED: sum(segment.is_reset and "A" in segment.flags for segment in segments),
@@ -135,7 +136,7 @@ def of_counters(moved: Mapping[str, int]) -> Answers:
 
 
 def of_table(table: SocketTable) -> Answers:
-    """What psutil read from the kernel's table of sockets."""
+    """What /proc/net/tcp and tcp6 have, the kernel's table of sockets."""
     own = [row for row in table.rows if row.local == row.peer]
     return {
         LISTENED: len([row for row in table.rows if row.peer and row not in own]),
@@ -147,14 +148,14 @@ def of_table(table: SocketTable) -> Answers:
 
 def of_tool(tool: str, output: str) -> Answers:
     """What ss or lsof printed."""
-    pairs = [tuple(map(_plain, pair)) for pair in re.findall(_PAIR[tool], output, re.MULTILINE)]
+    pairs = re.findall(_PAIR[tool], output, re.MULTILINE)
     own = [local for local, peer in pairs if local == peer]
     states = ", ".join(str(State.ESTABLISHED) for _ in own)
     return {TO_ITSELF: len(own), NAMES: ", ".join(own), STATE: states}
 
 
 def _tables(testbed: Testbed, run: Run, absent: dict[str, str]) -> dict[str, Answers]:
-    accounts = {"psutil": of_table(testbed.sockets(run.port))}
+    accounts = {"/proc/net/tcp": of_table(testbed.sockets(run.port))}
     for tool in _PAIR:
         output = testbed.look(run.port, tool).output
         if "is not installed here" in output:
@@ -175,12 +176,3 @@ def _capture(testbed: Testbed, port: object, absent: dict[str, str]) -> Exchange
 def _last_state(segments: Sequence[Segment]) -> str:
     ends = replay(segments).ends
     return str(ends[0].state) if ends else ""
-
-
-def _name(address: str, port: int) -> str:
-    return f"{address}:{port}"
-
-
-def _plain(name: str) -> str:
-    """Without the brackets that some tools put around an IPv6 address."""
-    return name.replace("[", "").replace("]", "")

@@ -72,7 +72,7 @@ def test_settings_that_are_read_only_are_made_writable() -> None:
 def test_proc_is_mounted() -> None:
     """Without /proc the advice is to mount it, which is enough; nothing says that this is no Linux."""
     kind, missing = doctor_after("mount -t tmpfs none /proc")
-    assert kind == "recorded"
+    assert kind == "simulated"
     assert not [text for text in missing.values() if "not Linux" in text]
     way_out = command_in(missing["private namespace"], "mount")
     assert doctor_after(f"mount -t tmpfs none /proc && {way_out}")[0] == "namespace"

@@ -10,6 +10,7 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.stacks import socket_diag
 from tcploop_lab.stacks.linux import linux_stack
+from tcploop_lab.tcp.endpoint import Endpoint
 from tcploop_lab.testbed import sockets
 
 
@@ -32,7 +33,7 @@ def test_the_kernel_names_who_only_holds_a_port(testbed, address):
     except lab.NotOnThisTestbed as reason:
         pytest.skip(str(reason))
     with testbed.hold(40100, address):
-        assert testbed.holders(40100).rows == (sockets.SocketRow(f"{address}:40100", "", "only bound"),)
+        assert testbed.holders(40100).rows == (sockets.SocketRow(str(Endpoint(address, 40100)), "", "only bound"),)
     with testbed.listen(40100, address):
         assert testbed.holders(40100).rows == ()
 
