@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.cli import main
 from tcploop_lab.testbed.crossing import Crossing
-from tcploop_lab.testbed.testbed import Testbed
+
+from .matrix import situations
+from .matrix.seccomp import Refusal
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 
@@ -72,27 +78,34 @@ def test_a_bad_delay_is_one_line(capsys, monkeypatch, delay: str) -> None:
     assert capsys.readouterr() == ("", f"tcploop: delay {value!r}: give milliseconds from 0 to 30000\n")
 
 
-def test_without_a_tun_device_it_is_exit_code_3(capsys, monkeypatch) -> None:
-    """The reason and the way out, in one line."""
-
-    def missing(*_: object) -> None:
-        raise FileNotFoundError(2, "No such file or directory", "/dev/net/tun")
-
-    monkeypatch.setattr(Testbed, "submit", lambda self, *_: missing_future(missing))
-    assert main(["cross", "--json"]) == 3
-    out, err = capsys.readouterr()
-    assert (out, err.count("\n")) == ("", 1)
-    assert "no TUN device (/dev/net/tun); load it with: modprobe tun" in err
+def cross_where(make: Callable[[], object]) -> subprocess.CompletedProcess[str]:
+    """`tcploop cross --json` as a program of its own, in a situation that `make` makes real."""
+    command = [sys.executable, "-m", "tcploop_lab", "cross", "--json"]
+    return subprocess.run(command, preexec_fn=make, capture_output=True, text=True, timeout=120)
 
 
-def missing_future(fail):
-    """A future whose result is an error."""
+@pytest.mark.parametrize("mode", [None, 0o000])
+def test_no_device_file_is_needed(mode: int | None) -> None:
+    """Where /dev/net/tun is not there, or is not for this user, the hosts are made all the same."""
 
-    class Failed:
-        def result(self):
-            fail()
+    def hide_tun() -> None:
+        situations.become_with_own_mounts(situations.LEARNER)
+        if Path("/dev/net").exists():
+            situations.mount(b"none", b"/dev/net", b"tmpfs")
+        if mode is not None:
+            Path("/dev/net/tun").touch(mode)
 
-    return Failed()
+    done = cross_where(hide_tun)
+    assert (done.returncode, json.loads(done.stdout)["established"]) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("refused", [situations.NO_NETLINK, situations.NO_CAPTURE, situations.NO_UNSHARE])
+def test_where_hosts_cannot_be_made_it_is_exit_code_3(refused: Refusal) -> None:
+    """The reason and the way out, in one line, and nothing on stdout."""
+    done = cross_where(situations.learner(refused))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1), done.stderr
+    assert done.stderr.startswith("tcploop: two hosts cannot be made here: ")
+    assert "Operation not permitted" in done.stderr and "; " in done.stderr
 
 
 def test_not_established_is_exit_code_1(capsys, monkeypatch) -> None:

@@ -1,14 +1,15 @@
 """Linux's numbers of the socket options that the lab uses, on whatever system it runs.
 
 The `socket` module of another system lacks some of them or has other numbers; a simulated stack takes these. Sources:
-include/uapi/asm-generic/socket.h, include/uapi/linux/in.h, include/uapi/linux/tcp.h of the Linux kernel.
+include/uapi/asm-generic/socket.h, include/uapi/linux/in.h, include/uapi/linux/tcp.h,
+include/uapi/linux/if_packet.h of the Linux kernel.
 """
 
 from __future__ import annotations
 
 import struct
 
-SOL_SOCKET, SOL_IP, SOL_TCP, SOL_IPV6 = 1, 0, 6, 41
+SOL_SOCKET, SOL_IP, SOL_TCP, SOL_IPV6, SOL_PACKET = 1, 0, 6, 41, 263
 
 SO_REUSEADDR = 2
 SO_ERROR = 4
@@ -29,6 +30,8 @@ TCP_INFO = 11  # its first byte is the state
 TCP_USER_TIMEOUT = 18
 
 IPV6_V6ONLY = 26
+
+PACKET_STATISTICS = 6  # struct tpacket_stats: frames, and how many of them found no room
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
 ORDERLY = struct.pack("ii", 0, 0)

@@ -10,7 +10,7 @@ import os
 import socket
 
 from ..tcp.states import State
-from .wire import Device
+from .wire import OpenFile
 
 # The kernel's numbers (include/net/tcp_states.h) by the names of RFC 9293 section 3.3.2.
 _NUMBERS = {
@@ -32,15 +32,15 @@ _LARGEST = 1 << 16  # bytes; the namespace of one host has a handful of sockets
 _LOCAL, _STATE = 1, 3  # columns
 
 
-def open_table() -> Device:
+def open_table() -> OpenFile:
     """Return the open socket table of the network namespace that the calling thread is in.
 
     It goes on showing that namespace, whichever process reads it.
     """
-    return Device(os.open("/proc/thread-self/net/tcp", os.O_RDONLY), "r")
+    return OpenFile(os.open("/proc/thread-self/net/tcp", os.O_RDONLY), "r")
 
 
-def state_of(sock: socket.socket, table: Device) -> State:
+def state_of(sock: socket.socket, table: OpenFile) -> State:
     """Return the state of the connection of `sock`, which is the only one of its port in `table`."""
     state = _NUMBERS[sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]]
     instead = _ELSEWHERE.get(state)
@@ -49,7 +49,7 @@ def state_of(sock: socket.socket, table: Device) -> State:
     return state
 
 
-def _rows(table: Device, port: int) -> list[State]:
+def _rows(table: OpenFile, port: int) -> list[State]:
     """The states of all rows of `table` with this local port."""
     lines = os.pread(table.fileno(), _LARGEST, 0).decode("ascii").splitlines()[1:]
     columns = [line.split() for line in lines]

@@ -17,11 +17,11 @@ import time
 from pathlib import Path
 
 from ..ports.ranges import PortRange
+from . import interfaces
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
-_SIOCSIFADDR, _SIOCSIFFLAGS = 0x8916, 0x8914
-_IFF_UP = 0x1
+_SIOCSIFADDR = 0x8916
 _NETMASK_HOST_IPV6 = 128
 _IFA_F_TENTATIVE = 0x40
 _TENTATIVE_SECONDS = 2.0
@@ -61,7 +61,7 @@ def enter_private_network() -> None:
             Path("/proc/self/setgroups").write_text("deny")
             Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
             Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-        _loopback_up()
+        interfaces.switch_on("lo")
     except OSError as refused:
         # Ubuntu's AppArmor rule lets unshare() pass and takes the capabilities away afterwards.
         raise NamespaceRefused(refused.errno, f"{_WITHOUT_RIGHTS} ({refused.strerror})") from refused
@@ -76,11 +76,6 @@ def _unshare(flags: int) -> int:
         raise NamespaceRefused(0, "this system has no unshare(), which is a call of Linux") from None
 
 
-def _loopback_up() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
-
-
 def add_address(address: str) -> None:
     """Give the namespace's loopback interface one more address, so that it can be dialled in here."""
     ip = ipaddress.ip_address(address)
@@ -92,10 +87,7 @@ def add_address(address: str) -> None:
 
 def _add_ipv4(packed: bytes) -> None:
     # A label of its own (lo:1, lo:2, ...) adds an address instead of replacing 127.0.0.1.
-    label = f"lo:{int.from_bytes(packed, 'big') % 99999}".encode()
-    request = struct.pack("16sHH4s8x", label, socket.AF_INET, 0, packed)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFADDR, request)
+    interfaces.set_address(f"lo:{int.from_bytes(packed, 'big') % 99999}", packed)
 
 
 def _add_ipv6(packed: bytes) -> None:

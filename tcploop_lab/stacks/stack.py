@@ -62,6 +62,11 @@ class PacketSocket(Protocol):
 class Cable(Protocol):
     """The end of a cable that is in the lab's hands: what the host sent comes out, what goes in reaches the host."""
 
+    @property
+    def dropped(self) -> int:
+        """How many datagrams that the host sent were lost before anybody read them."""
+        ...
+
     def read(self) -> bytes | None:
         """Return the next IP datagram that the host sent, None if there is none now."""
         ...
@@ -76,7 +81,10 @@ class Cable(Protocol):
 
 
 class Host(Protocol):
-    """One of two hosts with a cable between them. `socket` is a TCP socket of it, bound to its port, not connected."""
+    """One of two hosts with a cable between them. `socket` is a TCP socket of it, bound to its port, not connected.
+
+    A host answers a ping once it has dealt with all that it was handed before (RFC 1122 section 3.2.2.6).
+    """
 
     socket: Any
     cable: Cable

@@ -1,71 +1,149 @@
-"""Two hosts for a crossing: two network namespaces, each with a TUN device as its only way to the other.
+"""Two hosts for a crossing: two network namespaces, each with a veth pair as its only way to the other.
 
-It runs in the worker. A TUN device hands every datagram that its host sends to whoever reads the device's file, and
-takes what is written there as received (Documentation/networking/tuntap.rst): the file is the cable. Sockets and
-devices stay in the namespace in which they were made, so the lab's process may own both ends of the cable.
+It runs in the worker. What a host sends goes in at the near end of its pair and comes out at the far end, where nobody
+is at home but a packet socket: in a third namespace, which is the cable. Sockets stay in the namespace in which they
+were made, so the lab's process may own both ends of the cable. No device file is needed, and no right on the host.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
-import fcntl
 import os
 import socket
 import struct
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from .kernel_states import open_table
-from .wire import Device
+from ..tcp.states import State
+from . import interfaces
+from .constants import PACKET_STATISTICS, SOL_PACKET
+from .kernel_states import open_table, state_of
+from .wire import OpenFile
 
 ADDRESSES = {"A": "192.0.2.1", "B": "192.0.2.2"}  # TEST-NET-1, RFC 5737: nobody's
 PORTS = {"A": 40001, "B": 40002}
-_NETMASK = "255.255.255.0"
 
 _CLONE_NEWNET = 0x40000000
-_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
-_SIOCSIFADDR, _SIOCSIFNETMASK, _SIOCSIFFLAGS, _IFF_UP = 0x8916, 0x891C, 0x8914, 0x1
-_NAME = b"cable"
+_ETH_P_IP = 0x0800
+_LARGEST = 65535  # bytes of a datagram
+_NEAR = "cable"  # what the host calls its end
 _PATIENCE = 127  # retransmissions of a SYN, the most that TCP_SYNCNT takes: who delivers by hand may think for hours
 
 
-class Host(NamedTuple):
+class LiveCable:
+    """The far end of a host's pair. It knows IPv4 only: what IPv6 or ARP has to say does not come out."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._dropped = 0
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)  # 0: nothing arrives before bind()
+        self._socket.setblocking(False)
+        self._socket.bind((host, _ETH_P_IP))
+
+    def fileno(self) -> int:
+        """The descriptor, for select()."""
+        return self._socket.fileno()
+
+    def read(self) -> bytes | None:
+        """Return the next IP datagram that the host sent, None if there is none now."""
+        with contextlib.suppress(BlockingIOError):
+            return self._socket.recv(_LARGEST)
+        return None
+
+    def write(self, datagram: bytes) -> None:
+        """Hand the host an IP datagram."""
+        self._socket.sendto(datagram, (self._host, _ETH_P_IP, 0, 0, interfaces.HARDWARE))
+
+    @property
+    def dropped(self) -> int:
+        """How many datagrams found no room while nobody read."""
+        if self.fileno() >= 0:  # reading the kernel's counter sets it to zero (packet(7))
+            statistics = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+            self._dropped += struct.unpack("II", statistics)[1]
+        return self._dropped
+
+    def close(self) -> None:
+        """Cut the cable; how much it dropped can be asked after that, too."""
+        _ = self.dropped
+        self._socket.close()
+
+
+class LiveHost:
     """One host: its end of the cable, its socket, and the open table of its sockets."""
 
-    cable: Device
-    socket: socket.socket
-    table: Device
+    def __init__(self, cable: LiveCable, sock: socket.socket, table: OpenFile) -> None:
+        self.cable, self.socket, self._table = cable, sock, table
+
+    def state(self) -> State:
+        """Return the state of the host's connection, as its kernel tells it."""
+        return state_of(self.socket, self._table)
+
+    def close(self) -> None:
+        """Close all that keeps the host's namespace alive."""
+        for end in (self.socket, self.cable, self._table):
+            end.close()
 
 
-def make_two_hosts() -> tuple[Host, Host]:
+def make_two_hosts() -> tuple[LiveHost, LiveHost]:
     """Return the hosts A and B; the socket of each is bound to its host's address and port.
 
-    Raises OSError where there is no TUN device or no right to make one.
+    A link that was switched on just now may lose what is sent first, until the kernel has noticed (in a work queue).
+    Raises OSError where that is refused; its `filename` says what: `namespace`, `netlink`, `veth` or `packet`.
     """
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    with _new_network() as cable:
+        return _make_host("A", cable), _make_host("B", cable)
+
+
+def _make_host(name: str, cable: int) -> LiveHost:
+    with _new_network():
+        with _refusal("netlink"):
+            socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close()
+        with _refusal("veth"):
+            interfaces.make_pair(_NEAR, name, cable)
+        interfaces.complete_checksums(_NEAR)
+        interfaces.set_address(_NEAR, socket.inet_aton(ADDRESSES[name]))
+        sock, table = _bound_socket(name), open_table()
+    interfaces.switch_on(name)
+    with _refusal("packet"):
+        return LiveHost(LiveCable(name), sock, table)
+
+
+@contextlib.contextmanager
+def _new_network() -> Iterator[int]:
+    """Move this thread into a new network namespace, whose open file it gives, and back again after."""
+    home = _this_network()
     try:
-        return _make_host("A"), _make_host("B")
+        with _refusal("namespace"):
+            _check(_libc().unshare(_CLONE_NEWNET))
+        here = _this_network()
+        try:
+            yield here
+        finally:
+            os.close(here)
+            _check(_libc().setns(home, _CLONE_NEWNET))
     finally:
-        _check(_libc().setns(home, _CLONE_NEWNET))
         os.close(home)
 
 
-def _make_host(name: str) -> Host:
-    _check(_libc().unshare(_CLONE_NEWNET))
-    cable = Device(os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK), "r+")
-    fcntl.ioctl(cable, _TUNSETIFF, struct.pack("16sH22x", _NAME, _IFF_TUN | _IFF_NO_PI))
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFADDR, _address_request(ADDRESSES[name]))
-        fcntl.ioctl(control, _SIOCSIFNETMASK, _address_request(_NETMASK))
-        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", _NAME, _IFF_UP))
+def _bound_socket(name: str) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, _PATIENCE)
     sock.bind((ADDRESSES[name], PORTS[name]))
-    return Host(cable, sock, open_table())
+    return sock
 
 
-def _address_request(address: str) -> bytes:
-    return struct.pack("16sHH4s8x", _NAME, socket.AF_INET, 0, socket.inet_aton(address))
+@contextlib.contextmanager
+def _refusal(what: str) -> Iterator[None]:
+    """Say in an OSError of this block what was refused."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, what) from None
+
+
+def _this_network() -> int:
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
 
 
 def _libc() -> ctypes.CDLL:

@@ -21,23 +21,23 @@ class NoDescriptorFree(RuntimeError):
     """A message brought open files, and this process may open no more. The message is lost, the channel is sound."""
 
 
-class Device(io.FileIO):
-    """An open device file, such as a TUN device, that may travel in a message as a socket may."""
+class OpenFile(io.FileIO):
+    """An open file, such as the socket table of a namespace, that may travel in a message as a socket may."""
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, open_files: list[socket.socket | Device]) -> None:
+    def __init__(self, file: io.BytesIO, open_files: list[socket.socket | OpenFile]) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self._open_files = open_files
 
     def persistent_id(self, value: Any) -> Any:
-        if isinstance(value, Device):
+        if isinstance(value, OpenFile):
             return self._index(value), value.mode
         if isinstance(value, socket.socket):
             return self._index(value), value.gettimeout(), value.family, value.type, value.proto
         return None
 
-    def _index(self, value: socket.socket | Device) -> int:
+    def _index(self, value: socket.socket | OpenFile) -> int:
         self._open_files.append(value)
         return len(self._open_files) - 1
 
@@ -47,11 +47,11 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(file)
         self._descriptors = descriptors
 
-    def persistent_load(self, pid: Any) -> socket.socket | Device:
+    def persistent_load(self, pid: Any) -> socket.socket | OpenFile:
         index, *kind = pid
         descriptor = self._descriptors[index]
         if len(kind) == 1:
-            return Device(descriptor, *kind)
+            return OpenFile(descriptor, *kind)
         timeout, *family = kind
         sock = socket.socket(*family, fileno=descriptor)
         sock.settimeout(timeout)  # its own, whatever socket.setdefaulttimeout() says in the program that receives it
@@ -66,7 +66,7 @@ def send(channel: socket.socket, message: Any, hand_over: bool = False) -> None:
 
     Raises OSError if the other end is gone, and pickle errors for what cannot be sent.
     """
-    open_files: list[socket.socket | Device] = []
+    open_files: list[socket.socket | OpenFile] = []
     buffer = io.BytesIO()
     _Pickler(buffer, open_files).dump(message)
     body = buffer.getvalue()

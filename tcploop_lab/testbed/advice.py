@@ -23,7 +23,6 @@ CAPTURE = (
     "as firejail's protocol option does: run without it"
 )
 NEEDS_NAMESPACE = "make private namespaces possible, see above"
-TUN = "sudo modprobe tun; for a container also: docker run --device /dev/net/tun"
 
 # What to look for, under which names, and where it comes from. All of them are optional.
 PROGRAMS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -91,6 +90,10 @@ _HUB = (
 )
 _WSL_1 = "WSL 1 has no network namespaces: in PowerShell, wsl --set-version DISTRIBUTION 2 (wsl -l -v lists yours)"
 _FILTER = "a filter of system calls (seccomp) forbids it: run it outside of whatever set the filter, or as root"
+_SOCKETS = (
+    "a filter refuses such sockets, as firejail's protocol option does: run without it, "
+    "or add netlink and packet to what it allows"
+)
 _UNKNOWN = "ask who runs this machine to allow user namespaces, or run as root"
 _READ_ONLY = "as a root that may mount: mount -o remount,bind,rw /proc/sys"
 
@@ -121,6 +124,18 @@ class Machine:
     def for_own_range(self) -> str:
         """Return the way out where a private network is there, and its settings cannot be written."""
         return "; or ".join(filter(None, (_READ_ONLY, self._container())))
+
+    def for_two_hosts(self, refusal: OSError) -> str:
+        """Return why two hosts cannot be made, and the way out; its `filename` is what `stacks.two_hosts` was doing."""
+        what, said = refusal.filename or "network", f"({refusal.strerror})"
+        if what == "namespace":
+            reason = f"each needs a network of its own {said}"
+            return f"{reason}; use the namespace testbed, or where it is refused: {self.for_namespace(refusal.errno)}"
+        if what in ("netlink", "packet"):
+            return f"a {what} socket is refused {said}; {_SOCKETS}"
+        if refusal.errno == errno.EOPNOTSUPP:
+            return f"this kernel has no {what} driver loaded {said}; sudo modprobe {what}"
+        return f"the {what} is refused {said}; {_UNKNOWN}"
 
     def _reasons(self, error: int, made: bool) -> Iterator[str]:
         """Yield what explains the refusal, the surest first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -79,22 +80,22 @@ def _content(segment: Segment) -> tuple[object, ...]:
 
 def dissect(datagram: bytes, host: str, moment: float) -> Segment | None:
     """Return the TCP segment in an IPv4 datagram that `host` sent at `moment`; None for anything else."""
-    if datagram[0] >> 4 != 4:
-        return None
     found = packet(datagram, moment)
     return replace(to_segment(found), sender=host) if "TCP" in found else None
 
 
-def echo_request(source: str, target: str) -> bytes:
+def echo_request(source: str, target: str, number: int) -> bytes:
     """Return a ping: a host answers it after it has dealt with all that came before (RFC 1122 section 3.2.2.6)."""
     from scapy.layers.inet import ICMP, IP
 
-    return bytes(IP(src=source, dst=target) / ICMP())
+    return bytes(IP(src=source, dst=target) / ICMP(seq=number))
 
 
-def is_echo_reply(datagram: bytes) -> bool:
-    """True for the answer to a ping."""
-    return datagram[0] >> 4 == 4 and datagram[9] == 1 and datagram[(datagram[0] & 15) * 4] == 0
+def echo_number(datagram: bytes) -> int | None:
+    """Return the number of the ping that this IPv4 datagram answers; None if it is no such answer (RFC 792)."""
+    header = datagram[(datagram[0] & 15) * 4 :]
+    is_reply = datagram[9] == socket.IPPROTO_ICMP and header[0] == 0
+    return int.from_bytes(header[6:8], "big") if is_reply else None
 
 
 def packet(datagram: bytes, moment: float) -> Any:

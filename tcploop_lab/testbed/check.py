@@ -69,9 +69,7 @@ def sample_source_ports(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
     return outcome.ports or array("H")
 
 
-def socket_table(
-    stack: Stack, host: str, port: int
-) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def socket_table(stack: Stack, host: str, port: int) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     """Return who listens on `port`, which open connection occupies host:port on both sides, and who waits."""
     rows = [row for row in stack.socket_table() if row.port == port]
     same = [row for row in rows if row.peer == str(Endpoint(host, port))]

@@ -6,7 +6,7 @@ What each host believes is read from its kernel (TCP_INFO, tcp(7)), not worked o
 
 from __future__ import annotations
 
-import errno
+import itertools
 import math
 import os
 import select
@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
 from ..results.shown import Shown
-from ..stacks.kernel_states import state_of
-from ..stacks.stack import Frame
-from ..stacks.two_hosts import ADDRESSES, PORTS, Host, make_two_hosts
-from ..stacks.wire import Device
+from ..stacks.stack import Cable, Frame, Host
+from ..stacks.two_hosts import ADDRESSES, PORTS, make_two_hosts
 from ..tcp.outcomes import Ending, ending
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
-from . import cable
+from . import advice, cable
 from .cable import Held, Passed, SoFar
 from .capture import write_pcap
 
@@ -36,8 +34,8 @@ if TYPE_CHECKING:
     from scapy.plist import PacketList
 
 HOSTS = ("A", "B")
-_LARGEST = 65535  # bytes of a datagram
-_PATIENCE = 1.0  # seconds to wait for a ping: a machine may be busy
+_PATIENCE = 20.0  # seconds to wait for a ping: a machine may be busy
+_AGAIN = 0.05  # seconds after which a ping is sent again
 _AFTER = 0.002  # seconds to go on looking after it
 _TOGETHER = 0.005  # seconds between two segments that count as sent at once
 _QUIET = 0.15  # seconds without a segment after which an exchange is over: longer than a delayed ACK (40 ms)
@@ -53,23 +51,21 @@ class Crossing(Shown):
     copies of what was delivered already are taken off the cable (`spared` counts them): they change nothing.
     """
 
-    dropped = 0  # every segment passes through the lab: none can be missed
-
     def __init__(self, hosts: tuple[Host, Host], kernel: str) -> None:
         self.kernel = kernel
         _load_scapy()  # takes long enough for a first SYN to be sent again
-        named = dict(zip(HOSTS, hosts, strict=True))
-        self._cables = {name: host.cable for name, host in named.items()}
-        self._tables = {name: host.table for name, host in named.items()}
-        self.sockets = {name: host.socket for name, host in named.items()}
+        self._hosts = dict(zip(HOSTS, hosts, strict=True))
         self.spared = 0
         self.held: list[Held] = []
         self.passed: list[Passed] = []
         self.paths: dict[str, list[State]] = {host: [State.CLOSED] for host in HOSTS}
         self._listeners: list[socket.socket] = []
         self._last_states: dict[str, State] = {}
+        self._closed = False
+        self._pings = itertools.cycle(range(1, 1 << 16))
         for sock in self.sockets.values():
             sock.setblocking(False)
+        self._settle(*HOSTS)  # what is sent on a link before it is up would be lost
 
     def __enter__(self) -> Crossing:
         return self
@@ -80,8 +76,8 @@ class Crossing(Shown):
     def close(self) -> None:
         """Cut the cable: both hosts and their namespaces are gone. What passed stays."""
         self._last_states = self.states
-        open_files = (self.sockets, self._cables, self._tables)
-        for end in (*(end for ends in open_files for end in ends.values()), *self._listeners):
+        self._closed = True
+        for end in (*self._hosts.values(), *self._listeners):
             end.close()
 
     def connect(self, host: str) -> None:
@@ -129,7 +125,17 @@ class Crossing(Shown):
         """The state of both connections, as their kernels tell it; after the end, as they told it last."""
         if self.closed:
             return self._last_states
-        return {host: state_of(sock, self._tables[host]) for host, sock in self.sockets.items()}
+        return {name: host.state() for name, host in self._hosts.items()}
+
+    @property
+    def sockets(self) -> dict[str, socket.socket]:
+        """The socket of each host; where it listened and has accepted, that of the connection."""
+        return {name: host.socket for name, host in self._hosts.items()}
+
+    @property
+    def dropped(self) -> int:
+        """How many datagrams were lost on the cable for want of room, because nobody looked for too long."""
+        return sum(host.cable.dropped for host in self._hosts.values())
 
     @property
     def ending(self) -> Ending:
@@ -211,7 +217,7 @@ class Crossing(Shown):
     @property
     def closed(self) -> bool:
         """True once the cable was cut."""
-        return self._cables["A"].closed
+        return self._closed
 
     @property
     def established(self) -> bool:
@@ -248,7 +254,7 @@ class Crossing(Shown):
         return passed
 
     def _write(self, held: Held) -> None:
-        self._cables[_other(held.segment.sender)].write(held.datagram)
+        self._hosts[_other(held.segment.sender)].cable.write(held.datagram)
         self._note_states()
 
     def _due(self, delay: float) -> list[Held]:
@@ -267,34 +273,41 @@ class Crossing(Shown):
 
     def _settle(self, *hosts: str) -> None:
         """Wait until these hosts have dealt with what they were handed or told: a ping comes back after all that."""
-        for host in hosts:
-            self._cables[host].write(cable.echo_request(ADDRESSES[_other(host)], ADDRESSES[host]))
+        number = next(self._pings)
         waiting, end = set(hosts), time.monotonic() + _PATIENCE
         while waiting and time.monotonic() < end:
-            waiting -= self._look(_AFTER)
+            self._ping(waiting, number)
+            again = time.monotonic() + _AGAIN
+            while waiting and time.monotonic() < again:
+                waiting -= self._look(_AFTER, ping=number)
         self._look(_AFTER)
 
-    def _look(self, seconds: float = 0.0, by_hand: bool = True) -> set[str]:
-        """Take from both cables what was sent since, note the states, and return who answered a ping."""
+    def _ping(self, hosts: set[str], number: int) -> None:
+        for host in hosts:
+            self._hosts[host].cable.write(cable.echo_request(ADDRESSES[_other(host)], ADDRESSES[host], number))
+
+    def _look(self, seconds: float = 0.0, by_hand: bool = True, ping: int = 0) -> set[str]:
+        """Take from both cables what was sent since, note the states, and return who answered this ping."""
         end, answered = time.monotonic() + seconds, set()
         while ready := self._wait(end):
             for host, moment, datagram in list(self._read(ready)):  # read all before scapy takes its time
                 segment = cable.dissect(datagram, host, moment)
                 if segment is not None:
                     self._hold(Held(segment, datagram), by_hand)
-                elif cable.is_echo_reply(datagram):
+                elif cable.echo_number(datagram) == ping:
                     answered.add(host)
         self._note_states()
         return answered
 
-    def _wait(self, end: float) -> list[Device]:
+    def _wait(self, end: float) -> list[Cable]:
         """The cables on which something waits, as soon as there is one; none after `end`."""
-        return select.select(list(self._cables.values()), [], [], max(0.0, end - time.monotonic()))[0]
+        cables = [host.cable for host in self._hosts.values()]
+        return select.select(cables, [], [], max(0.0, end - time.monotonic()))[0]
 
-    def _read(self, ready: list[Device]) -> Iterator[tuple[str, float, bytes]]:
-        for host, device in self._cables.items():
-            while device in ready and (datagram := device.read(_LARGEST)):
-                yield host, time.time(), datagram
+    def _read(self, ready: list[Cable]) -> Iterator[tuple[str, float, bytes]]:
+        for name, host in self._hosts.items():
+            while host.cable in ready and (datagram := host.cable.read()):
+                yield name, time.time(), datagram
 
     def _hold(self, new: Held, by_hand: bool) -> None:
         """Put a segment on the cable; a retransmission of one that is still held only raises its count."""
@@ -310,11 +323,12 @@ class Crossing(Shown):
 
     def _accept(self) -> None:
         """Where a listener has a connection, go on with the socket of that connection."""
-        for host, sock in self.sockets.items():
-            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and select.select([sock], [], [], 0)[0]:
-                self._listeners.append(sock)
-                self.sockets[host] = sock.accept()[0]
-                self.sockets[host].setblocking(False)
+        for host in self._hosts.values():
+            listener = host.socket
+            if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and select.select([listener], [], [], 0)[0]:
+                self._listeners.append(listener)
+                host.socket = listener.accept()[0]
+                host.socket.setblocking(False)
 
     def _note_states(self) -> None:
         self._accept()
@@ -336,11 +350,7 @@ def _load_scapy() -> None:
 def open_crossing(submit: Callable[..., Future[Any]], kernel: str) -> Crossing:
     """Return a new Crossing made by a testbed's worker. Raises NotOnThisTestbed with the reason and the way out."""
     try:
-        return Crossing(submit(make_two_hosts).result(), kernel)
-    except OSError as error:
-        reason = error.strerror
-        if error.errno in (errno.ENOENT, errno.ENODEV):
-            reason = "this system has no TUN device (/dev/net/tun); load it with: modprobe tun"
-        elif error.errno in (errno.EPERM, errno.EACCES):
-            reason = f"{reason}: it needs the namespace testbed, and read and write access to /dev/net/tun"
-        raise NotOnThisTestbed(f"two hosts cannot be made here: {reason}") from None
+        hosts = submit(make_two_hosts).result()
+    except OSError as refusal:
+        raise NotOnThisTestbed(f"two hosts cannot be made here: {advice.Machine().for_two_hosts(refusal)}") from None
+    return Crossing(hosts, kernel)

@@ -1,15 +1,13 @@
 """What this machine can do for the course, found out by doing it, and the way out where it cannot.
 
-Nothing of the host is changed: settings are written, and devices made, in private namespaces only.
+Nothing of the host is changed: settings are written, and links made, in private namespaces only.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import platform
 import shutil
-import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from ..ports.ranges import PortRange
 from ..results.shown import Shown
 from ..stacks import namespace
 from ..stacks.executor import NamespaceExecutor
+from ..stacks.two_hosts import make_two_hosts
 from . import advice
 from .check import sample_source_ports
 from .loop import LoopSpec, free_port
@@ -27,7 +26,6 @@ from .testbed import Testbed, open_testbed
 
 _OLDEST_PYTHON = (3, 11)
 _ONE_PORT = PortRange(40500, 40500)
-_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x0001, 0x1000
 _HI = b"hi"
 
 
@@ -107,14 +105,14 @@ def _private_network() -> Iterator[Capability]:
     except namespace.NamespaceRefused as refusal:
         way_out = advice.Machine().for_namespace(refusal.errno or 0, refusal.made)
         yield _capability("private namespace", False, refusal.strerror or str(refusal), way_out)
-        for name in ("own port range", "TUN device"):
+        for name in ("own port range", "two hosts"):
             yield _capability(name, False, "needs a private namespace", advice.NEEDS_NAMESPACE)
         return
     with executor:
         detail = f"{executor.info['network']}, made as {'root' if os.geteuid() == 0 else 'an ordinary user'}"
         yield _capability("private namespace", True, detail, "")
         yield _own_range(executor)
-        yield _tun(executor)
+        yield _two_hosts(executor)
 
 
 def _own_range(executor: NamespaceExecutor) -> Capability:
@@ -128,26 +126,15 @@ def _own_range(executor: NamespaceExecutor) -> Capability:
     return _capability(name, seen == _ONE_PORT, detail, advice.Machine().for_own_range())
 
 
-def _tun(executor: NamespaceExecutor) -> Capability:
-    name = "TUN device"
+def _two_hosts(executor: NamespaceExecutor) -> Capability:
     try:
-        device = executor.submit(open_tun).result()
-    except OSError as error:
-        return _capability(name, False, f"/dev/net/tun: {error.strerror}", advice.TUN)
-    return _capability(name, True, f"made {device} in a namespace", "")
-
-
-def open_tun() -> str:
-    """Make a TUN device in the calling process's namespace, let it go again, and return its name.
-
-    Source: Documentation/networking/tuntap.rst of the Linux kernel. Raises OSError if it is refused.
-    """
-    descriptor = os.open("/dev/net/tun", os.O_RDWR)
-    try:
-        request = struct.pack("16sH22x", b"", _IFF_TUN | _IFF_NO_PI)
-        return fcntl.ioctl(descriptor, _TUNSETIFF, request)[:16].rstrip(b"\0").decode()
-    finally:
-        os.close(descriptor)
+        hosts = executor.submit(make_two_hosts).result()
+    except OSError as refusal:
+        reason, _, way_out = advice.Machine().for_two_hosts(refusal).partition("; ")
+        return _capability("two hosts", False, reason, way_out)
+    for host in hosts:
+        host.close()
+    return _capability("two hosts", True, f"made {len(hosts)}, each with a veth pair of its own", "")
 
 
 def _on_testbed(testbed: Testbed) -> Iterator[Capability]:

@@ -32,8 +32,8 @@ _SETTINGS = ("tcp_timestamps", "tcp_sack", "tcp_dsack", "tcp_window_scaling", "t
 def four_exchanges(testbed: Testbed) -> dict[str, Exchange | Crossing]:
     """Make the four exchanges and return them by the names in `NAMES`, in about two seconds.
 
-    What cannot be made on this testbed, for want of the right to capture, is the recorded one: it has a `label` that
-    says so.
+    What cannot be made on this testbed, without the right to capture or to make two hosts, is the recorded one: it
+    has a `label` that says so.
     """
     makers = (refused, handshake, self_connection, simultaneous_open)
     return {name: _made_or_recorded(testbed, name, make) for name, make in zip(NAMES, makers, strict=True)}
@@ -107,9 +107,7 @@ def tcp_settings() -> dict[str, int]:
     return {name: int(path.read_text()) for name, path in paths.items() if path.exists()}
 
 
-def _talk(
-    testbed: Testbed, exchange: Exchange, sender: socket.socket | None, receiver: socket.socket | None
-) -> None:
+def _talk(testbed: Testbed, exchange: Exchange, sender: socket.socket | None, receiver: socket.socket | None) -> None:
     """Send the data and read it: what is left unread makes the close a reset (RFC 2525 section 2.17)."""
     assert sender is not None and receiver is not None, "nobody answered"
     _until_quiet(testbed, exchange)

@@ -184,7 +184,7 @@ class Testbed(Shown):
     def crossing(self) -> Crossing:
         """Return two new hosts and the cable between them, to use in a `with` block.
 
-        Raises NotOnThisTestbed where no second network can be made.
+        Raises NotOnThisTestbed where namespaces, netlink or packet sockets are refused.
         """
         return open_crossing(self.executor.submit, self.kernel)
 

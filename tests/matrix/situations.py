@@ -22,6 +22,7 @@ NEWEST = "newest"
 
 NO_UNSHARE = Refusal("unshare", errno.EPERM, bits=[(0, _NEWUSER)])
 NO_CAPTURE = Refusal("socket", errno.EPERM, equal=[(0, 17)])  # AF_PACKET
+NO_NETLINK = Refusal("socket", errno.EPERM, equal=[(0, 16)])  # AF_NETLINK
 NO_IPV6 = Refusal("socket", errno.EAFNOSUPPORT, equal=[(0, socket.AF_INET6)])
 NO_SOCKET_RANGE = Refusal("setsockopt", errno.ENOPROTOOPT, equal=[(1, socket.SOL_IP), (2, 51)])
 
@@ -111,7 +112,7 @@ def _no_linux() -> None:
     refuse([NO_UNSHARE, NO_CAPTURE, NO_SOCKET_RANGE])
 
 
-NO_NAMESPACE = frozenset({"private namespace", "own port range", "TUN device"})
+NO_NAMESPACE = frozenset({"private namespace", "own port range", "two hosts"})
 EXHAUSTED = (40000, 40199)
 
 SITUATIONS = (
@@ -127,7 +128,9 @@ SITUATIONS = (
         "read-only settings", "/proc/sys is mounted read-only", _read_only_settings,
         lacks=frozenset({"own port range"}),
     ),
-    Situation("no packet capture", "seccomp refuses AF_PACKET", learner(NO_CAPTURE), lacks=frozenset({"capture"})),
+    Situation(
+        "no packet capture", "seccomp refuses AF_PACKET", learner(NO_CAPTURE), lacks=frozenset({"capture", "two hosts"})
+    ),
     Situation(
         "before Linux 6.3", "seccomp refuses IP_LOCAL_PORT_RANGE", learner(NO_SOCKET_RANGE),
         lacks=frozenset({"range per socket"}),

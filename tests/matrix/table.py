@@ -20,7 +20,7 @@ from .situations import SITUATIONS, Situation
 DOCUMENT = inside.ROOT / "docs" / "matrix.md"
 README = inside.ROOT / "README.md"
 BEGIN, END = "<!-- made by make matrix -->\n", "<!-- end of what make matrix made -->\n"
-PROGRAMS = {"ss", "lsof", "nsenter", "tshark", "chromium", "TUN device"}
+PROGRAMS = {"ss", "lsof", "nsenter", "tshark", "chromium"}
 SHOWN = ("self-connections", "segments", "audits", "defences")
 HEAD = """# The kinds of machine
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tcploop_lab.stacks.task import current_task
+from tests.matrix.seccomp import Refusal
+from tests.matrix.seccomp import refuse as refuse_calls
 
 
 def listen(address: str, port: int, reuse: bool = False) -> socket.socket:
@@ -50,11 +53,6 @@ def fail(text: str) -> None:
     raise LookupError(text)
 
 
-def refuse(code: int) -> None:
-    """Raise the error that the kernel raises with this errno."""
-    raise OSError(code, os.strerror(code))
-
-
 def unsendable() -> Any:
     """Return something that cannot be pickled."""
     return lambda: None
@@ -83,6 +81,26 @@ def drop_capabilities() -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     if libc.capset(header, (ctypes.c_uint32 * 6)()):
         raise OSError(ctypes.get_errno(), "capset")
+
+
+def no_netlink() -> None:
+    """Let the kernel refuse netlink sockets to this worker, as a sandbox does."""
+    refuse_calls([Refusal("socket", errno.EPERM, equal=[(0, socket.AF_NETLINK)])])
+
+
+def no_packet_sockets() -> None:
+    """Let the kernel refuse packet sockets to this worker."""
+    refuse_calls([Refusal("socket", errno.EPERM, equal=[(0, socket.AF_PACKET)])])
+
+
+def no_more_networks() -> None:
+    """Let this worker have two network namespaces beside its own, one too few: the cable's, and A's."""
+    Path("/proc/sys/user/max_net_namespaces").write_text("3")
+
+
+def open_files() -> int:
+    """Return how many files this worker has open."""
+    return len(os.listdir("/proc/self/fd")) - 1
 
 
 def run_without_rights(stack: Any, order: Any) -> Any:

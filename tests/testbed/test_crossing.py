@@ -5,18 +5,21 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 import tcploop_lab as lab
 from tcploop_lab.render.style import alt_of
 from tcploop_lab.tcp.outcomes import Ending
 from tcploop_lab.tcp.replay import replay
 from tcploop_lab.tcp.states import State
-from tcploop_lab.testbed.crossing import Crossing, open_crossing
+from tcploop_lab.testbed import advice
+from tcploop_lab.testbed.cable import echo_request
+from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.testbed import Testbed
+from tests.waiting import wait_until
 
 from . import inside
 
@@ -119,16 +122,15 @@ def test_with_a_listener_it_is_the_ordinary_handshake(crossing: Crossing) -> Non
 def test_a_segment_that_waits_is_sent_again_and_shown_once(crossing: Crossing) -> None:
     """A SYN held for longer than a second is retransmitted; the cable shows one segment with its copies."""
     crossing.connect("A")
-    time.sleep(1.3)
-    (held,) = crossing.look()
-    assert held.copies == 2
-    assert str(held).endswith("(sent 2 times)")
+    wait_until(lambda: crossing.look()[0].copies > 1)
+    (held,) = crossing.held
+    assert str(held).endswith(f"(sent {held.copies} times)")
 
 
 def test_who_thinks_for_long_still_gets_six_segments(crossing: Crossing) -> None:
     """While one SYN waits, the host of the delivered one sends again; the copies are counted and change nothing."""
     crossing.open().deliver(0)
-    time.sleep(1.3)
+    wait_until(lambda: crossing.look() and crossing.spared)
     while crossing.look():
         crossing.deliver(0)
     assert [flag for _, flag in sent(crossing)] == ["S", "S", "SA", "SA", "A", "A"]
@@ -142,8 +144,8 @@ def test_on_an_empty_cable_what_is_sent_again_counts(crossing: Crossing) -> None
     crossing.deliver(0)
     crossing.lose(0)
     assert (crossing.held, crossing.ending) == ([], Ending.NONE)
-    time.sleep(1.3)
-    assert [held.segment.flags for held in crossing.look()] == ["S"]
+    wait_until(crossing.look)
+    assert [held.segment.flags for held in crossing.held] == ["S"]
     crossing.connect("B")
     crossing.run(0.0)
     assert (crossing.established, crossing.ending) == (True, Ending.OTHER)
@@ -223,20 +225,57 @@ def test_the_testbed_is_as_before(testbed: Testbed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
-    [(errno.ENOENT, "no TUN device .*modprobe tun"), (errno.ENODEV, "modprobe tun"), (errno.EACCES, "read and write")],
+    ("limit", "reason"),
+    [
+        (inside.no_netlink, r"netlink socket is refused \(Operation not permitted\); a filter .* run without it"),
+        (inside.no_packet_sockets, "packet socket is refused .*; a filter .* run without it"),
+        (
+            inside.no_more_networks,
+            "No space left on device.*as root, sysctl -w user.*max_net_namespaces=",
+        ),
+    ],
 )
-def test_without_a_tun_device_it_is_a_clear_error(testbed: Testbed, code: int, reason: str) -> None:
-    """No device, no driver, no access: the reason and the way out, in one line, and the testbed goes on."""
+def test_what_is_refused_is_said_with_a_way_out(testbed: Testbed, limit: Callable[[], None], reason: str) -> None:
+    """Two hosts need netlink, packet sockets and three networks: one line says what is refused, the testbed goes on."""
+    testbed.executor.submit(limit).result()
+    before = testbed.executor.submit(inside.open_files).result()
     with pytest.raises(lab.NotOnThisTestbed, match=reason) as caught:
-        open_crossing(lambda _: testbed.executor.submit(inside.refuse, code), testbed.kernel)
+        testbed.crossing()
     assert "\n" not in str(caught.value)
     assert testbed.connect_loop(40500).self_connected
+    assert testbed.executor.submit(inside.open_files).result() == before
+
+
+def test_a_kernel_without_veth_is_a_clear_error() -> None:
+    """The kernel says EOPNOTSUPP where it has no such driver; then it is to be loaded."""
+    error = OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), "veth")
+    assert advice.Machine().for_two_hosts(error).endswith("sudo modprobe veth")
 
 
 def test_without_rights_it_is_a_clear_error() -> None:
     """A worker without capabilities cannot make hosts, and the error says what is needed."""
     with lab.open_testbed(kind="host") as testbed:
         testbed.executor.submit(inside.drop_capabilities).result()
-        with pytest.raises(lab.NotOnThisTestbed, match="it needs the namespace testbed"):
+        with pytest.raises(lab.NotOnThisTestbed, match="use the namespace testbed"):
             testbed.crossing()
+
+
+def test_what_nobody_read_in_time_is_counted(crossing: Crossing) -> None:
+    """More answers than a packet socket has room for, and nobody looks: the cable says that some were lost."""
+    assert crossing.dropped == 0
+    ping = echo_request("192.0.2.2", "192.0.2.1", 0) + bytes(1000)
+    for _ in range(1000):
+        crossing._hosts["A"].cable.write(ping)
+    assert crossing.dropped > 0
+
+
+def test_nothing_but_segments_is_on_the_cable(crossing: Crossing) -> None:
+    """Neither ARP nor IPv6 of the new links comes out, and each checksum is complete when it does."""
+    crossing.open()
+    wait_until(lambda: crossing.look()[0].copies > 1)  # IPv6 has announced itself meanwhile
+    assert [held.segment.flags for held in crossing.held] == ["S", "S"]
+    for held in crossing.held:
+        packet = IP(held.datagram)
+        sent = packet[TCP].chksum
+        del packet[TCP].chksum
+        assert IP(bytes(packet))[TCP].chksum == sent

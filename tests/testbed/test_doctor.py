@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,11 @@ from tcploop_lab.testbed import advice
 from tcploop_lab.testbed import doctor as module
 from tcploop_lab.testbed.doctor import Capability, Doctor
 
-from .elsewhere import doctor_after
+from .elsewhere import doctor_by
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 
-NEEDS_NAMESPACE = {"private namespace", "own port range", "TUN device"}
+NEEDS_NAMESPACE = {"private namespace", "own port range", "two hosts"}
 
 
 def test_a_machine_that_allows_everything() -> None:
@@ -48,12 +47,12 @@ def test_nothing_of_the_host_is_changed() -> None:
     assert host() == before
 
 
-def test_where_there_is_no_tun(tmp_path: Path) -> None:
-    """Without /dev/net/tun only that capability is missing."""
-    kind, missing = doctor_after(f"mount --bind {tmp_path} /dev/net")
+def test_where_packet_sockets_are_refused() -> None:
+    """In firejail without packet sockets there are neither captures nor two hosts, and the way out says so."""
+    kind, missing = doctor_by(["firejail", "--quiet", "--noprofile", "--protocol=unix,inet,inet6,netlink"])
     assert kind == "namespace"
-    assert set(missing) - set(advice.PROGRAMS) == {"TUN device"}
-    assert "modprobe tun" in missing["TUN device"]
+    assert set(missing) - set(advice.PROGRAMS) >= {"capture", "two hosts"}
+    assert "add netlink and packet to what it allows" in missing["two hosts"]
 
 
 def test_the_host_testbed_can_be_asked_for() -> None:

@@ -154,8 +154,11 @@ def run_parent(then: str) -> tuple[subprocess.Popen[str], int]:
 
 @pytest.mark.parametrize(
     "then",
-    ["time.sleep(60)", "testbed.connect_loop(40501, max_tries=10**9)",
-     "testbed.executor.submit(time.sleep, 60).result()"],
+    [
+        "time.sleep(60)",
+        "testbed.connect_loop(40501, max_tries=10**9)",
+        "testbed.executor.submit(time.sleep, 60).result()",
+    ],
 )
 def test_a_killed_parent_takes_the_worker_along(then: str) -> None:
     """After SIGKILL of the lab's process its worker is gone within 2 s: idle, in a loop, or deaf in a long call."""

@@ -102,8 +102,6 @@ def test_recorded_results_say_so() -> None:
     assert from_stored(json.loads(json.dumps(as_stored(story, story.label)))) == story
 
 
-
-
 def test_on_the_host_it_plays_as_well() -> None:
     """Without a namespace the story is the same, on a port of the host's own range."""
     with lab.open_testbed((40000, 40999), kind="host") as host:
