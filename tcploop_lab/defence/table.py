@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..errors import NotOnThisTestbed
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..testbed.limits import parse_tries
 from ..thief.thief import place
@@ -29,6 +31,7 @@ from .trials import (
     dead_port,
     fresh_hosts,
     is_own,
+    meets_a_redirect,
     meets_a_server,
     meets_itself,
     meets_itself_on,
@@ -41,6 +44,8 @@ TRIES = 5000  # of a dead port: 1 in 1e+44 if each still connected with chance 1
 MEETINGS = 300  # of a client with itself: a failure in 22 would have shown
 _SOME = 20  # trials of what happens always or never
 _MANY = 100  # a failure in 8 would have shown
+_DIALS = 2000  # of a real server behind a redirect
+_LOOPS = 100  # of a mean
 _OUTSIDE = PORT - 1000
 _ODD = PORT + 1
 _ELSEWHERE = PORT + 2
@@ -119,8 +124,7 @@ def _measure(name: str, title: str, measure: Callable[[Ground, _Measured], None]
 
 
 def _client(ground: Ground, dial: Dial, tries: int, seen: _Measured) -> None:
-    used, blocked = meets_itself(ground, dial, tries)
-    seen.situations += [used, blocked, meets_a_server(ground, dial, _MANY)]
+    seen.situations += [*meets_itself(ground, dial, tries), meets_a_server(ground, dial, _MANY)]
 
 
 @_defence(UNDEFENDED, "connect, and use the connection")
@@ -134,6 +138,19 @@ def _detect_reset(ground: Ground, tries: int, seen: _Measured) -> None:
     _client(ground, code.dial_and_compare, tries or MEETINGS, seen)
     ipv6 = meets_itself_on(ground, code.dial_and_compare, _MANY, "::1")
     seen.situations += [ipv6] if ipv6 else []
+    seen.notes.append(_false_alarms(ground, code.dial_and_compare))
+
+
+def _false_alarms(ground: Ground, dial: Dial) -> str:
+    """How often equal names are no self-connection: behind a redirect of the port to a real server."""
+    try:
+        certain, rare = (meets_a_redirect(ground, dial, *case) for case in ((_SOME, ONE), (_DIALS, HUNDRED)))
+    except NotOnThisTestbed as refused:
+        return f"behind a redirect of the port to a real server (NAT): not measured, {refused}"
+    return (
+        f"behind a redirect of the port to a real server (NAT) the names can be equal as well: from a range of one "
+        f"port it refuses the server in {certain} of {_SOME} dials, from {HUNDRED.width} ports in {rare} of {_DIALS:,}"
+    )
 
 
 @_defence("detect-close", "compare the two names, close in order")
@@ -200,21 +217,30 @@ def _other_parity(ground: Ground, tries: int, seen: _Measured) -> None:
     with contextlib.ExitStack() as all_even:
         for port in range(HUNDRED.low, HUNDRED.high, 2):
             all_even.enter_context(ground.testbed.hold(port, next(fresh_hosts)))  # on any address
-        seen.situations.append(dead_port(ground, "every even port is taken", tries or TRIES, _ODD))
+        seen.situations.append(dead_port(ground, "every even port is bound", tries or TRIES, _ODD))
     seen.situations.append(dead_port(ground, "the client binds port 0", tries or TRIES, _ODD, "bind-zero"))
 
 
 @_defence("back-off", "wait after each refusal, each time longer")
 def _back_off(ground: Ground, tries: int, seen: _Measured) -> None:
-    loops, opened = tries or _SOME, ground.testbed.counters()["ActiveOpens"]
+    loops, used, failures = tries or _LOOPS, [], 0
     with ground.range(_TWENTY):
-        failures = sum(_meets_itself_in_the_end(ground) for _ in range(loops))
-        mean = (ground.testbed.counters()["ActiveOpens"] - opened) / loops
-        plain = sum(_first(ground, PORT) for _ in range(loops)) / loops
+        for _ in range(loops):
+            opened = ground.testbed.counters()["ActiveOpens"]
+            failures += _meets_itself_in_the_end(ground)
+            used.append(ground.testbed.counters()["ActiveOpens"] - opened)
+        plain = [_first(ground, PORT) for _ in range(loops)]
     seen.situations.append(Situation("connects to itself in the end", loops, failures))
-    seen.notes.append(f"{mean:.1f} tries in the mean; without back-off {plain:.1f}")
+    seen.notes.append(f"{_mean(used)} tries in the mean; without back-off {_mean(plain)} (± the standard error)")
     hours = LINUX_DEFAULT_RANGE.width // 2 / 3600
     seen.notes.append(f"with one try a second and the default range the mean is {hours:.1f} hours")
+
+
+def _mean(tries: Sequence[int]) -> str:
+    """The mean with its standard error, which one number alone has not."""
+    if len(tries) < 2:
+        return f"{tries[0]}"
+    return f"{statistics.fmean(tries):.1f} ± {statistics.stdev(tries) / len(tries) ** 0.5:.1f}"
 
 
 def _meets_itself_in_the_end(ground: Ground) -> bool:

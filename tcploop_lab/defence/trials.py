@@ -15,6 +15,7 @@ from .clients import Address, NewSocket, close_with_reset, read_line, serve, sta
 from .results import Situation
 
 if TYPE_CHECKING:
+    from ..stacks.stack import Stack
     from ..testbed.testbed import Testbed
 
 Dial = Callable[[Address, NewSocket], socket.socket]
@@ -24,6 +25,7 @@ PORT = 47050
 HUNDRED = PortRange(47000, 47099)  # 50 candidates: PORT and the other even ports
 CANDIDATES = HUNDRED.width // 2
 ONE = PortRange(PORT, PORT)  # every try of an undefended client connects to itself
+_ELSEWHERE = 9000  # outside the ranges: where a redirect of PORT leads
 _TIMEOUT = 2.0  # seconds a client may wait for an answer
 _END = 0.5  # seconds a server gets to end; it may wait for a client that keeps its socket
 _HELLO = b"hello\n"
@@ -51,6 +53,18 @@ class Ground:
         with undo:
             yield
 
+    @contextlib.contextmanager
+    def redirected(self, port: int, to: int) -> Iterator[None]:
+        """Lead who dials `port` to `to`, until the end of the block. NotOnThisTestbed where that is refused."""
+        try:
+            self.testbed.submit(_redirect, port, to).result()
+        except OSError as error:
+            raise NotOnThisTestbed(f"a port cannot be redirected here ({error.strerror})") from None
+        try:
+            yield
+        finally:
+            self.testbed.submit(_redirect, port, None).result()
+
     def new_socket(self, host: str = HOST) -> NewSocket:
         """Return what makes sockets of this network, for addresses like `host`."""
 
@@ -75,6 +89,10 @@ class Ground:
         return True
 
 
+def _redirect(stack: Stack, port: int, to: int | None) -> None:
+    stack.redirect(port, to)
+
+
 def is_own(sock: socket.socket) -> bool:
     """True if the socket is connected, and to itself."""
     try:
@@ -83,19 +101,21 @@ def is_own(sock: socket.socket) -> bool:
         return False
 
 
-def meets_itself(ground: Ground, dial: Dial, trials: int) -> tuple[Situation, Situation]:
-    """Let the client dial where each connect() meets itself, and let a server start after each.
+def meets_itself(ground: Ground, dial: Dial, trials: int) -> tuple[Situation, Situation, Situation]:
+    """Let the client dial where each connect() meets itself, and let servers start after each.
 
-    The first counts the self-connections that the client hands over as if they were good, the second the servers that
-    cannot start, whether the client keeps the port or has left it in TIME-WAIT. Every meeting is on an address of its
-    own, so that none decides the next. Raises ValueError for a client that does not dial what it is given.
+    The first counts the self-connections that the client hands over as if they were good, the others the servers that
+    cannot start, without and with SO_REUSEADDR, whether the client keeps the port or has left it in TIME-WAIT. Every
+    meeting is on an address of its own, so that none decides the next. Raises ValueError for a client that does not
+    dial what it is given.
     """
-    before, used, blocked = ground.opened(), 0, 0
+    before, used, blocked, reusing = ground.opened(), 0, 0, 0
     with ground.range(ONE):
         for host in itertools.islice(fresh_hosts, trials):
             address = (host, PORT)
             handed_over = _hands_over(dial, address, _from(address[0], ground.new_socket()))
             blocked += not ground.can_start(address)
+            reusing += not ground.can_start(address, reuse=True)
             used += handed_over is not None
             if handed_over is not None:
                 close_with_reset(handed_over)
@@ -105,6 +125,7 @@ def meets_itself(ground: Ground, dial: Dial, trials: int) -> tuple[Situation, Si
     return (
         Situation("uses its own connection", trials, used),
         Situation("the server cannot start afterwards", trials, blocked),
+        Situation("with SO_REUSEADDR it cannot start either", trials, reusing),
     )
 
 
@@ -152,17 +173,34 @@ def _from(host: str, new_socket: NewSocket) -> NewSocket:
 
 def meets_a_server(ground: Ground, dial: Dial, trials: int) -> Situation:
     """Let the client dial a real server; a failure is a server that it does not accept, or cannot talk to."""
-    address, new_socket = (HOST, PORT), ground.new_socket()
-    server = start_server(address, new_socket, reuse=True)
+    with _serving(ground, PORT):
+        failures = sum(not _is_served(dial, (HOST, PORT), ground.new_socket()) for _ in range(trials))
+    return Situation("refuses a real server", trials, failures)
+
+
+def meets_a_redirect(ground: Ground, dial: Dial, trials: int, port_range: PortRange) -> int:
+    """Let the client dial a port that is redirected to a real server (NAT), and count the servers it does not accept.
+
+    The kernel names what the client dialled, so the names of both ends are equal wherever the source port is `PORT`.
+    """
+    host = next(fresh_hosts)
+    new_socket = _from(host, ground.new_socket())
+    with _serving(ground, _ELSEWHERE), ground.redirected(PORT, _ELSEWHERE), ground.range(port_range):
+        return sum(not _is_served(dial, (host, PORT), new_socket) for _ in range(trials))
+
+
+@contextlib.contextmanager
+def _serving(ground: Ground, port: int) -> Iterator[None]:
+    """Let a server answer on this port until the end of the block."""
+    server = start_server((HOST, port), ground.new_socket(), reuse=True)
     server.settimeout(None)
     thread = ground.testbed.executor.run_beside(serve, server)
     try:
-        failures = sum(not _is_served(dial, address, new_socket) for _ in range(trials))
+        yield
     finally:
         server.shutdown(socket.SHUT_RDWR)
         thread.join(_END)
         server.close()
-    return Situation("refuses a real server", trials, failures)
 
 
 def _is_served(dial: Dial, address: Address, new_socket: NewSocket) -> bool:

@@ -84,7 +84,12 @@ def _luck_percent() -> int:
 
 
 def _is_protected(verdict: Verdict) -> bool:
-    return not verdict.can_loop and verdict.port == 40100 and verdict.port in verdict.port_range
+    in_place = verdict.port == 40100 and verdict.port in verdict.port_range
+    return in_place and not verdict.can_loop and not _has_a_listener(verdict)
+
+
+def _has_a_listener(verdict: Verdict) -> bool:
+    return any(rule.name == "nobody listens" for rule in verdict.broken)
 
 
 EXERCISES = (
@@ -93,7 +98,7 @@ EXERCISES = (
         asks="a port, such as 12345",
         reads=whole_number,
         right=_MACHINE.is_safe,
-        because="No client of this host is ever given that port as its source port, and your service can bind it.",
+        because="The kernel gives that port to no client as its source port, and your service can bind it.",
         hint="Look at the four lines one by one: range, reserved, who may bind, who listens already.",
         stronger="Below 8000 no client picks a port, and what is reserved no client picks either.",
         mistakes=(
@@ -103,7 +108,7 @@ EXERCISES = (
             Mistake(
                 lambda port: port % 2 == 1,
                 "That port is in the range. It is odd where the range begins even, which is the weak defence of "
-                "section 6: a client that binds port 0 is given it.",
+                "section 7: a client that binds port 0 is given it.",
             ),
             Mistake(
                 lambda port: port in _MACHINE.port_range,
@@ -132,7 +137,7 @@ EXERCISES = (
                 "It notices, but the server cannot start afterwards. Does the socket stay open? Or is it in TIME-WAIT?",
             ),
             Mistake(
-                lambda result: bool(_failures(result)[2]),
+                lambda result: bool(_failures(result)[3]),
                 "It is safe from itself, but it does not accept a real server, or leaves it an unread answer.",
             ),
         ),
@@ -202,7 +207,7 @@ EXERCISES = (
         right=_is_protected,
         because="The port is in the range and still cannot loop: the kernel gives it to no client.",
         hint="Protect port 40100, and call `testbed.check(40100)` while it is protected, inside the `with` block.",
-        stronger="Two of the lesson's defences work on a port inside the range: section 4 has both.",
+        stronger="Two of the lesson's defences work on a port inside the range: section 5 has both.",
         mistakes=(
             Mistake(lambda verdict: verdict.port != 40100, "That is a verdict on another port; this asks for 40100."),
             Mistake(
@@ -212,6 +217,10 @@ EXERCISES = (
             Mistake(
                 lambda verdict: verdict.port not in verdict.port_range,
                 "That works, but it moves the range away. Here the range has to stay as it is.",
+            ),
+            Mistake(
+                _has_a_listener,
+                "Somebody listens there, and that is the service itself. What protects the port while it is down?",
             ),
         ),
     ),

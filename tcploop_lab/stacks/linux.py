@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..ports.ranges import PortRange, parse_reserved
-from . import namespace, packet_filter, proc_net, socket_diag
+from . import namespace, packet_filter, proc_net, redirect, socket_diag
 from .stack import Frame, Host, SocketRow
 
 _ETH_P_ALL = 0x0003
@@ -97,6 +97,10 @@ class LinuxStack:
     def set_reserved(self, ranges: Sequence[PortRange]) -> None:
         """Reserve these ports in the private namespace, and no others."""
         namespace.write_reserved(",".join(map(str, ranges)))
+
+    def redirect(self, port: int, to: int | None) -> None:
+        """Lead who dials the port elsewhere, by a rule of nftables in the private namespace."""
+        redirect.remove() if to is None else redirect.redirect(port, to)
 
     def has_ipv6(self) -> bool:
         """Return whether IPv6 sockets can be made that serve IPv4 as well."""

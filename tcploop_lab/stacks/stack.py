@@ -148,6 +148,10 @@ class Stack(Protocol):
         """Reserve these ports and no others. OSError where that is refused."""
         ...
 
+    def redirect(self, port: int, to: int | None) -> None:
+        """Lead who dials TCP `port` to the port `to` (NAT); None ends it. OSError or NotOnThisTestbed where refused."""
+        ...
+
     def source_for(self, address: str) -> str | None:
         """Return the address from which a connect() to `address` is sent, None if there is no route."""
         ...

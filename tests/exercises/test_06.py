@@ -120,7 +120,7 @@ def test_what_a_client_does_is_told_in_words(
 
 
 def test_a_port_is_protected_where_it_is(checker: Checker) -> None:
-    """Exercise 06.6 takes a reserved and a held port, and neither an open one, another one, nor a moved range."""
+    """Exercise 06.6 takes a reserved and a held port; not an open one, another one, a moved range, or a listener."""
     with lab.open_testbed((40000, 40999), kind="namespace") as testbed:
         with testbed.reserve(40100):
             reserved = testbed.check(40100)
@@ -129,13 +129,16 @@ def test_a_port_is_protected_where_it_is(checker: Checker) -> None:
         free, other = testbed.check(40100), testbed.check(40101)
         with testbed.use_range("41000-41999"):
             moved = testbed.check(40100)
-    told = [checker.check("06.6", verdict) for verdict in (reserved, held, free, other, moved)]
-    assert [feedback.right for feedback in told] == [True, True, False, False, False]
+        with testbed.listen(40100):
+            served = testbed.check(40100)
+    told = [checker.check("06.6", verdict) for verdict in (reserved, held, free, other, moved, served)]
+    assert [feedback.right for feedback in told] == [True, True, False, False, False, False]
     hints = [feedback.message.split(".")[0] for feedback in told[2:]]
     assert hints == [
         "It can loop still",
         "That is a verdict on another port; this asks for 40100",
         "That works, but it moves the range away",
+        "Somebody listens there, and that is the service itself",
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from socket import AF_INET, SOCK_STREAM
 from typing import Any
 
+from ...errors import NotOnThisTestbed
 from ...ports.ranges import PortRange
 from ..stack import Host, SocketRow
 from .clock import Clock
@@ -70,6 +71,10 @@ class SimulatedStack:
     def set_reserved(self, ranges: Sequence[PortRange]) -> None:
         """Reserve these ports and no others."""
         self._kernel.reserve(ranges)
+
+    def redirect(self, port: int, to: int | None) -> None:
+        """NAT is not simulated: raises NotOnThisTestbed."""
+        raise NotOnThisTestbed(f"port {port} is not led to port {to}: no NAT is simulated; the Linux stack has one")
 
     def source_for(self, address: str) -> str | None:
         """Return the address from which a call to `address` is sent; None without a route."""
