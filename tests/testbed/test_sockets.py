@@ -24,18 +24,27 @@ def test_held_port_is_taken_until_the_socket_closes(testbed):
     testbed.hold(40100).close()
 
 
-@pytest.mark.may_skip("needs Linux 6.8")
+@pytest.mark.may_skip("live it needs Linux 6.8")
+@pytest.mark.parametrize("kernel", [None, "6.18"], ids=["live", "simulated"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::1"])
-def test_the_kernel_names_who_only_holds_a_port(testbed, address):
+def test_the_kernel_names_who_only_holds_a_port(kernel, address):
     """A socket that called bind() and nothing else is one row of `holders`, whatever its address."""
-    try:
-        assert testbed.holders(40100).rows == ()
-    except lab.NotOnThisTestbed as reason:
-        pytest.skip(str(reason))
-    with testbed.hold(40100, address):
-        assert testbed.holders(40100).rows == (sockets.SocketRow(str(Endpoint(address, 40100)), "", "only bound"),)
-    with testbed.listen(40100, address):
-        assert testbed.holders(40100).rows == ()
+    with lab.open_testbed(kernel=kernel, kind=None if kernel else "namespace") as testbed:
+        try:
+            assert testbed.holders(40100).rows == ()
+        except lab.NotOnThisTestbed as reason:
+            pytest.skip(str(reason))
+        with testbed.hold(40100, address):
+            assert testbed.holders(40100).rows == (sockets.SocketRow(str(Endpoint(address, 40100)), "", "only bound"),)
+        with testbed.listen(40100, address):
+            assert testbed.holders(40100).rows == ()
+
+
+def test_an_older_kernel_does_not_name_them():
+    """Linux 6.7 does not know the question: NotOnThisTestbed, and not "nobody"."""
+    older = pytest.raises(lab.NotOnThisTestbed, match=r"Linux 6\.8 and later do")
+    with lab.open_testbed(kernel="6.7") as testbed, testbed.hold(40100), older:
+        testbed.holders(40100)
 
 
 @pytest.mark.parametrize(("name", "value"), [("_BOUND_INACTIVE", 0), ("_SOCK_DIAG", 99)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ...tcp.states import State
 from .addresses import ANY4, ANY6, is_any
 
 CONNECT_ONLY = -1  # fastreuse of a bucket that only connect() made
@@ -21,6 +22,15 @@ class Owner(Protocol):
     @property
     def listening(self) -> bool:
         """True in LISTEN."""
+        ...
+
+    @property
+    def state(self) -> State:
+        """CLOSED for a socket that is only bound."""
+        ...
+
+    def written(self, address: str, port: int) -> str:
+        """Return a name as the socket table writes it."""
         ...
 
 
@@ -70,6 +80,11 @@ class BindTable:
         """Let `new` stand where `old` stood."""
         owners = self.buckets[old.port].owners
         owners[owners.index(old)] = new
+
+    def only_bound(self, port: int) -> tuple[str, ...]:
+        """Return the names of the sockets that hold the port and have no other state (TCP_BOUND_INACTIVE)."""
+        owners = self.buckets[port].owners if port in self.buckets else ()
+        return tuple(owner.written(owner.source, port) for owner in owners if owner.state is State.CLOSED)
 
     def chosen_by_connect(self, port: int) -> bool:
         """True if the kernel may choose the port for a connect(): nobody holds it by bind()."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ...tcp.endpoint import Endpoint
 from ...tcp.segments import Segment
 from ...tcp.states import State
 from ...tcp.tcb import Tcb, distance
@@ -141,7 +142,7 @@ class End:
 
     def written(self, address: str, port: int) -> str:
         """Return a name as the socket table writes it."""
-        return f"{written(self.family, address)}:{port}"
+        return str(Endpoint(written(self.family, address), port))
 
     def new_sequence(self) -> int:
         """Return an initial sequence number."""

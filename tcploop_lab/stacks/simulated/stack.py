@@ -51,6 +51,10 @@ class SimulatedStack:
         self._clock.catch_up()
         return self._kernel.table()
 
+    def bound_only(self, port: int) -> tuple[str, ...] | None:
+        """Return the names of the sockets that only called bind() on `port`; None if this kernel does not tell."""
+        return self._kernel.binds.only_bound(port) if self.version.tells_bound else None
+
     def counters(self) -> dict[str, int]:
         """Return the counters of /proc/net/snmp."""
         self._clock.catch_up()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...tcp.endpoint import Endpoint
 from ...tcp.input import arrive
 from ...tcp.segments import Segment
 from ...tcp.states import Reply, State
@@ -39,7 +40,7 @@ class TimeWait:
 
     def written(self, address: str, port: int) -> str:
         """Return a name as the socket table writes it."""
-        return f"{written(self.family, address)}:{port}"
+        return str(Endpoint(written(self.family, address), port))
 
     def end(self) -> None:
         """It is over: the name is free."""

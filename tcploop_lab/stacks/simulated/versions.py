@@ -27,7 +27,8 @@ class Version:
 
     `era` is that of its ports; `any_parity` says that bind() to port 0 takes either. `challenge`: a SYN-ACK in
     SYN-RECEIVED is answered by a challenge ACK. `reuse` is tcp_tw_reuse. `persistence`: for how many seconds a
-    refused SYN is sent again. `releases`: a port is free for connect() once its last binder has left.
+    refused SYN is sent again. `releases`: a port is free for connect() once its last binder has left. `tells_bound`:
+    inet_diag tells which sockets are only bound.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Version:
     reuse: int = 2
     persistence: float = 0.0
     releases: bool = True
+    tells_bound: bool = True
     bind_no_port: bool = True
     socket_range: bool = True
     own_steps: bool = True  # with a range of its own a socket has no parity
@@ -80,6 +82,7 @@ def _linux(text: str) -> Version | None:
         challenge=not _since(number, (6, 11), _ACCEPTS_SINCE),
         reuse=2 if number >= (4, 19) else 0,  # 79e9fed46038
         releases=number >= (6, 18),  # d57f4b874946
+        tells_bound=number >= (6, 8),  # 91051f003948
         bind_no_port=number >= (4, 2),  # 90c337da1524
         socket_range=number >= (6, 3),  # 91d0b78c5177
         own_steps=number >= (6, 8),  # 207184853dbd
@@ -104,7 +107,7 @@ def _era(name: str) -> Version | None:
 
 
 _TODAY = _linux("6.18") or Version("Linux 6.18", "random-walk")
-_BSD = replace(_TODAY, reuse=0, bind_no_port=False, socket_range=False, linear_syns=0)
+_BSD = replace(_TODAY, reuse=0, tells_bound=False, bind_no_port=False, socket_range=False, linear_syns=0)
 _DYNAMIC = PortRange(49152, 65535)  # RFC 6335 section 6
 _FREEBSD = PortRange(10000, 65535)
 _OTHERS = {
