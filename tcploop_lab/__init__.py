@@ -33,6 +33,7 @@ _HOME = {
     "read_pcap": "testbed.recorded",
     "replay": "tcp.replay",
     "witnesses": "testbed.witnesses",
+    "crossing_by_luck": "testbed.luck",
     "four_exchanges": "testbed.exchanges",
     "ladder": "render.ladder",
     "rfc_figure": "render.rfc_figure",
