@@ -24,6 +24,8 @@ _UNFINISHED = (State.CLOSING, State.LAST_ACK)
 def bind(end: End, name: Name) -> None:
     """__inet_bind()."""
     kernel, (address, port) = end.kernel, name
+    if end.v6_only and ":" not in address:
+        raise failure(errno.EINVAL)
     if not kernel.routes.is_own(address):
         raise failure(errno.EADDRNOTAVAIL)
     if end.state is not State.CLOSED or end.port:
@@ -109,12 +111,11 @@ def _open(end: End, target: Name) -> None:
 def _choose_names(end: End, target: Name) -> None:
     """Route, source address, source port (tcp_v4_connect)."""
     kernel = end.kernel
+    _check_families(end, target[0])
     to = kernel.routes.target(target[0], end.source), target[1]
     source = kernel.routes.source(to[0])
     if is_any(end.source):
         end.source = source
-    elif (":" in end.source) != (":" in to[0]):
-        raise failure(errno.ENETUNREACH)
     if kernel.version.refuses_itself and end.family == AF_INET and (end.source, end.port) == to:
         raise failure(errno.EINVAL)
     if not end.port:
@@ -123,6 +124,14 @@ def _choose_names(end: End, target: Name) -> None:
         raise failure(errno.EADDRNOTAVAIL)
     end.tried = True
     end.begin(to)
+
+
+def _check_families(end: End, address: str) -> None:
+    """A socket of IPv6 may speak IPv4, unless it is bound to an address of the one or may not (tcp_v6_connect)."""
+    if ":" not in address and end.family != AF_INET and (end.v6_only or (":" in end.source and not is_any(end.source))):
+        raise failure(errno.ENETUNREACH)
+    if ":" in address and ":" not in end.source and not is_any(address):
+        raise failure(errno.EAFNOSUPPORT)
 
 
 def _choose_port(end: End, to: Name) -> None:
@@ -154,7 +163,8 @@ def disconnect(end: End) -> None:
     elif state is State.SYN_SENT:
         end.tcb.take(Event.CLOSE)
         end.error = errno.ECONNRESET
-    end.vanish()
+    if state is not State.CLOSED:  # else a port that bind() to port 0 took is kept
+        end.vanish()
     end.peer = None
     end.inbox.clear()
     end.reset_address()
@@ -267,9 +277,7 @@ def shutdown(end: End, how: int) -> None:
             end.receive_shut |= receive
             end.send_shut |= transmit
             if transmit and state in _SENDS:
-                end.fin_waits = True
-                end.note_state()
-                outgoing.push(end)
+                end.close_sending()
         if state is State.CLOSED:
             raise failure(errno.ENOTCONN)
 
@@ -302,9 +310,7 @@ def _say_goodbye(end: End) -> None:
         end.tcb.take(Event.CLOSE)
         end.vanish()
     elif end.state in (*_SENDS, State.SYN_RECEIVED):
-        end.fin_waits = True
-        end.note_state()
-        outgoing.push(end)
+        end.close_sending()
         _linger(end)
 
 
@@ -337,8 +343,10 @@ def stop_listening(end: End) -> None:
 def _wait(end: End, ready: Callable[[], bool], patience: Patience, call: str) -> bool:
     """Let go of the socket until `ready`; False when `patience` ends first."""
     kernel = end.kernel
+    if patience == 0:
+        return False
     kernel.release(end)
     try:
-        return ready() or (patience != 0 and kernel.wait(ready, patience, call, end))
+        return kernel.wait(ready, patience, call, end)
     finally:
         kernel.owner = end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .clock import Timer
     from .kernel import Kernel, Key
 
-RECEIVE_ROOM = 65536  # bytes: the window that Linux offers at first
+RECEIVE_ROOM = 131072  # bytes: what SO_RCVBUF says
+OFFERED = 65536  # bytes: the window that Linux offers at first
 SEND_ROOM = 2626560  # bytes: what SO_SNDBUF says once a connection over lo is open
 _MSS = {True: 65483, False: 1448}  # bytes of data in a segment over lo, and over a cable of 1500 bytes
 _SYN_WINDOW = {True: 65495, False: 64240}
@@ -83,10 +84,11 @@ class End:
         self.inbox, self.early = bytearray(), list[Segment]()
         self.unsent, self.flight = bytearray(), deque[Segment]()
         self.fin_waits = False
-        self.small_edge = self.peer_edge = self.time_recent = 0
+        self.small_edge = self.peer_edge = self.most_window = 0
+        self.time_recent = 0  # the other end's timestamp, as far as it is known
         self.rto, self.backoff, self.retries, self.fresh_since = outgoing.FIRST_RTO, 0, 0, 0.0
         self.retransmission: Timer | None = None
-        self._window_edge = 0
+        self._window_edge = self.syn_window = 0
 
     # What it is
 
@@ -115,19 +117,18 @@ class End:
 
     @property
     def mss(self) -> int:
+        """Bytes of data in a segment, at most half of the largest window that was offered (tcp_bound_to_half_wnd)."""
+        return min(self.full_mss, max(_MSS[False], self.most_window // 2))
+
+    @property
+    def full_mss(self) -> int:
         """Bytes of data that fit into a segment."""
         return _MSS[self._on_loopback] - (_IPV6_MORE if ":" in self.source else 0)
 
     @property
-    def syn_window(self) -> int:
-        """The window field of a SYN."""
-        full = _SYN_WINDOW[self._on_loopback] - (_IPV6_MORE if ":" in self.source else 0)
-        return full if self.parent is None else full - 12
-
-    @property
     def window_field(self) -> int:
         """The window field of another segment: what is free, in units of 1 << SCALE."""
-        free = max(0, RECEIVE_ROOM - len(self.inbox))
+        free = min(OFFERED, max(0, RECEIVE_ROOM - len(self.inbox)))
         free = -(-free >> outgoing.SCALE) << outgoing.SCALE  # rounded up: __tcp_select_window()
         edge = self.tcb.rcv_nxt + free
         if distance(edge, self._window_edge) > 0 or self._window_edge == 0:
@@ -137,8 +138,8 @@ class End:
     def window_reopens(self) -> bool:
         """True if twice as much as offered could be offered now (tcp_cleanup_rbuf)."""
         offered = max(0, distance(self._window_edge, self.tcb.rcv_nxt))
-        free = RECEIVE_ROOM - len(self.inbox)
-        return 2 * offered <= RECEIVE_ROOM and free >= max(2 * offered, 1 << outgoing.SCALE)
+        free = min(OFFERED, RECEIVE_ROOM - len(self.inbox))
+        return 2 * offered <= OFFERED and free >= max(2 * offered, 1 << outgoing.SCALE)
 
     def written(self, address: str, port: int) -> str:
         """Return a name as the socket table writes it."""
@@ -163,6 +164,13 @@ class End:
         """A segment arrives."""
         incoming.receive(self, segment)
 
+    def wait_outside(self, segment: Segment) -> None:
+        """A segment arrives while a call holds the socket; it joins the one before it where it can (tcp_add_to_backlog)."""
+        if self.backlog and (joined := _joined(self.backlog[-1], segment)) is not None:
+            self.backlog[-1] = joined
+        else:
+            self.backlog.append(segment)
+
     def note_state(self) -> None:
         """Tell the counters of a new state."""
         state = self.state
@@ -177,6 +185,12 @@ class End:
         self.done, self.receive_shut, self.send_shut = False, receive_shut, send_shut
         self.peer = peer
         self.kernel.enter(self, self.key)
+        self._offer_first(plain=not self.time_recent)
+
+    def _offer_first(self, plain: bool) -> None:
+        """Set the window field of the SYN; known timestamps make it a little smaller (tcp_select_initial_window)."""
+        full = _SYN_WINDOW[self._on_loopback] - (_IPV6_MORE if ":" in self.source else 0)
+        self.syn_window = full if plain else full - outgoing.TIMESTAMP_BYTES
 
     def make_child(self, segment: Segment) -> End:
         """Return the end that answers a call to this listener; it inherits options and port."""
@@ -186,6 +200,7 @@ class End:
         child.source, child.port, child.peer = segment.dst, segment.dport, (segment.src, segment.sport)
         child.shown_port = child.port
         child.tcb.state = child._noted = State.LISTEN
+        child._offer_first(plain=False)
         return child
 
     def opened(self) -> None:
@@ -241,6 +256,12 @@ class End:
         self.tcb = Tcb("the simulated end", challenge=self.kernel.version.challenge, state=rest.state)
         self.finish_quietly()
 
+    def close_sending(self) -> None:
+        """Send a FIN, after what waits to be sent (tcp_send_fin)."""
+        self.fin_waits = True
+        self.note_state()
+        outgoing.push(self)
+
     def finish_quietly(self) -> None:
         """What is left of the connection lives on without this socket."""
         self.vanish()
@@ -258,3 +279,19 @@ class End:
         """Forget the address that connect() chose."""
         if not self.address_locked and not is_any(self.source):
             self.source = any_of(self.family)
+
+
+def _joined(one: Segment, other: Segment) -> Segment | None:
+    """Two segments as one, if the second goes on where the first ends."""
+    flags = one.flags + other.flags
+    if (
+        other.seq != (one.seq + one.length) % 2**32
+        or set(flags) & set("SR")
+        or flags.count("A") < 2
+        or "F" in one.flags
+    ):
+        return None
+    if one.options != other.options or not other.payload:
+        return None
+    both = "".join(letter for letter in "FPA" if letter in flags)
+    return replace(one, flags=both, ack=other.ack, window=other.window, payload=one.payload + other.payload)

@@ -110,10 +110,11 @@ def _learn(end: End, segment: Segment) -> None:
     """Note the other end's timestamp and window."""
     options = dict(segment.options)
     stamp = options.get("Timestamp")
-    if (isinstance(stamp, tuple) and distance(segment.seq, end.acks.acknowledged) <= 0) or "S" in segment.flags:
-        end.time_recent = stamp[0] if isinstance(stamp, tuple) else 0  # RFC 7323 section 4.3
+    if isinstance(stamp, tuple) and ("S" in segment.flags or distance(segment.seq, end.acks.acknowledged) <= 0):
+        end.time_recent = stamp[0]  # RFC 7323 section 4.3
     if "A" in segment.flags:
         shift = 0 if "S" in segment.flags else outgoing.SCALE
+        end.most_window = max(end.most_window, segment.window << shift)
         edge = segment.ack + (segment.window << shift)
         if distance(edge, end.peer_edge) > 0 or end.peer_edge == 0:
             end.peer_edge = edge
@@ -162,8 +163,11 @@ def _answer(end: End, segment: Segment, events: list[Event]) -> None:
         _answer_old(end, segment)
     elif owed is None and Event.RCV_SYN_ACK in events:
         # The second SYN looks like a duplicate (tcp_data_queue since 23e89e8ee7be lets it come so far).
-        end.acks.be_quick()
-        outgoing.acknowledge(end, outgoing.d_sack(segment.seq, segment.seq + 1))
+        if end.send_shut:  # shutdown() came first: now the FIN may go
+            end.close_sending()
+        else:
+            end.acks.be_quick()
+            outgoing.acknowledge(end, outgoing.d_sack(segment.seq, segment.seq + 1))
     elif tcb_owed is Reply.ACK:
         _answer_new(end, events)
     elif tcb.held and segment.length:

@@ -131,6 +131,7 @@ class Kernel:
         """Let segments of this connection find `end`."""
         old = self.connections.get(key)
         if isinstance(old, TimeWait) and old is not end:
+            end.time_recent = old.time_recent  # a recycled name goes on with its timestamps (tcp_twsk_unique)
             old.end()
         self.connections[key] = end
         self.changes += 1
@@ -202,7 +203,7 @@ class Kernel:
         if found is None:
             self.refuse(segment)
         elif found is self.owner:
-            self.owner.backlog.append(segment)
+            self.owner.wait_outside(segment)
         else:
             found.receive(segment)
 

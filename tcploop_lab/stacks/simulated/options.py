@@ -33,7 +33,7 @@ _FRESH_SEND_ROOM = 16384
 _MOST_RETRIES = 127
 _KEPT = {  # remembered and without effect: over lo nothing is lost, and a healthy peer always answers
     (c.SOL_SOCKET, c.SO_KEEPALIVE): 0,
-    (c.SOL_SOCKET, c.SO_RCVBUF): 2 * RECEIVE_ROOM,
+    (c.SOL_SOCKET, c.SO_RCVBUF): RECEIVE_ROOM,
 }
 Key = tuple[int, int]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SCALE = 10  # bits: the window scale (RFC 7323) that Linux takes for its default buffers
 FIRST_RTO, LEAST_RTO, MOST_RTO = 1.0, 0.2, 120.0  # seconds: RFC 6298, TCP_RTO_MIN, TCP_RTO_MAX
 _RETRIES, _ORPHAN_RETRIES, _SYN_ACK_RETRIES = 15, 8, 5  # tcp_retries2, tcp_orphan_retries, tcp_synack_retries
-_TIMESTAMP_BYTES = 12
+TIMESTAMP_BYTES = 12
 Options = tuple[tuple[str, object], ...]
 
 
@@ -31,15 +31,15 @@ def plain_options(kernel: Kernel, offset: int, recent: int) -> Options:
     return ("NOP", None), ("NOP", None), ("Timestamp", (value, recent))
 
 
-def _syn_options(end: End, answer: bool) -> Options:
-    value = plain_options(end.kernel, end.time_offset, end.time_recent if answer else 0)[2]
-    return ("MSS", end.mss + _TIMESTAMP_BYTES), ("SAckOK", b""), value, ("NOP", None), ("WScale", SCALE)
+def _syn_options(end: End) -> Options:
+    value = plain_options(end.kernel, end.time_offset, end.time_recent)[2]
+    return ("MSS", end.full_mss + TIMESTAMP_BYTES), ("SAckOK", b""), value, ("NOP", None), ("WScale", SCALE)
 
 
 def emit(end: End, flags: str, seq: int, payload: bytes = b"", extra: Options = ()) -> None:
     """Send one segment: the state table moves, the counters count, the timer for sending it again starts."""
     tcb, syn = end.tcb, "S" in flags
-    options = _syn_options(end, "A" in flags) if syn else plain_options(end.kernel, end.time_offset, end.time_recent)
+    options = _syn_options(end) if syn else plain_options(end.kernel, end.time_offset, end.time_recent)
     window = end.syn_window if syn else end.window_field
     ack = tcb.rcv_nxt % 2**32 if "A" in flags else 0
     ends = end.source, end.port, *(end.peer or ("", 0))
@@ -71,6 +71,7 @@ def _remember(end: End, segment: Segment, fresh: bool) -> None:
 
 def syn(end: End, sequence: int) -> None:
     """Send the SYN of an active OPEN."""
+    end.small_edge = sequence
     emit(end, "S", sequence)
     end.counters["ActiveOpens"] += 1
 
@@ -79,7 +80,9 @@ def syn_ack(end: End) -> None:
     """Answer a SYN: with the own SYN again in a simultaneous open, with a new one from a listener."""
     tcb = end.tcb
     passive = tcb.opened is Opened.PASSIVE
-    emit(end, "SA", end.new_sequence() if passive or tcb.iss is None else tcb.iss)
+    if passive or tcb.iss is None:
+        end.small_edge = end.new_sequence()
+    emit(end, "SA", end.small_edge)
 
 
 def acknowledge(end: End, extra: Options = ()) -> None:
@@ -129,7 +132,7 @@ def _nagle_holds(end: End, size: int) -> bool:
     """True if a short segment must wait for the acknowledgment of a short one before it (tcp_nagle_check)."""
     if size >= end.mss or end.options.no_delay or end.fin_waits or size < len(end.unsent):
         return False
-    return bool(end.flight) and distance(end.small_edge, end.tcb.snd_una) > 0
+    return distance(end.small_edge, end.tcb.snd_una) > 0
 
 
 def start_timer(end: End, idle: bool = False) -> None:

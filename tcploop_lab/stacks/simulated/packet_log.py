@@ -16,7 +16,7 @@ _ROOM = 20_000  # frames that one packet socket keeps for its reader; more are d
 class SimulatedPacketSocket:
     """A capture of one port's segments: each is seen twice, as it leaves and as it arrives."""
 
-    def __init__(self, log: PacketLog, port: int, both_ends: bool) -> None:
+    def __init__(self, log: PacketLog, port: int | None, both_ends: bool) -> None:
         self.port, self.both_ends = port, both_ends
         self._log = log
         self._frames: list[Frame] = []
@@ -39,7 +39,9 @@ class SimulatedPacketSocket:
         return taken, dropped
 
     def wants(self, sport: int, dport: int) -> bool:
-        """True for a segment of its port."""
+        """True for a segment of its port; without a port, for every one."""
+        if self.port is None:
+            return True
         ports = (sport == self.port, dport == self.port)
         return all(ports) if self.both_ends else any(ports)
 
@@ -58,7 +60,7 @@ class PacketLog:
         self.readers: list[SimulatedPacketSocket] = []
         self._clock = clock
 
-    def open(self, port: int, both_ends: bool) -> SimulatedPacketSocket:
+    def open(self, port: int | None, both_ends: bool) -> SimulatedPacketSocket:
         """Return a new capture."""
         reader = SimulatedPacketSocket(self, port, both_ends)
         self.readers.append(reader)
@@ -68,9 +70,9 @@ class PacketLog:
         """True if somebody wants to see the segment."""
         return any(reader.wants(segment.sport, segment.dport) for reader in self.readers)
 
-    def wants_refusals(self, port: int) -> bool:
-        """True if somebody wants to see refused tries of `port`."""
-        return any(not reader.both_ends and reader.port == port for reader in self.readers)
+    def wants_refusals(self) -> bool:
+        """True if somebody may want to see refused tries: any port can be one's source."""
+        return any(not reader.both_ends for reader in self.readers)
 
     def add(self, datagram: bytes | None, outgoing: bool) -> None:
         """Show a datagram to whom it concerns; None concerns nobody."""

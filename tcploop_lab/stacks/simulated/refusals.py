@@ -44,7 +44,7 @@ class Refusals:
         to = kernel.routes.target(target[0], end.source), target[1]
         source = end.source if not is_any(end.source) else kernel.routes.source(to[0])
         alone = not any(key[:2] == to and key[2] == source for key in kernel.connections if key[1] != key[3])
-        if end.port or kernel.version.once or kernel.log.wants_refusals(to[1]) or not alone:
+        if end.port or kernel.version.once or kernel.log.wants_refusals() or not alone:
             return None
         return cls(end, address, source, to)
 

@@ -76,8 +76,9 @@ class SimulatedSocket:
             raise failure(error)
 
     def _connect(self, address: Any) -> int:
-        self._check_open()
         target = parse(self.family, address, "connect")
+        if self._number < 0:
+            return errno.EBADF
         try:
             calls.connect(self.end, target, self._patience(self.send_timeout, polled=True))
         except OSError as error:
@@ -188,6 +189,7 @@ class SimulatedSocket:
 
     def settimeout(self, seconds: float | None) -> None:
         """As `socket.settimeout`; the seconds are those of the simulated clock."""
+        self._check_open()
         if seconds is not None and seconds < 0:
             raise ValueError("Timeout value out of range")
         self._timeout, self._refusals = seconds, None

@@ -41,8 +41,8 @@ class SimulatedStack:
         """Return a new TCP socket. NotOnThisTestbed for another kind."""
         return make_socket(self._kernel, family, kind)
 
-    def open_packet_socket(self, port: int, both_ends: bool = True) -> SimulatedPacketSocket:
-        """Return a capture of the segments of `port`; `both_ends`: from the port to the same port only."""
+    def open_packet_socket(self, port: int | None, both_ends: bool = True) -> SimulatedPacketSocket:
+        """Return a capture of the segments of `port` (None: all); `both_ends`: from the port to the same one only."""
         self._kernel.changes += 1
         return self._kernel.log.open(port, both_ends)
 
