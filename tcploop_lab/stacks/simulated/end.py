@@ -165,7 +165,7 @@ class End:
         incoming.receive(self, segment)
 
     def wait_outside(self, segment: Segment) -> None:
-        """A segment arrives while a call holds the socket; it joins the one before it where it can (tcp_add_to_backlog)."""
+        """A segment arrives while a call holds the socket; it joins the one before where it can (tcp_add_to_backlog)."""
         if self.backlog and (joined := _joined(self.backlog[-1], segment)) is not None:
             self.backlog[-1] = joined
         else:

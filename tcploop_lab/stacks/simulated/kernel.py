@@ -80,6 +80,8 @@ class Kernel:
     def range_of(self, end: End) -> PortRange:
         """The range for this socket: bounds of its own count where they lie inside (inet_sk_get_local_port_range)."""
         low, high = end.options.local_range
+        if (low, high) == (0, 0):
+            return self.range
         if low not in self.range:
             low = self.range.low
         if high not in self.range:
