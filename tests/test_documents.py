@@ -45,6 +45,13 @@ def test_the_sources_are_those_that_are_used():
     assert set(listed) == linked(SOURCES.read_text())
 
 
+def test_what_a_source_supports_was_looked_up():
+    """A row that says what its source supports also says on which day that was looked up."""
+    told = [(date.strip(), words.strip()) for _, date, words in ROW.findall(SOURCES.read_text())]
+    assert sum(bool(words) for _, words in told) > 20
+    assert [words for date, words in told if bool(words) != bool(re.fullmatch(r"20\d\d-\d\d-\d\d", date))] == []
+
+
 def indented(text: str) -> list[str]:
     """The lines of the code blocks."""
     return [line.strip() for line in text.splitlines() if line.startswith("    ")]
