@@ -3,10 +3,11 @@
     law = distribution("random-walk", (32768, 60999), 33334)
     law.mean, law.quantile(0.5), law.chance(10_000), law.tries_needed(1 - 1e-6)
 
-The tries are those of one client that nobody disturbs, with the kernel's counter at a uniformly random
-place (`start="random"`) or just past the port after a loop (`start="return"`). Two things are left out on
-purpose: Linux 5.18 and later draw a new start every 10 seconds (a loop takes a tenth of one), and a 32-bit
-counter that overflows breaks the sequence once in 2^32 ports.
+The tries are those of one client that nobody disturbs, with the kernel's counter at a uniformly random place
+(`start="random"`) or just past the port after a loop (`start="return"`). `tries_per_second` is the client's pace: Linux
+5.18 and later draw a new start every 10 seconds, which matters to whoever is slow. Without it the loop is a tight one,
+over before that (it takes a tenth of 10 seconds). A 32-bit counter that overflows is left out: it breaks the sequence
+once in 2^32 ports.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -26,11 +28,14 @@ from ..ports.era import Era
 from ..ports.eras import ERAS, parse_era
 from ..ports.ranges import PortRange, parse_port
 from ..results.shown import Shown
-from .laws import FirstTryOnly, Law, Never, Uniform, quantile, walk_law
+from .laws import FirstTryOnly, Geometric, Law, Never, Uniform, quantile, walk_law
+from .paced import Paced, tries_in
 
 __all__ = ["ERAS", "STARTS", "TriesDistribution", "distribution"]
 
 STARTS = ("random", "return")
+MOST_PER_SECOND = 1e5
+LONGEST_PHASE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,8 @@ class TriesDistribution(Shown):
     """The law of T, the number of tries to success, with what it was asked for.
 
     `candidates` is M. `can_loop` is False where P(T is finite) is 0; `reason` says why, or why it can.
-    `mean` is E T in tries, nan unless the loop is certain to happen. `ever` is P(T is finite).
+    `mean` is E T in tries, nan unless the loop is certain to happen. `ever` is P(T is finite). `tries_per_second` is the
+    pace, None for a tight loop.
     """
 
     era: str
@@ -52,6 +58,7 @@ class TriesDistribution(Shown):
     mean: float
     ever: float
     law: Law = field(repr=False, compare=False)
+    tries_per_second: float | None = None
 
     def pmf(self, n: ArrayLike) -> Any:
         """Return P(T = n); n is a whole number or an array of them, and so is the answer."""
@@ -99,12 +106,15 @@ def distribution(
     start: str = "random",
     busy: Iterable[object] = (),
     reserved: Iterable[object] = (),
+    tries_per_second: float | None = None,
+    phase: float | None = None,
 ) -> TriesDistribution:
     """Return the exact law of the tries that a client needs to connect to itself on `port`.
 
-    `busy` are ports that bound sockets hold, `reserved` those of ip_local_reserved_ports (ports or
-    PortRanges). Raises ValueError for an unknown era, client, start, port or range, and where ports are
-    taken among more candidates than an exact computation bears: tcploop_lab.tries.simulate counts those.
+    `busy` are ports that bound sockets hold, `reserved` those of ip_local_reserved_ports (ports or PortRanges). At a
+    pace of `tries_per_second`, `phase` is how many seconds before the first try the kernel has drawn its start (None:
+    any, as likely as any other). Raises ValueError for an unknown era, client, start, port, range or pace, and where
+    ports are taken among more candidates than an exact computation bears: tcploop_lab.tries.simulate counts those.
     """
     if start not in STARTS:
         raise ValueError(f"start {start!r}: a start is one of {', '.join(STARTS)}")
@@ -119,7 +129,17 @@ def distribution(
         start,
         port_set(busy, everywhere),
         port_set(reserved, everywhere),
+        None if tries_per_second is None else _number("tries per second", tries_per_second, MOST_PER_SECOND),
+        None if phase is None else _number("phase", phase, LONGEST_PHASE),
     )
+
+
+def _number(name: str, value: float, most: float) -> float:
+    """Return a number above 0 (a phase may be 0) and at most `most`; ValueError names it otherwise."""
+    least = 0.0 if name == "phase" else math.ulp(0.0)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError(f"{name} {value!r}: give a number {'of at least' if least == 0 else 'above'} 0, up to {most:g}")
+    return float(value)
 
 
 @lru_cache(maxsize=256)
@@ -131,15 +151,31 @@ def _distribution(
     start: str,
     busy: frozenset[int],
     reserved: frozenset[int],
+    pace: float | None,
+    phase: float | None,
 ) -> TriesDistribution:
     rules = parse_era(era)
     circle = rules.candidates(port_range, client)
     law, reason = _law(rules, circle, port, client, start, busy, reserved)
+    if pace is not None and rules.salt_period and rules.law_of(client)[1] and law.last != 1 and law.total > 0:
+        fresh = _law(rules, circle, port, client, "random", busy, reserved)[0]
+        law = _at_pace(law, fresh, rules.salt_period, pace, phase)
     candidates = 1 if client is ClientKind.BIND_SELF else circle.size
     mean = law.mean if law.total == 1 else math.nan
     return TriesDistribution(
-        era, port_range, port, client, start, law.total > 0, reason, candidates, mean, law.total, law
+        era, port_range, port, client, start, law.total > 0, reason, candidates, mean, law.total, law, pace
     )
+
+
+def _at_pace(law: Law, fresh: Law, period: float, pace: float, phase: float | None) -> Law:
+    """Return the law of tries made at this pace, where a new start is drawn every `period` seconds."""
+    per_epoch = tries_in(period, pace)
+    if phase is not None and phase >= period:
+        raise ValueError(f"phase {phase:g}: the kernel draws a new start every {period:g} s; give less")
+    if per_epoch <= 1 and law is fresh:  # no try has the start of the one before
+        return Geometric(float(fresh.pmf(np.array([1]))[0]))
+    since = None if phase is None else Fraction(phase) * per_epoch / Fraction(period)
+    return Paced(law, fresh, per_epoch, since)
 
 
 def _law(
