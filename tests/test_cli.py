@@ -58,6 +58,8 @@ BAD = [
     ("probe --tries 0", "max tries 0", WHOLE),
     (f"{MODEL} --era ext4", "era 'ext4'", ", ".join(ERAS)),
     (f"{MODEL} --start late", "start 'late'", "random, return"),
+    (f"{MODEL} --pace 0", "tries per second 0.0", "a number above 0, up to 100000"),
+    (f"{MODEL} --pace fast", "tries per second 'fast'", "a number above 0, up to 100000"),
     (f"{MODEL} --port 0", "port 0", PORT),
     (f"{MODEL} --range 5-4", "range 5-4", RANGE),
     (f"{MODEL} --client telnet", "client 'telnet'", ", ".join(ClientKind)),

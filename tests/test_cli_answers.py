@@ -183,6 +183,14 @@ def test_model(tcploop: Lab) -> None:
     assert [law.quantile(int(q) / 100) for q in answer["quantiles"]] == list(answer["quantiles"].values())
 
 
+def test_model_at_a_pace(tcploop: Lab) -> None:
+    """--pace 10 is the law of a client that tries ten times a second: 23.4 minutes on average."""
+    args = ("model", "--era", "random-walk", *DEFAULT, "--port", "33334", "--pace", "10")
+    code, answer = tcploop.json(*args)
+    assert (code, answer["tries_per_second"], round(answer["mean"])) == (0, 10, 14067)
+    assert "1,407 s at 10 tries a second" in tcploop.text(*args)[1]
+
+
 def test_model_of_a_return(tcploop: Lab) -> None:
     """--start return is the law of the way back: exactly M tries under the even sequence."""
     args = ("--era", "even-sequence", "--range", "40000-40999", "--port", "40500", "--start", "return")

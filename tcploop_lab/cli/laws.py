@@ -15,7 +15,7 @@ from ..ports.eras import ERAS
 from . import options, output, records
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
-from .values import FILE, PORT, RANGE, TRIES, WHOLE, checked
+from .values import FILE, NUMBER, PORT, RANGE, TRIES, WHOLE, checked
 
 if TYPE_CHECKING:
     from ..ports.clients import ClientKind
@@ -36,9 +36,12 @@ _start = click.option(
 @click.option("--range", "port_range", type=RANGE, required=True, help="The ephemeral port range.")
 @click.option("--port", type=PORT, required=True, help="The port that is dialled.")
 @_start
+@click.option("--pace", metavar="N", type=NUMBER, help="Tries a second (default: a tight loop).")
 @options.client
 @options.as_json
-def model(era: str, port_range: PortRange, port: int, start: str, client: ClientKind, as_json: bool) -> int:
+def model(
+    era: str, port_range: PortRange, port: int, start: str, pace: float | None, client: ClientKind, as_json: bool
+) -> int:
     """Compute how many tries it takes.
 
     START random is the first hit, from any place of the kernel's counter; return is the way back to the port it has
@@ -47,7 +50,7 @@ def model(era: str, port_range: PortRange, port: int, start: str, client: Client
     from ..tries.theory import distribution
 
     with checked():
-        law = distribution(era, port_range, port, client, start)
+        law = distribution(era, port_range, port, client, start, tries_per_second=pace)
     record = records.of_law(law)
     output.deliver(as_json, record, lambda tables, to: tables.law(to, law, record["quantiles"]))
     return YES if law.can_loop else NO

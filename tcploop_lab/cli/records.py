@@ -138,6 +138,7 @@ def of_law(law: TriesDistribution) -> Record:
         "can_loop": law.can_loop,
         "reason": law.reason,
         "candidates": law.candidates,
+        "tries_per_second": law.tries_per_second,
         "mean": _finite(law.mean),
         "quantiles": {str(percent): _quantile(law, percent) for percent in QUANTILES},
     }

@@ -137,7 +137,9 @@ def law(console: Console, result: TriesDistribution, quantiles: dict[str, int | 
     )
     if not result.can_loop:
         return
-    console.print(f"mean: {result.mean:,.1f} tries")
+    pace = result.tries_per_second
+    lasts = f", {result.mean / pace:,.0f} s at {pace:g} tries a second" if pace else ""
+    console.print(f"mean: {result.mean:,.1f} tries{lasts}")
     table = _table("share of runs", "have looped after tries", right=(0, 1))
     for percent in QUANTILES:
         tries = quantiles[str(percent)]

@@ -48,10 +48,11 @@ def number(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) else value
 
 
-def _timeout(value: object) -> float:
+def real(value: object) -> object:
+    """Return text as a float where it is a number; anything else unchanged, for the parser to refuse."""
     with contextlib.suppress(ValueError):
-        value = float(value)  # type: ignore[arg-type]
-    return parse_timeout(value)
+        return float(value)  # type: ignore[arg-type]
+    return value
 
 
 def _delay(value: object) -> float:
@@ -92,7 +93,8 @@ HOST = Value("host", _own_host)
 RANGE = Value("low-high", PortRange.parse)
 CLIENT = Value("kind", parse_client)
 TRIES = Value("n", lambda value: parse_tries(number(value)))
-SECONDS = Value("s", _timeout)
+SECONDS = Value("s", lambda value: parse_timeout(real(value)))
+NUMBER = Value("n", real)  # the lab says which numbers it takes
 DELAY = Value("ms", _delay)
 TESTBED = Value("kind", _testbed)
 WHOLE = Value("n", number)  # the lab says which numbers it takes

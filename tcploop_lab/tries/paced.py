@@ -7,9 +7,9 @@ epoch is a walk of its own from a random start, cut off after as many tries as f
 
 The first epoch is cut: the first try comes at any phase of it with equal chance, unless the phase is given.
 
-Let s = p / q tries fit into an epoch, and the first try come u tries after the epoch's start, u uniform on [0, s). Up to
-the end of the j-th epoch that is ceil(j s - u) tries. As this changes only where j s - u is whole, it suffices to let u
-be 0, 1/q, .. (p - 1)/q, each as likely. After the first epoch the numbers repeat every q epochs, that is every p tries:
+Let s = p / q tries fit into an epoch, and the first try come u tries after the epoch's start, u uniform on [0, s). Up
+to the end of the j-th epoch that is ceil(j s - u) tries. As this changes only where j s - u is whole, let u be 0, 1/q,
+.. (p - 1)/q, each as likely. After the first epoch the numbers repeat every q epochs, that is every p tries:
 P(T > n + p) = K P(T > n), so that a law of any length costs no more than its first p + s values.
 """
 

@@ -43,8 +43,8 @@ class TriesDistribution(Shown):
     """The law of T, the number of tries to success, with what it was asked for.
 
     `candidates` is M. `can_loop` is False where P(T is finite) is 0; `reason` says why, or why it can.
-    `mean` is E T in tries, nan unless the loop is certain to happen. `ever` is P(T is finite). `tries_per_second` is the
-    pace, None for a tight loop.
+    `mean` is E T in tries, nan unless the loop is certain to happen. `ever` is P(T is finite). `tries_per_second` is
+    the pace, None for a tight loop.
     """
 
     era: str
@@ -138,7 +138,9 @@ def _number(name: str, value: float, most: float) -> float:
     """Return a number above 0 (a phase may be 0) and at most `most`; ValueError names it otherwise."""
     least = 0.0 if name == "phase" else math.ulp(0.0)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise ValueError(f"{name} {value!r}: give a number {'of at least' if least == 0 else 'above'} 0, up to {most:g}")
+        raise ValueError(
+            f"{name} {value!r}: give a number {'of at least' if least == 0 else 'above'} 0, up to {most:g}"
+        )
     return float(value)
 
 
