@@ -347,6 +347,11 @@ def _wait(end: End, ready: Callable[[], bool], patience: Patience, call: str) ->
         return False
     kernel.release(end)
     try:
-        return kernel.wait(ready, patience, call, end)
+        return kernel.actors.wait(ready, patience, call, lambda: who_waits(end))
     finally:
         kernel.owner = end
+
+
+def who_waits(end: End) -> str:
+    """Name the socket whose call waits, for the error that tells of a deadlock."""
+    return f" (socket {end.written(end.source, end.shown_port)} in {end.state})"

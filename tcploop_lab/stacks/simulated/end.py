@@ -56,11 +56,13 @@ class End:
     def __init__(self, kernel: Kernel, family: int) -> None:
         self.kernel, self.family = kernel, family
         self.counters = kernel.counters
-        self.options = Options()
+        self.options: Options = Options()
         self.phase = Phase.UNCONNECTED
         self.source, self.port, self.shown_port = any_of(family), 0, 0
         self.peer: Name | None = None
-        self.reuse_address = self.v6_only = self.connect_bound = False
+        self.reuse_address: bool = False
+        self.v6_only: bool = False
+        self.connect_bound = False  # connect() chose the port
         self.address_locked = self.port_locked = False
         self.error = 0
         self.orphan = self.done = self.receive_shut = self.send_shut = False
@@ -69,7 +71,7 @@ class End:
         self.children: list[End] = []  # of a listener: in SYN-RECEIVED
         self.queue_limit = 0
         self.backlog: deque[Segment] = deque()  # came while a call held the socket
-        self.listening = False
+        self.listening: bool = False
         self._identification = itertools.count(kernel.random.getrandbits(16))
         self.time_offset = kernel.random.getrandbits(32)
         self.tried = False
@@ -165,7 +167,7 @@ class End:
         incoming.receive(self, segment)
 
     def wait_outside(self, segment: Segment) -> None:
-        """A segment arrives while a call holds the socket; it joins the one before where it can (tcp_add_to_backlog)."""
+        """A segment comes while a call holds the socket; it joins the one before where it can (tcp_add_to_backlog)."""
         if self.backlog and (joined := _joined(self.backlog[-1], segment)) is not None:
             self.backlog[-1] = joined
         else:

@@ -7,7 +7,6 @@ its socket inside a call waits in the socket's backlog until the call lets go (n
 from __future__ import annotations
 
 import errno
-import math
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
@@ -21,9 +20,9 @@ from ...tcp.input import arrive
 from ...tcp.segments import Segment
 from ...tcp.states import Reply, State
 from ...tcp.tcb import Tcb
-from ..errors import Deadlock
 from ..stack import SocketRow
-from . import frames
+from . import calls, frames
+from .actors import Actors
 from .addresses import ANY4, ANY6, Name, Routes, failure
 from .bind_table import BindTable
 from .clock import Clock
@@ -43,8 +42,10 @@ TRY_SECONDS = 10e-6  # of the clock, for one refused try: what it costs on a mac
 class Kernel:
     """A host. `changes` counts what could make another answer of a try that was refused before."""
 
-    def __init__(self, version: Version, seed: int | None, clock: Clock, port_range: PortRange | None = None) -> None:
-        self.version, self.clock = version, clock
+    def __init__(
+        self, version: Version, seed: int | None, clock: Clock, actors: Actors, port_range: PortRange | None = None
+    ) -> None:
+        self.version, self.clock, self.actors = version, clock, actors
         self.random = random.Random(seed)
         self.range = port_range or version.port_range
         self.ports = BY_NAME[version.era](self.random.getrandbits(32), lambda: clock.now)
@@ -63,6 +64,7 @@ class Kernel:
         self._reserved_ports: frozenset[int] = NO_PORTS
         self._arriving: deque[tuple[Segment, bytes | None]] = deque()
         self._delivering = False
+        self._abandoned: list[End] = []
 
     # Ports
 
@@ -244,30 +246,18 @@ class Kernel:
         while end.backlog:
             end.receive(end.backlog.popleft())
         self.owner = None
+        if self._abandoned:
+            self._close_abandoned()
 
-    def wait(self, ready: Callable[[], bool], patience: float | None, call: str, end: End | None = None) -> bool:
-        """Let time pass until `ready`; False after `patience` seconds. Deadlock if that cannot ever be."""
-        deadline = math.inf if patience is None else self.clock.now + patience
-        while not ready():
-            upto = self.clock.next_event()
-            if deadline <= upto and deadline < math.inf:
-                self.clock.wind(deadline)
-                return ready()
-            if upto == math.inf:
-                raise Deadlock(_who_waits(call, end))
-            self.clock.wind(upto)
-        return True
+    def abandon(self, end: End) -> None:
+        """Close a socket that nobody holds any more, now or after the call that is going on."""
+        self._abandoned.append(end)
+        if self.owner is None and not self._delivering:
+            self._close_abandoned()
 
-
-def _who_waits(call: str, end: End | None) -> str:
-    """One line: who waits for what."""
-    if end is None:
-        return f"{call} would wait for ever: nothing is under way that could end it; give it a timeout"
-    who = f"{end.written(end.source, end.shown_port)} in {end.state}"
-    return (
-        f"{call} would wait for ever: the socket {who} waits, no timer runs and nobody else is there to send "
-        "anything; let the other end act first, or set a timeout (settimeout)"
-    )
+    def _close_abandoned(self) -> None:
+        while self._abandoned:
+            calls.close(self._abandoned.pop())
 
 
 class Held:

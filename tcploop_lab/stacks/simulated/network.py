@@ -8,6 +8,7 @@ from ipaddress import IPv4Network
 from ...tcp.states import State
 from ..stack import Cable, Host
 from . import calls, frames
+from .actors import Actors
 from .clock import Clock
 from .kernel import Kernel
 from .sockets import SimulatedSocket, make_socket
@@ -52,8 +53,8 @@ class SimulatedCable:
 class SimulatedHost:
     """One of the two hosts: `socket` is bound to its address and port, not connected."""
 
-    def __init__(self, name: str, version: Version, seed: int | None, clock: Clock) -> None:
-        self._kernel = Kernel(version, seed, clock)
+    def __init__(self, name: str, version: Version, seed: int | None, clock: Clock, actors: Actors) -> None:
+        self._kernel = Kernel(version, seed, clock, actors)
         self._kernel.routes.own_on_cable(ADDRESSES[name], _NETWORK)
         self.cable: Cable = SimulatedCable(self._kernel)
         self.socket: SimulatedSocket = make_socket(self._kernel, 2, 1)
@@ -72,7 +73,7 @@ class SimulatedHost:
         self.socket.close()
 
 
-def make_two_hosts(version: Version, seed: int | None, clock: Clock) -> tuple[Host, Host]:
+def make_two_hosts(version: Version, seed: int | None, clock: Clock, actors: Actors) -> tuple[Host, Host]:
     """Return the hosts A and B, which share a clock."""
     seeds = (None, None) if seed is None else (seed, seed + 1)
-    return SimulatedHost("A", version, seeds[0], clock), SimulatedHost("B", version, seeds[1], clock)
+    return SimulatedHost("A", version, seeds[0], clock, actors), SimulatedHost("B", version, seeds[1], clock, actors)

@@ -88,7 +88,7 @@ class SimulatedSocket:
 
     def _poll_connect(self) -> int:
         """With a timeout, Python calls once without blocking, then waits and asks for SO_ERROR."""
-        if not self._kernel.wait(lambda: not self.end.opening, self._timeout, "connect()", self.end):
+        if not self._kernel.actors.wait(lambda: not self.end.opening, self._timeout, "connect()"):
             return errno.EAGAIN
         return self.end.take_error()
 
@@ -155,7 +155,8 @@ class SimulatedSocket:
     def __del__(self) -> None:
         # A socket that nobody holds any more is closed, as Python closes a real one.
         if getattr(self, "_number", -1) >= 0:
-            self.close()
+            self._number = -1
+            self._kernel.abandon(self.end)
 
     # Questions and settings
 

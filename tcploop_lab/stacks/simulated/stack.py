@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import NotOnThisTestbed
 from ...ports.ranges import PortRange
 from ..stack import Host, SocketRow
+from .actors import Actors, Beside
 from .clock import Clock
 from .kernel import Kernel
 from .packet_log import SimulatedPacketSocket
@@ -33,7 +34,8 @@ class SimulatedStack:
         own = None if port_range is None else PortRange.parse(port_range)
         self._seed = seed
         self._clock = Clock(time.time() if seed is None else _SEEDED_START)
-        self._kernel = Kernel(known, seed, self._clock, own)
+        self._actors = Actors(self._clock)
+        self._kernel = Kernel(known, seed, self._clock, self._actors, own)
         self.version = known
         self.kernel = f"simulated {known.name}"
 
@@ -106,19 +108,19 @@ class SimulatedStack:
 
     def sleep(self, seconds: float) -> None:
         """Wind the clock."""
-        self._clock.wind(self._clock.now + max(0.0, seconds))
+        self._actors.wait(lambda: False, max(0.0, seconds), "sleep()")
 
     def wait_readable(self, sockets: Sequence[SimulatedSocket], timeout: float) -> list[SimulatedSocket]:
         """Return those that can be read, as soon as there is one; none after `timeout` seconds."""
-        self._kernel.wait(lambda: any(sock.can_read for sock in sockets), max(0.0, timeout), "select()")
+        self._actors.wait(lambda: any(sock.can_read for sock in sockets), max(0.0, timeout), "select()")
         return [sock for sock in sockets if sock.can_read]
 
-    def run_beside(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Let a function run beside the caller: whenever the one waits, the other goes on."""
-        raise NotImplementedError
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> Beside:
+        """Let a function run beside the caller: while the one waits, the other goes on."""
+        return self._actors.start(function, args)
 
     def two_hosts(self) -> tuple[Host, Host]:
         """Return two hosts of this version with a cable between them."""
         from .network import make_two_hosts
 
-        return make_two_hosts(self.version, self._seed, self._clock)
+        return make_two_hosts(self.version, self._seed, self._clock, self._actors)

@@ -1,0 +1,129 @@
+"""The clock of the simulated kernel: nothing takes real time, and what cannot end is told."""
+
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from tcploop_lab.stacks import constants as c
+from tcploop_lab.stacks.errors import NotOnThisTestbed
+from tcploop_lab.stacks.simulated import Deadlock, SimulatedStack
+
+HERE = ("127.0.0.1", 33334)
+
+
+def pair(stack: SimulatedStack):
+    """A client and a server, connected."""
+    listener, client = stack.socket(), stack.socket()
+    listener.bind(("127.0.0.1", 5000))
+    listener.listen()
+    client.connect(("127.0.0.1", 5000))
+    return client, listener.accept()[0]
+
+
+def test_a_call_that_nobody_can_end_says_who_waits():
+    """accept() without a caller, recv() without a sender: one line, not a hang."""
+    stack = SimulatedStack(seed=1)
+    listener = stack.socket()
+    listener.bind(HERE)
+    listener.listen()
+    with pytest.raises(Deadlock, match=r"accept\(\) would wait for ever \(socket 127.0.0.1:33334 in LISTEN\)"):
+        listener.accept()
+    client, _server = pair(stack)
+    with pytest.raises(Deadlock, match=r"recv\(\) would wait for ever \(socket .* in ESTABLISHED\)"):
+        client.recv(1)
+
+
+def test_a_full_buffer_stops_the_sender_and_a_reader_frees_it():
+    """BlockingIOError where it may not wait, Deadlock where it may; after a read there is room again."""
+    stack = SimulatedStack(seed=1)
+    client, server = pair(stack)
+    with pytest.raises(Deadlock, match=r"send\(\)"):
+        client.sendall(bytes(10_000_000))
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        for _ in range(100):
+            client.send(bytes(100_000))
+    read = sum(len(server.recv(1_000_000)) for _ in range(30))
+    assert client.send(b"x" * 1000) == 1000
+    server.setblocking(False)
+    assert read > 1_000_000
+
+
+def test_time_outs_are_those_of_the_simulated_clock():
+    """settimeout(), SO_RCVTIMEO and sleep() wind it."""
+    stack, began = SimulatedStack(seed=1), time.monotonic()
+    client, server = pair(stack)
+    start = stack.monotonic()
+    client.settimeout(30)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    server.setsockopt(c.SOL_SOCKET, c.SO_RCVTIMEO, c.timeval(5.0))
+    with pytest.raises(BlockingIOError):
+        server.recv(1)
+    stack.sleep(3600)
+    assert stack.monotonic() - start == pytest.approx(3635, abs=0.1) and time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(("version", "seconds"), [("6.18", 131), ("5.10", 127)])
+def test_a_syn_that_nobody_answers_is_sent_again_and_given_up(version: str, seconds: int):
+    """A full queue drops SYNs: 1, 2, 4, ... seconds, since 6.5 after four times one second; ETIMEDOUT."""
+    stack = SimulatedStack(version, seed=1)
+    listener = stack.socket()
+    listener.bind(HERE)
+    listener.listen(0)
+    waiting = [stack.socket() for _ in range(2)]
+    waiting[0].connect(HERE)
+    start = stack.monotonic()
+    with pytest.raises(TimeoutError, match="timed out"):
+        waiting[1].connect(HERE)
+    assert stack.monotonic() - start == pytest.approx(seconds, abs=0.1)
+
+
+def test_a_server_beside_answers_while_the_client_waits():
+    """Two functions, one after the other in turns: always in the same order."""
+    stack, said = SimulatedStack(seed=1), []
+
+    def serve(listener) -> None:
+        server, _ = listener.accept()
+        said.append(server.recv(99))
+        stack.sleep(2)
+        server.sendall(b"yes")
+        server.close()
+
+    listener = stack.socket()
+    listener.bind(HERE)
+    listener.listen()
+    beside = stack.run_beside(serve, listener)
+    client = stack.socket()
+    client.connect(HERE)
+    client.sendall(b"is it you?")
+    assert (client.recv(99), client.recv(99), said) == (b"yes", b"", [b"is it you?"])
+    beside.join(1)
+    assert beside.done and stack.monotonic() == pytest.approx(2, abs=0.1)
+
+
+def test_time_wait_may_be_recycled_after_a_second_on_loopback_only():
+    """tcp_tw_reuse 2: a port in TIME-WAIT loops again after 1 s, of another own address after 60 s; before 4.19 too."""
+    for version, address, free_after in (("6.18", "127.0.0.1", 1), ("6.18", "10.1.2.3", 60), ("4.1", "127.0.0.1", 60)):
+        stack = SimulatedStack(version, seed=1, port_range=(33334, 33334))
+        stack.add_address("10.1.2.3")
+        first = stack.socket()
+        first.connect((address, 33334))
+        first.close()
+        for wait, works in ((free_after - 0.1, False), (0.2, True)):
+            stack.sleep(wait)
+            assert (stack.socket().connect_ex((address, 33334)) == 0) is works
+
+
+def test_what_it_does_not_know_is_named():
+    """A call, an option, a kind of socket: NotOnThisTestbed."""
+    stack = SimulatedStack(seed=1)
+    with pytest.raises(NotOnThisTestbed, match=r"socket.sendmsg"):
+        stack.socket().sendmsg([b""])
+    with pytest.raises(NotOnThisTestbed, match=r"setsockopt\(level 6, option 23\)"):
+        stack.socket().setsockopt(c.SOL_TCP, 23, 1)
+    with pytest.raises(NotOnThisTestbed, match=r"kind"):
+        stack.socket(socket.AF_INET, socket.SOCK_DGRAM)
