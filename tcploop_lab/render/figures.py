@@ -83,9 +83,10 @@ def _cell_label(cell: Cell) -> str:
     name = _name(cell.law)
     if cell.mean is None:
         return f"{name}\n{cell.hits} of {cell.samples:,} in {int(cell.tries.max(initial=0)):,} tries each"
-    theory = f", theory {cell.law.mean:,.0f}" if cell.law.mean == cell.law.mean else ""
-    missed = f", {cell.samples - cell.hits:,} censored" if cell.hits < cell.samples else ""
-    return f"{name}\nmean {cell.mean:,.0f}{theory}{missed}"
+    theory = f", theory {cell.expected:,.0f}" if cell.law.can_loop else ""
+    if cell.hits < cell.samples:
+        return f"{name}\n{cell.samples - cell.hits:,} censored; mean of the hits {cell.mean:,.0f}{theory}"
+    return f"{name}\nmean {cell.mean:,.0f}{theory}"
 
 
 def _name(law: TriesDistribution) -> str:

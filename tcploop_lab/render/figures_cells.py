@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..ports.eras import parse_era
 from ..study.result import Cell, StudyResult
 from ..tries.theory import TriesDistribution
 from . import style
@@ -28,7 +30,7 @@ def means(result: StudyResult, ax: Axes | None = None, title: str | None = None)
     ax = style.figure(ax)
     sizes = np.array([cell.law.candidates for cell in cells])
     ax.set(xscale="log", yscale="log", xlim=(sizes.min() / 1.6, sizes.max() * 2.2))
-    _draw_line(ax, result.study.start, sizes)
+    _draw_lines(ax, cells)
     for cell in cells:
         _draw_mean(ax, cell)
     ax.set_xlabel("M, the ports that can be the first one tried (candidates)")
@@ -36,7 +38,7 @@ def means(result: StudyResult, ax: Axes | None = None, title: str | None = None)
     tries_axis(ax.xaxis)
     tries_axis(ax.yaxis)
     ax.grid(which="major")
-    ax.set_title(title or _means_finding(cells, result.study.start), pad=26)
+    ax.set_title(title or _means_finding(cells), pad=26)
     subtitle(ax, f"{STARTS[result.study.start]} · bars: 4 standard errors · {result.provenance.get('kernel', '')}")
     words = "; ".join(f"M {cell.law.candidates:,}: mean {cell.mean:,.0f}" for cell in cells)
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Mean tries against M on logarithmic axes. {words}.")
@@ -56,23 +58,39 @@ def _draw_mean(ax: Axes, cell: Cell) -> None:
     ax.annotate(f"{mean:,.0f}", (cell.law.candidates, mean), **spot)
 
 
-def _draw_line(ax: Axes, start: str, sizes: np.ndarray) -> None:
-    slope, words = _line(start)
+def _draw_lines(ax: Axes, cells: Sequence[Cell]) -> None:
+    """Draw the theory's mean against M, a line for each slope that the cells' eras have."""
     ends = np.array(ax.get_xlim())
-    ax.plot(ends, slope * ends, color=style.INK, linewidth=1.1, linestyle=(0, (4, 2.5)))
-    spot: dict[str, Any] = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right", "fontsize": 10}
-    ax.annotate(words, (ends[1], slope * ends[1]), **spot)
+    for slope in sorted({_slope(cell.law) for cell in cells}):
+        ax.plot(ends, float(slope) * ends, color=style.INK, linewidth=1.1, linestyle=(0, (4, 2.5)))
+        spot: dict[str, Any] = {"xytext": (-4, 8), "textcoords": "offset points", "ha": "right", "fontsize": 10}
+        ax.annotate(_line(slope), (ends[1], float(slope) * ends[1]), **spot)
 
 
-def _line(start: str) -> tuple[float, str]:
-    return (8 / 9, "mean = 8 M / 9") if start == "random" else (1.0, "mean = M")
+def _slope(law: TriesDistribution) -> Fraction:
+    """The mean as a share of M, where M is large: 1 - 1 / (2 E step) for the first hit of a walk, else 1.
+
+    A sweep of the circle takes M / E step tries and meets the port with probability 1 / E step; in the last one it is
+    met halfway.
+    """
+    steps = parse_era(law.era).law_of(law.client)[1]
+    if law.start == "return" or not steps:
+        return Fraction(1)
+    step = Fraction(sum(j * chance for j, chance in enumerate(steps, start=1))).limit_denominator(1000)
+    return 1 - 1 / (2 * step)
 
 
-def _means_finding(cells: Sequence[Cell], start: str) -> str:
+def _line(slope: Fraction) -> str:
+    share = "M" if slope.numerator == 1 else f"{slope.numerator} M"
+    return f"mean = {share}" if slope.denominator == 1 else f"mean = {share} / {slope.denominator}"
+
+
+def _means_finding(cells: Sequence[Cell]) -> str:
     near = [abs(_mean(cell) - cell.law.mean) <= ERRORS * (cell.standard_error or 0.0) for cell in cells]
-    if all(near):
-        return f"Twice the candidates, twice the tries: {_line(start)[1]}"
-    return f"{near.count(False)} of {len(cells)} means are not the theory's"
+    if not all(near):
+        return f"{near.count(False)} of {len(cells)} means are not the theory's"
+    lines = {_line(_slope(cell.law)) for cell in cells}
+    return "Twice the candidates, twice the tries" + (f": {lines.pop()}" if len(lines) == 1 else "")
 
 
 def _mean(cell: Cell) -> float:
@@ -104,7 +122,9 @@ def _pooled(name: str, cells: Sequence[Cell]) -> Curve:
     observed = np.concatenate([cell.observed for cell in cells])
     hits, most = int(observed.sum()), int(tries.max())
     count = f"{len(cells)} {name} port{'s' if len(cells) > 1 else ''}"
-    found = f"mean {tries[observed].mean():,.0f} tries" if hits else f"0 of {len(tries):,} in {most:,} tries each"
+    found = f"{hits:,} of {len(tries):,} in {most:,} tries each"
+    if observed.all():
+        found = f"mean {tries.mean():,.0f} tries"
     law: TriesDistribution = cells[0].law
     return Curve(f"{count}\n{found}", law, tries, observed)
 

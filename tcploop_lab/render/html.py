@@ -107,7 +107,7 @@ def _study(study: Any) -> str:
 
 @writes("StudyResult")
 def _study_result(result: StudyResult) -> str:
-    head = ("port", "range", "client", "samples", "hits", "mean tries", "± 1 s.e.", "theory", "stopped at")
+    head = ("port", "range", "client", "samples", "hits", "mean tries of the hits", "± 1 s.e.", "theory", "stopped at")
     rows = [
         (
             str(cell.port),
@@ -117,7 +117,7 @@ def _study_result(result: StudyResult) -> str:
             cell.hits,
             cell.mean,
             cell.standard_error,
-            cell.law.mean if cell.law.can_loop else "never",
+            cell.expected if cell.law.can_loop else "never",
             cell.max_tries,
         )
         for cell in result.cells
@@ -187,9 +187,3 @@ def _testbed(testbed: Any) -> str:
 def _doctor(doctor: Any) -> str:
     rows = [(item.name, Mark(item.ok), item.detail, item.fix) for item in doctor.capabilities]
     return table(("capability", "here", "what was seen", "way out"), rows, doctor.summary)
-
-
-@writes("Ranking")
-def _ranking(ranking: Any) -> str:
-    rows = [(fit.era, fit.log_likelihood, f"{fit.p_value:.3g}", Mark(not fit.rejected())) for fit in ranking.fits]
-    return table(("era", "log likelihood", "p-value", "fits at 1 %"), rows, ranking.summary)

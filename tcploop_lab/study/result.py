@@ -76,6 +76,11 @@ class Cell:
         return float(self.tries[self.observed].mean()) if self.hits else None
 
     @property
+    def expected(self) -> float:
+        """What theory expects of `mean`: the mean tries of those loops that happen within `max_tries`."""
+        return self.law.mean_of_hits(self.max_tries)
+
+    @property
     def standard_error(self) -> float | None:
         """The standard error of `mean`, in tries; None for fewer than two hits."""
         return standard_error(self.tries[self.observed]) if self.hits > 1 else None

@@ -1,4 +1,4 @@
-"""Does a sample of tries come from that era? And which era fits it best?
+"""Does a sample of tries come from that era?
 
 Tries are whole numbers and some are censored (stopped at `max_tries` without a hit), so the usual tests do not apply as
 they are. Both difficulties go away exactly with the randomised probability integral transform (Rosenblatt 1952;
@@ -10,17 +10,13 @@ the results are independent and uniform on (0, 1), which the Kolmogorov-Smirnov 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..results.shown import Shown
-from .theory import TriesDistribution, distribution
-
-RIVALS = ("hashed-sequence", "even-sequence", "perturbed-even-sequence", "random-walk", "geometric")
+from .theory import TriesDistribution
 
 
 @dataclass(frozen=True)
@@ -40,30 +36,6 @@ class Fit(Shown):
     def rejected(self, level: float = 0.01) -> bool:
         """True if the era is rejected at this level: a right era is rejected so often."""
         return self.p_value < level
-
-
-@dataclass(frozen=True)
-class Ranking(Shown):
-    """The eras by likelihood, best first."""
-
-    fits: tuple[Fit, ...]
-
-    @property
-    def best(self) -> str:
-        """The era under which the sample is most likely."""
-        return self.fits[0].era
-
-    def __getitem__(self, era: str) -> Fit:
-        return next(fit for fit in self.fits if fit.era == era)
-
-    @property
-    def summary(self) -> str:
-        """One sentence: the best era, and those that the sample rejects at 1 %."""
-        out = [fit.era for fit in self.fits if fit.rejected()]
-        return f"best: {self.best} (p = {self.fits[0].p_value:.3g}); rejected at 1 %: {', '.join(out) or 'none'}"
-
-    def __repr__(self) -> str:
-        return f"<Ranking: {self.summary}>"
 
 
 def fit(tries: ArrayLike, observed: ArrayLike, law: TriesDistribution, seed: int = 0) -> Fit:
@@ -93,27 +65,6 @@ def log_likelihood(tries: NDArray[np.int64], observed: NDArray[np.bool_], law: T
     """Return the log likelihood of the sample: pmf where it hit, survival where it was censored."""
     chances = np.where(observed, law.pmf(tries), law.sf(tries))
     return float(np.log(chances).sum()) if (chances > 0).all() else -math.inf
-
-
-def rank(
-    tries: ArrayLike,
-    observed: ArrayLike,
-    port_range: Any,
-    port: int,
-    client: Any = "same-socket",
-    start: str = "random",
-    eras: Iterable[str] = RIVALS,
-    seed: int = 0,
-) -> Ranking:
-    """Return the eras by how likely they make the sample, best first. Raises ValueError as `fit` does."""
-    laws = [distribution(era, port_range, port, client, start) for era in eras]
-    return _ranked([fit(tries, observed, law, seed) for law in laws])
-
-
-def _ranked(fits: Sequence[Fit]) -> Ranking:
-    if not fits:
-        raise ValueError("eras: the list is empty; name at least one era")
-    return Ranking(tuple(sorted(fits, key=lambda one: -one.log_likelihood)))
 
 
 def _sample(tries: ArrayLike, observed: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

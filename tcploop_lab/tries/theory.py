@@ -76,6 +76,14 @@ class TriesDistribution(Shown):
         """Return the chance that n tries are enough."""
         return float(self.cdf(n))
 
+    def mean_of_hits(self, limit: int) -> float:
+        """Return E(T | T <= limit), the mean tries of the loops that happen within `limit` tries; nan if none can.
+
+        What the mean of a sample's hits is to be compared with where loops are given up after `limit` tries.
+        """
+        hits = self.chance(limit)
+        return float(self.sf(np.arange(limit)).sum() - limit * self.sf(limit)) / hits if hits > 0 else math.nan
+
     def quantile(self, q: float) -> int:
         """Return the smallest n with P(T <= n) >= q.
 

@@ -29,12 +29,14 @@ def drawn(law: object, samples: int, seed: int = 1) -> array[int]:
     return array("Q", [law.quantile(chance) for chance in chances])  # type: ignore[attr-defined]
 
 
-def result(era: str = "random-walk", start: str = "random", **plan: object) -> lab.StudyResult:
-    """A finished study whose samples come from `era`, and whose theory is the random walk's."""
+def result(
+    era: str = "random-walk", start: str = "random", theory: str = "random-walk", **plan: object
+) -> lab.StudyResult:
+    """A finished study whose samples come from `era`, and whose theory is that of today's Linux, or another."""
     arguments = {"ports": [40500, 40501], "ranges": RANGE, "samples": 150, "start": start} | plan
     study = lab.Study(**arguments)  # type: ignore[arg-type]
     with Store.create(None, study) as store:
-        store.set_facts({"kernel": "Linux 6.18"}, [("random-walk", 20_000)] * len(study.cells))
+        store.set_facts({"kernel": "Linux 6.18"}, [(theory, 20_000)] * len(study.cells))
         for index, cell in enumerate(study.cells):
             law = cell.law(era, start)
             hit = law.can_loop
@@ -152,7 +154,10 @@ def test_censored_samples_count_as_not_connected() -> None:
         store.add(0, range(4), Samples("h", "Linux", *columns))
         ax = show.ecdf(lab.StudyResult.read(store))
     assert max(line.get_ydata()[-1] for line in ax.get_lines() if line.get_drawstyle() == "steps-post") == 0.5
-    assert "mean 15, theory 445, 2 censored" in style.alt_of(ax)
+    law = distribution("random-walk", RANGE, 40500)
+    within = float((np.arange(1, 101) * law.pmf(np.arange(1, 101))).sum() / law.chance(100))
+    assert f"2 censored; mean of the hits 15, theory {within:.0f}" in style.alt_of(ax)
+    assert within == pytest.approx(50, abs=1)  # not the 445 of loops that are never given up
 
 
 def test_the_title_tells_when_the_theory_fails() -> None:
@@ -212,6 +217,22 @@ def test_the_means_lie_where_they_were_measured() -> None:
     x, y = ax.get_lines()[0].get_data()
     assert (y / x).tolist() == pytest.approx([8 / 9] * 2)
     assert ax.get_title(loc="left") == "Twice the candidates, twice the tries: mean = 8 M / 9"
+
+
+@pytest.mark.parametrize(
+    ("era", "start", "words"),
+    [
+        ("even-sequence", "random", "mean = M / 2"),
+        ("even-sequence", "return", "mean = M"),
+        ("perturbed-even-sequence", "random", "mean = 9 M / 17"),
+        ("geometric", "random", "mean = M"),
+    ],
+)
+def test_the_line_of_the_means_is_that_of_the_era(era: str, start: str, words: str) -> None:
+    """8 M / 9 is the walk's line alone: a sequence sweeps half the circle, a lottery and a return need all of it."""
+    ax = show.means(result(era, start, era, ports=40004, ranges=[(40000, 40199), (38000, 41999)]))
+    assert words in [text.get_text() for text in ax.texts]
+    assert ax.get_title(loc="left") == f"Twice the candidates, twice the tries: {words}"
 
 
 def test_odd_ports_are_a_flat_line_at_zero() -> None:

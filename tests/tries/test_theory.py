@@ -287,6 +287,14 @@ def test_a_quantile_outside_its_bounds_is_refused(q: float) -> None:
         distribution("random-walk", (40000, 40099), 40000).quantile(q)
 
 
+@pytest.mark.parametrize(("era", "limit"), [("random-walk", 60), ("random-walk", 10**5), ("even-sequence", 30)])
+def test_the_mean_of_the_hits_is_that_of_the_law_cut_off(era: str, limit: int) -> None:
+    """Loops given up after a limit leave the quick ones: their mean is the sum over the law up to there."""
+    law, n = distribution(era, (40000, 40099), 40000), np.arange(1, limit + 1)
+    assert law.mean_of_hits(limit) == pytest.approx((n * law.pmf(n)).sum() / law.pmf(n).sum(), rel=1e-9)
+    assert np.isnan(distribution("random-walk", (40000, 40099), 40001).mean_of_hits(limit))
+
+
 def test_tries_are_whole_numbers() -> None:
     """Half a try is refused, and the answer to one number is one number."""
     law = distribution("random-walk", (40000, 40099), 40000)

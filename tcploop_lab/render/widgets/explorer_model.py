@@ -41,8 +41,10 @@ class Sampled:
         mean = "cannot loop"
         if self.law.can_loop:
             mean = f"mean {self.law.mean:,.0f} expected" if self.law.ever == 1 else f"{self.law.ever:.2%} ever connect"
-        if hit := [tries for tries, met in zip(self.tries, self.hits, strict=True) if met]:
-            mean += f",\n{np.mean(hit):,.0f} measured"
+        if self.hits and all(self.hits):
+            mean += f",\n{np.mean(self.tries):,.0f} measured"
+        elif any(self.hits):  # the mean of the hits alone is another quantity
+            mean += f",\n{self.hits.count(False)} of {len(self.hits)} not met in {self.most_tries:,} tries"
         samples = np.array(self.tries, dtype=np.int64), np.array(self.hits, dtype=bool)
         return Curve(f"{self.law.client}\n{mean}", self.law, *samples)
 
