@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from ..errors import NotOnThisTestbed, WorkerDied
+from ..results.printable import printable
 from . import output
 from .audit import audit
 from .course import notebooks
@@ -44,6 +45,5 @@ def _explain(error: click.ClickException) -> str:
 
 
 def _refuse(message: str, code: int) -> int:
-    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
-    output.note(f"tcploop: {line}")
+    output.note(f"tcploop: {printable(message)}")
     return code

@@ -85,7 +85,7 @@ def study(out: Path, workers: int | None, resume: bool, kind: str | None, as_jso
         except StudyStopped as error:
             if error.result is not None:
                 _deliver(error.result, "error", began, as_json)
-            raise NotOnThisTestbed(str(error)) from error
+            raise NotOnThisTestbed(f"{error.reason}; go on with --resume") from error
     stopped = "interrupted" if result.interrupted else "complete"
     _deliver(result, stopped, began, as_json)
     return INTERRUPTED if result.interrupted else YES

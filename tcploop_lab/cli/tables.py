@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..results.printable import printable
 from .records import QUANTILES
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def audit(console: Console, result: AuditResult) -> None:
     """Print the verdict on a program, the evidence, the socket table and what the program printed."""
     answer(console, result.ok, result.summary)
     for line in result.evidence:
-        console.print(Text(f"- {_visible(line)}"))
+        console.print(Text(f"- {printable(line)}"))
     if result.sockets:
         table = _table("local", "peer", "state")
         for row in result.sockets:
@@ -171,7 +172,7 @@ def audit(console: Console, result: AuditResult) -> None:
     if result.output:
         console.print("what it printed:")
         console.print(
-            Text("".join(f"    {_visible(line)}\n" for line in _shortened(result.output.splitlines()))), end=""
+            Text("".join(f"    {printable(line)}\n" for line in _shortened(result.output.splitlines()))), end=""
         )
 
 
@@ -181,11 +182,6 @@ def _shortened(lines: list[str]) -> list[str]:
     if left_out <= 0:
         return lines
     return [*lines[:_LINES], f"... {left_out:,} lines are left out, --json has more ...", *lines[-_LINES:]]
-
-
-def _visible(line: str) -> str:
-    """The line with control characters spelled out: a program's output must not steer the terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in line.replace("\t", "    "))
 
 
 def answer(console: Console, good: bool, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from ..study.result import Cell, StudyResult
@@ -44,7 +45,8 @@ class Curve:
         """The measured share connected after each number of tries: Kaplan and Meier's, which knows censoring."""
         if not self.observed.any():
             return np.array([0, self.reach]), np.zeros(2)
-        from scipy.stats import CensoredData, ecdf
+        with warnings.catch_warnings():  # SciPy's import sets filters, which are the caller's to set
+            from scipy.stats import CensoredData, ecdf
 
         known = CensoredData(self.tries[self.observed], right=self.tries[~self.observed])
         found = ecdf(known).cdf
@@ -232,8 +234,18 @@ def subtitle(ax: Axes, text: str) -> None:
 
 
 def tries_axis(axis: Any) -> None:
-    """Write tries as whole numbers with separators."""
+    """Write tries as whole numbers with separators; between two powers where matplotlib would, too."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    if axis.get_scale() == "log":
+        axis.set_minor_formatter(_Between())
+
+
+class _Between(LogFormatter):
+    """The labels between two powers, in plain figures: matplotlib's own are formulas."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return the label of a value, "" where there is no room for one."""
+        return f"{x:,.0f}" if super().__call__(x, pos) else ""
 
 
 def _finding(curves: Sequence[Curve]) -> str:

@@ -63,6 +63,7 @@ RC: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "text.color": INK,
+    "text.parse_math": False,  # a text from outside is no formula: "$\\frac{ $x^" is what a program printed
     "xtick.color": GREY,
     "ytick.color": GREY,
 }

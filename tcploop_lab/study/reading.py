@@ -104,8 +104,8 @@ def clear_errors(path: str | os.PathLike[str] | None) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise ValueError(f"file {path}: {reason(error)}; {_way_out(error)}") from None
-    except OverflowError:  # a whole number that SQLite does not know
-        raise ValueError(f"file {path}: a number in it is too large; restore a copy, or give another path") from None
+    except (OverflowError, UnicodeDecodeError) as error:  # Python's module about a number, about SQLite's own words
+        raise _damaged(path, str(error)) from None
 
 
 def reason(error: sqlite3.Error) -> str:

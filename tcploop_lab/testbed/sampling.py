@@ -88,7 +88,7 @@ def _can_set(stack: Stack, port_range: PortRange) -> bool:
 def draw_first_hits(
     stack: Stack, spec: LoopSpec, addresses: Iterable[str], port_range: PortRange | None, seconds: float = math.inf
 ) -> Samples:
-    """Run one loop from and to each address and return what was measured; less where the lab says stop or is slow.
+    """Run one loop from and to each address and return what was measured; less where the lab says stop.
 
     After so many `seconds` no other loop begins. `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None
     leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.

@@ -10,6 +10,7 @@ the results are independent and uniform on (0, 1), which the Kolmogorov-Smirnov 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,8 @@ def fit(tries: ArrayLike, observed: ArrayLike, law: TriesDistribution, seed: int
     `tries` are whole numbers of at least 1; `observed` is False where the sample was censored there. `seed` is that of
     the uniform draws. Raises ValueError for an empty sample or arrays that do not belong together.
     """
-    from scipy.stats import kstest
+    with warnings.catch_warnings():  # SciPy's import sets filters, which are the caller's to set
+        from scipy.stats import kstest
 
     counts, seen = _sample(tries, observed)
     p_value = float(kstest(uniforms(counts, seen, law, seed), "uniform").pvalue)

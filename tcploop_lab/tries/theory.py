@@ -13,6 +13,7 @@ once in 2^32 ports.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -223,7 +224,8 @@ def _law_in_range(
     steps = era.law_of(client)[1]
     position = circle.position(port)
     if any(circle.position(other) is not None for other in taken):
-        from .markov import law_with_taken  # needs SciPy, which the free range does not
+        with warnings.catch_warnings():  # SciPy's import sets filters, which are the caller's to set
+            from .markov import law_with_taken  # the free range does not need it
 
         return law_with_taken(era, circle, steps, port, start, taken)
     if position is None:

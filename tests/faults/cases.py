@@ -162,12 +162,42 @@ except Exception as error:
     print(f"{type(error).__name__}: {error}")
     kept = lab.StudyResult.load("study.sqlite")
     assert kept.samples == error.result.samples and 0 < kept.samples < 4000, kept
+import subprocess
+os.unlink("study.sqlite")
+order = "study --ports 40500 --ranges 40500-40500 --samples 4000 --out study.sqlite".split()
+done = subprocess.run([sys.executable, "-m", "tcploop_lab", *order], capture_output=True, text=True)
+print(done.returncode, done.stderr.splitlines()[-1])
 """,
         folder,
         size=160,
     )
-    assert printed.startswith("StudyStopped: the study stopped: ") and "\n" not in printed
+    library, command = printed.splitlines()
+    assert library.startswith("StudyStopped: the study stopped: ") and library.endswith("with resume=True to go on")
+    assert command.startswith("3 tcploop: the study stopped: ") and "; go on with --resume" in command, command
     return "StudyStopped, with the reason, how many samples are there, and how to go on", "every sample that was stored"
+
+
+def disk_full_at_the_beginning(folder: Path) -> tuple[str, str]:
+    """The disk is full before a study's file is begun: by the library, and by the command."""
+    printed = on_small_disk(
+        """
+import subprocess
+import tcploop_lab as lab
+open("filler", "wb").write(bytes(8_192))
+try:
+    lab.Study([40500], [(40500, 40500)], samples=4).run(out="study.sqlite", progress=False)
+except ValueError as error:
+    print(error)
+order = "study --ports 40500 --ranges 40500-40500 --samples 4 --out study.sqlite".split()
+done = subprocess.run([sys.executable, "-m", "tcploop_lab", *order], capture_output=True, text=True)
+print(done.returncode, done.stderr.splitlines()[-1], os.listdir())
+""",
+        folder,
+        size=12,
+    )
+    error, command = printed.splitlines()
+    assert command == f"2 tcploop: {error} ['filler']"
+    return f"ValueError: {error}; from the command the same, exit 2", "no half-made file"
 
 
 def disk_full_pcap(folder: Path) -> tuple[str, str]:
@@ -322,6 +352,7 @@ CASES: dict[str, Callable[..., tuple[str, str]]] = {
     "SIGSTOP of a worker": worker_stopped,
     "memory limit of a worker": memory_limit,
     "disk full, study": disk_full_study,
+    "disk full, study not begun": disk_full_at_the_beginning,
     "disk full, pcap": disk_full_pcap,
     "the clock jumps": clock_jumps,
     "no descriptors in the worker": no_descriptors_in_worker,

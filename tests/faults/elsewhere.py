@@ -16,6 +16,8 @@ ELSEWHERE = {
     "the command's reader leaves": "tests/test_cli_terminal.py::test_a_reader_that_leaves_is_no_error",
     "the command's output is a full disk": "tests/test_cli_terminal.py::test_a_full_disk_is_one_line",
     "a target that never answers": "tests/testbed/test_loop.py::test_a_silent_target_does_not_hang_the_loop",
+    "a study file that somebody has changed": "tests/study/test_store.py::test_what_no_study_has_is_refused",
+    "a study file that another program writes": "tests/study/test_store.py::test_a_locked_file_is_said_to_be_locked",
     "a damaged study file": "tests/study/test_store.py::test_a_file_that_is_none_is_refused",
     "a capture cut off anywhere": "tests/testbed/test_recorded.py::test_cut_off_anywhere",
 }
@@ -25,6 +27,6 @@ FUZZED = {
     "ports and ranges": 2000,
     "sysctl and /proc text": 1000,
     "pcap files": 300,
-    "study files": 300,
+    "study files": 2000,
     "plans of a study": 500,
 }

@@ -9,7 +9,7 @@ import pytest
 
 from .cases import CASES
 from .elsewhere import ELSEWHERE, FUZZED
-from .table import DOCUMENT, make
+from .table import DOCUMENT, MUTATED, make
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.kernel
@@ -38,6 +38,11 @@ def test_the_other_faults_have_their_tests(fault: str) -> None:
     path, name = ELSEWHERE[fault].split("::")
     assert f"def {name}(" in (ROOT / path).read_text()
     assert f"| {fault} | `{ELSEWHERE[fault]}` |" in DOCUMENT.read_text()
+
+
+def test_the_page_counts_the_mutated_study_files() -> None:
+    """make faults mutated 10,000 study files, and not one ended in a traceback."""
+    assert f"mutated {MUTATED:,} study files, by bytes and by SQL: 0 tracebacks" in DOCUMENT.read_text()
 
 
 @pytest.mark.parametrize("parser", FUZZED)

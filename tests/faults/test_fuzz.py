@@ -1,13 +1,17 @@
 """Whatever is read may be anything: a parser returns a value or says in one line (ValueError) why not. Nothing else.
 
-How many inputs each parser gets in CI stands in `elsewhere.FUZZED`, and with it in docs/faults.md. `make fuzz` runs the
-pcap reader under atheris, which follows the coverage, where that is installed.
+How many inputs each parser gets in CI stands in `elsewhere.FUZZED`, and with it in docs/faults.md; `make faults` makes
+10,000 study files. `make fuzz` runs the pcap reader under atheris, which follows the coverage, where that is installed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +24,12 @@ import tcploop_lab as lab
 from tcploop_lab.ports.ranges import PortRange, parse_port, parse_ports, parse_ranges, parse_reserved
 from tcploop_lab.stacks import namespace
 from tcploop_lab.study.plan import Study
+from tcploop_lab.study.store import Store
 from tcploop_lab.testbed import sockets
 
 from .elsewhere import FUZZED
 
+STUDY = lab.Study([40500], [(40000, 40999)], samples=300)
 LIKE_PORTS = st.text(st.sampled_from("0123456789-,. +_\n\t٣e"), max_size=24)
 ANYTHING = st.one_of(LIKE_PORTS, st.text(max_size=30), st.integers(), st.floats(), st.none(), st.binary(max_size=9))
 JSON = st.recursive(
@@ -38,11 +44,59 @@ JSON = st.recursive(
 )
 
 
+# Values that no study has, each as SQL; and what else a file may hold.
+VALUES = ["NULL", "-1", "0", "2", "9223372036854775807", "-9223372036854775808", "1e999", "0.5", "'x'", "x'00ff'",
+          "'\x1b]0;owned\x07'", "CAST(x'0aff' AS TEXT)", "''", "printf('%.*c', 5000, 'x')",
+          "printf('%.*c', 100000, '[')", "'{\"ports\": 1}'", "'[1]'", "'socket-range'", "'return'"]  # fmt: skip
+COLUMNS = {
+    "study": ["key", "value"],
+    "cells": ["cell", "port", "low", "high", "client", "era", "max_tries"],
+    "samples": ["cell", "sample", "tries", "hit", "seconds", "host", "kernel"],
+}
+OTHER_SQL = [
+    "CREATE TRIGGER t AFTER INSERT ON samples BEGIN DELETE FROM samples; END",
+    "CREATE VIEW v AS SELECT * FROM samples",
+    "CREATE TABLE more (x)",
+    "ALTER TABLE samples RENAME TO samples2",
+    "ALTER TABLE cells ADD COLUMN more",
+    "PRAGMA application_id = 7",
+    "PRAGMA user_version = 9",
+    "INSERT INTO samples SELECT cell, sample + 1000000000000, tries, hit, seconds, host, kernel FROM samples",
+    "INSERT INTO study VALUES ('x', 'y')",
+]
+PLAIN = """
+PRAGMA writable_schema = ON;
+UPDATE sqlite_schema SET sql = replace(replace(sql, 'STRICT, ', ''), 'STRICT', '') WHERE type = 'table';
+PRAGMA writable_schema = RESET;
+"""
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> str:
+    """One statement that changes a study file as no study does."""
+    table = draw(st.sampled_from(sorted(COLUMNS)))
+    column, value = draw(st.sampled_from(COLUMNS[table])), draw(st.sampled_from(VALUES))
+    few = draw(st.sampled_from(["", " WHERE rowid = 1", " WHERE sample = 7", " WHERE key = 'plan'"]))
+    change = [
+        f"UPDATE OR IGNORE {table} SET {column} = {value}{few}",
+        f"DELETE FROM {table}{few}",
+        f"DROP TABLE {table}",
+    ]
+    return draw(st.sampled_from([*change[:1] * 6, *change[1:], *OTHER_SQL]))
+
+
+def changed_by(path: Path, script: list[str]) -> None:
+    """Let these statements change a file, as far as SQLite lets them."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in script:
+            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
+                connection.executescript(statement)
+
+
 def quick(name: str) -> Callable[[Any], Any]:
     """So many inputs as FUZZED says, without a time limit for each: the machine may be busy."""
-    return settings(
-        max_examples=FUZZED[name], deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
+    inputs = int(os.environ.get("FUZZ_INPUTS", FUZZED[name]))
+    return settings(max_examples=inputs, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def value_or_one_line(call: Callable[[], Any]) -> None:
@@ -89,21 +143,39 @@ def test_pcap_files(tmp_path: Path, data: st.DataObject) -> None:
 def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small study file."""
     path = tmp_path_factory.mktemp("study") / "whole.sqlite"
-    lab.Study([40500], [(40000, 40999)], samples=300).run(out=path, progress=False)
+    STUDY.run(out=path, progress=False)
     return path
 
 
 @quick("study files")
 @given(data=st.data())
 def test_study_files(study_file: Path, tmp_path: Path, data: st.DataObject) -> None:
-    """A study file with some bytes changed, or cut off."""
+    """A study file with some bytes changed, or cut off, or changed by statements: it is loaded, shown and resumed."""
     whole = bytearray(study_file.read_bytes())
     for place, byte in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=6)):
         whole[place] = byte
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()
-    (tmp_path / "fuzzed.sqlite").write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    value_or_one_line(lambda: lab.StudyResult.load(tmp_path / "fuzzed.sqlite"))
+    file = tmp_path / "fuzzed.sqlite"
+    file.write_bytes(whole if data.draw(st.booleans()) else whole[: data.draw(st.integers(0, len(whole)))])
+    script = data.draw(st.lists(statements(), max_size=3))
+    changed_by(file, [PLAIN, *script] if data.draw(st.booleans()) else script)
+    value_or_one_line(lambda: shown(lab.StudyResult.load(file)))
+    value_or_one_line(lambda: resumed(file))
+
+
+def shown(result: lab.StudyResult) -> None:
+    """What people see of a study can be printed, and its numbers are such as a study has."""
+    texts = [result.summary, repr(result), *result.provenance.values(), *map(str, result.machines)]
+    assert all(text.isprintable() for text in texts)
+    assert result.samples <= result.study.size and result.tries >= 0 and math.isfinite(result.seconds)
+
+
+def resumed(file: Path) -> None:
+    """Going on with it fills nothing but gaps of the plan."""
+    with Store.resume(file, STUDY) as store:
+        content = store.read()
+    assert all(0 <= gap.start < gap.stop <= STUDY.samples for gap in content.gaps(0))
 
 
 @quick("plans of a study")

@@ -30,19 +30,23 @@ def drawn(law: object, samples: int, seed: int = 1) -> array[int]:
 
 
 def result(
-    era: str = "random-walk", start: str = "random", theory: str = "random-walk", **plan: object
+    era: str = "random-walk",
+    start: str = "random",
+    theory: str = "random-walk",
+    kernel: str = "Linux 6.18",
+    **plan: object,
 ) -> lab.StudyResult:
     """A finished study whose samples come from `era`, and whose theory is that of today's Linux, or another."""
     arguments = {"ports": [40500, 40501], "ranges": RANGE, "samples": 150, "start": start} | plan
     study = lab.Study(**arguments)  # type: ignore[arg-type]
     with Store.create(None, study) as store:
-        store.set_facts({"kernel": "Linux 6.18"}, [(theory, 20_000)] * len(study.cells))
+        store.set_facts({"kernel": kernel}, [(theory, 20_000)] * len(study.cells))
         for index, cell in enumerate(study.cells):
             law = cell.law(era, start)
             hit = law.can_loop
             tries = drawn(law, study.samples, index) if hit else array("Q", [1000] * study.samples)
             columns = tries, array("B", [hit] * study.samples), array("d", [0.1] * study.samples)
-            store.add(index, range(study.samples), Samples("h", "Linux 6.18", *columns))
+            store.add(index, range(study.samples), Samples("h", kernel, *columns))
         return lab.StudyResult.read(store)
 
 
@@ -273,3 +277,12 @@ def test_the_style_of_the_caller_stays() -> None:
     for draw in FIGURES.values():
         draw()
     assert dict(plt.rcParams) == before
+
+
+def test_a_text_from_outside_is_no_formula() -> None:
+    """A kernel of any name is drawn as it is called: nothing in a figure is read as TeX, however it is broken."""
+    name = r"$\frac{ $x^ \$ 50"
+    for ax in (show.ecdf(result(kernel=name)), show.means(result(kernel=name, ports=[40500]))):
+        ax.figure.canvas.draw()
+        assert ax.figure.png()
+        assert any(name in text.get_text() for text in ax.texts)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from array import array
 from pathlib import Path
 
@@ -94,3 +97,16 @@ def test_saving_overwrites_nothing(result: lab.StudyResult, tmp_path: Path) -> N
 def test_the_summary_says_what_is_there(result: lab.StudyResult) -> None:
     """One line, with what is missing."""
     assert repr(result) == "<StudyResult: 4 of 8 samples in 2 cells, 3 hits, 1,021 tries on Linux 6, Linux 7>"
+
+
+def test_going_through_a_study_leaves_the_warning_filters_alone() -> None:
+    """Running, fitting and drawing import SciPy, whose own filters stay away from those of the learner's process."""
+    code = (
+        "import warnings, numpy, matplotlib.pyplot, tcploop_lab as lab; before = list(warnings.filters);"
+        "result = lab.Study([40500, 40501], (40000, 40999), samples=9).run(progress=False); result.plot();"
+        "from tcploop_lab.tries.fit import fit; cell = result.cells[0]; fit(cell.tries, cell.observed, cell.law);"
+        "import sys; print('scipy' in sys.modules, warnings.filters == before)"
+    )
+    where = os.environ | {"MPLBACKEND": "agg"}
+    printed = subprocess.check_output([sys.executable, "-W", "default", "-c", code], env=where, text=True, timeout=60)
+    assert printed == "True True\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from array import array
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.study import reading
 from tcploop_lab.study.store import Store, StoreFull
 from tcploop_lab.testbed.sampling import Samples
 
@@ -162,3 +164,78 @@ def test_resuming_needs_a_file() -> None:
     """Resume without a path says what is missing."""
     with pytest.raises(ValueError, match="give out, the path"):
         Store.resume(None, STUDY)
+
+
+def after(path: Path, script: str) -> Path:
+    """The study file, changed by these statements."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("INSERT INTO samples VALUES (1, 1000000000000, 1, 1, 0.5, 'a', 'b')", "no such sample can be"),
+        ("INSERT INTO samples VALUES (2, 0, 1, 1, 0.5, 'a', 'b')", "no such sample can be"),
+        ("UPDATE samples SET tries = -5", "no such sample can be"),
+        ("UPDATE samples SET tries = 9223372036854775807", "no such sample can be"),
+        ("UPDATE samples SET tries = 100000", "more tries than its cell allows"),
+        ("UPDATE samples SET hit = 2", "no such sample can be"),
+        ("UPDATE samples SET seconds = 1e999", "no such sample can be"),
+        ("UPDATE samples SET kernel = printf('%.*c', 5000, 'x')", "no such sample can be"),
+        ("UPDATE cells SET max_tries = -1", "max_tries -1 of port 40500"),
+        ("UPDATE cells SET max_tries = NULL WHERE cell = 1", "max_tries None of port 40502"),
+        ("UPDATE cells SET era = 'x'", "era 'x' of port 40500"),
+        ("UPDATE cells SET era = NULL, max_tries = NULL", "samples, and no settings"),
+        ("DELETE FROM cells WHERE cell = 1", "1 cells, its plan has 2"),
+        ("UPDATE cells SET port = 7 WHERE cell = 1", "its cells are not those of its plan"),
+        ("DELETE FROM study", "its plan cannot be read"),
+        ("UPDATE study SET value = printf('%.*c', 100000, '[') WHERE key = 'plan'", "its plan cannot be read"),
+        ("UPDATE study SET value = 'null' WHERE key = 'plan'", "its plan cannot be read"),
+        ("DROP TABLE cells", "no such table: cells"),
+        ("CREATE TRIGGER t AFTER INSERT ON samples BEGIN DELETE FROM study; END", "the trigger t in it is none"),
+        ("CREATE VIEW v AS SELECT 1", "the view v in it is none of a study's"),
+        ("CREATE TABLE \"\x1b[2J\" (x)", r"the table \\x1b\[2J in it is none of a study's"),
+        ("ALTER TABLE samples ADD COLUMN more TEXT", "the table samples in it is none of a study's"),
+    ],
+)  # fmt: skip
+def test_what_no_study_has_is_refused(path: Path, script: str, words: str) -> None:
+    """Every value is held to what is possible, and the file to what a study has: one line, for reading and resuming."""
+    after(path, script)
+    before = path.read_bytes()
+    for use in (lambda: lab.StudyResult.load(path), lambda: STUDY.run(out=path, resume=True, progress=False)):
+        with pytest.raises(ValueError, match=words) as caught:
+            use()
+        assert str(caught.value).isprintable()
+    assert path.read_bytes() == before
+
+
+def test_texts_of_a_file_do_not_steer_the_terminal(path: Path) -> None:
+    """Control characters in the names of a file are spelled out where it is read, and so wherever they are shown."""
+    after(path, "UPDATE samples SET kernel = 'Linux\x1b]0;x\x07', host = '\u202ehere'")
+    after(path, "UPDATE study SET value = '\x1b[2J' WHERE key = 'testbed'")
+    result = lab.StudyResult.load(path)
+    assert result.machines == (("\\u202ehere", "Linux\\x1b]0;x\\x07"),)
+    assert (result.provenance["testbed"], result.summary.isprintable()) == ("\\x1b[2J", True)
+
+
+def test_a_file_of_an_earlier_version_is_read(path: Path) -> None:
+    """The first version's tables were not STRICT, and are laid out otherwise."""
+    old = "SELECT replace(replace(replace(sql, 'STRICT, ', ''), 'STRICT', ''), '\n', ' ') FROM sqlite_schema"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        tables = [row[0] for row in connection.execute(old) if row[0]]
+    earlier = path.with_name("earlier.sqlite")
+    moved = "".join(f"INSERT INTO main.{name} SELECT * FROM now.{name};" for name in ("study", "cells", "samples"))
+    after(earlier, f"{';'.join(tables)}; ATTACH '{path}' AS now; {moved} PRAGMA application_id = {0x5443504C}")
+    assert "STRICT" not in earlier.read_bytes().decode("latin-1")
+    assert lab.StudyResult.load(earlier).summary == lab.StudyResult.load(path).summary
+
+
+def test_a_locked_file_is_said_to_be_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another program writes, the way out is to wait, not to restore a copy."""
+    monkeypatch.setattr(reading, "_BUSY_SECONDS", 0.1)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ValueError, match="locked; another program works on it: let it finish"):
+            lab.StudyResult.load(path)

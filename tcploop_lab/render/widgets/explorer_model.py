@@ -7,12 +7,12 @@ kernel's counter. The testbed that measures is one of its own, and ends with the
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import scipy.stats  # noqa: F401  (loaded now: the first curve of a measurement would wait for it)
 
 from ...ports.clients import ClientKind, parse_client
 from ...ports.eras import ERAS
@@ -20,6 +20,9 @@ from ...ports.ranges import PortRange
 from ...tries.theory import TriesDistribution, distribution
 from ..figures import Curve
 from .background import Background, in_words, parse_count
+
+with warnings.catch_warnings():  # SciPy's import sets filters, which are the caller's to set
+    import scipy.stats  # noqa: F401  (loaded now: the first curve of a measurement would wait for it)
 
 MOST_SAMPLES = 10_000
 MISSED = 1e-6  # the chance that a sample of a port that can loop is cut off by its bound
