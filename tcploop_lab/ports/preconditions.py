@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..results.shown import Shown
-from .clients import ClientKind
+from .clients import Binds, ClientKind
 from .ranges import PortRange
 
 
@@ -104,7 +104,7 @@ def parity_of(ports: Iterable[int]) -> str:
 
 def _candidates(facts: Facts) -> int:
     """M: how many ports are tried first. One parity of the range, or all of it."""
-    if facts.client is ClientKind.BIND_SELF:
+    if facts.client.binds is Binds.TARGET:
         return 1
     if parity_of(facts.sampled) == "both":
         return facts.port_range.width
@@ -118,7 +118,7 @@ def _same_address(facts: Facts) -> Rule:
 
 
 def _chooses_itself(facts: Facts) -> bool:
-    return facts.client is ClientKind.BIND_SELF
+    return facts.client.binds is Binds.TARGET
 
 
 def _in_range(facts: Facts) -> Rule:
@@ -156,10 +156,10 @@ def _left_over(facts: Facts) -> bool:
 
 
 def _parity_by_rule(facts: Facts) -> Rule:
-    binds = facts.client is ClientKind.BIND_ZERO
+    binds = facts.client.binds is Binds.ZERO
     first = facts.port_range.low % 2 ^ binds
     word, since = "odd" if first else "even", "4.6" if binds else "4.2"
-    ok = facts.client is ClientKind.SOCKET_RANGE or (facts.port % 2 == first and not _left_over(facts))
+    ok = facts.client.own_range or (facts.port % 2 == first and not _left_over(facts))
     evidence = f"by the rule of Linux since {since}, not by trying: {word} ports go first in {facts.port_range}"
     return Rule("parity", ok, evidence)
 

@@ -66,7 +66,7 @@ class Task:
     @property
     def spec(self) -> LoopSpec:
         """How each sample dials."""
-        own_range = self.client is ClientKind.SOCKET_RANGE or self.socket_ranges
+        own_range = self.client.own_range or self.socket_ranges
         socket_range = self.port_range if own_range else None
         return LoopSpec("", self.port, self.client, self.max_tries, TIMEOUT, socket_range=socket_range)
 

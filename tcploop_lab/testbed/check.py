@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..ports.clients import ClientKind
+from ..ports.clients import Binds
 from ..ports.preconditions import Facts
 from ..ports.ranges import PortRange
 from ..stacks import constants
@@ -19,7 +19,6 @@ from ..tcp.states import State
 from .loop import LoopSpec, run_loop, set_socket_range
 
 SAMPLED_TRIES = 64  # all of one parity by chance, if the kernel had no preference: 2 ** -63
-_BINDS_HOST = (ClientKind.BIND_ZERO, ClientKind.BIND_NO_PORT, ClientKind.BIND_SELF)
 
 
 def collect(stack: Stack, spec: LoopSpec) -> Facts:
@@ -44,7 +43,7 @@ def collect(stack: Stack, spec: LoopSpec) -> Facts:
 
 def source_of(stack: Stack, spec: LoopSpec) -> str | None:
     """Return the address that such a client's segments come from."""
-    if spec.source is not None or spec.client in _BINDS_HOST:
+    if spec.source is not None or spec.client.binds is not Binds.NOTHING:
         return spec.source or spec.host
     return stack.source_for(spec.host)
 
@@ -59,7 +58,7 @@ def held_port(stack: Stack, spec: LoopSpec) -> Iterator[int]:
 
 def sample_source_ports(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
     """Return the source ports of some refused tries. After a refusal getsockname() still tells the port."""
-    if spec.client is ClientKind.BIND_SELF:
+    if spec.client.binds is Binds.TARGET:
         return array("H")
     with held_port(stack, spec) as dead:
         probe = replace(spec, port=dead, max_tries=tries, timeout=min(spec.timeout, 10.0), trace=True)

@@ -42,9 +42,10 @@ def default_max_tries(port_range: PortRange, client: ClientKind) -> int:
     Under the walk of Linux since 5.18, which has the longest tail of the eras with a counter; for a first hit and for
     a return, whichever takes longer. Elsewhere than on Linux all ports of the range are candidates.
     """
+    from ..ports.eras import parse_era
     from ..tries.theory import distribution
 
     era = "random-walk" if sys.platform == "linux" else "rfc6056-1"  # all ports alike, memoryless
-    offset = 1 if client is ClientKind.BIND_ZERO and port_range.width > 1 else 0  # bind(0) prefers the other parity
-    laws = [distribution(era, port_range, port_range.low + offset, client, start) for start in ("random", "return")]
+    one = parse_era(era).candidates(port_range, client).first(0)
+    laws = [distribution(era, port_range, one, client, start) for start in ("random", "return")]
     return max(MIN_TRIES, *(law.tries_needed(1 - FAILURE_CHANCE) for law in laws))

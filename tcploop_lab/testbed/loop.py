@@ -13,7 +13,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ..ports.clients import ClientKind
+from ..ports.clients import Binds, ClientKind
 from ..ports.ranges import PortRange
 from ..stacks import constants
 from ..stacks.stack import Stack
@@ -72,11 +72,11 @@ def _prepare(sock: socket.socket, spec: LoopSpec) -> None:
     sock.setsockopt(constants.SOL_SOCKET, constants.SO_SNDTIMEO, constants.timeval(spec.timeout))
     if spec.socket_range is not None:
         set_socket_range(sock, spec.socket_range)
-    if spec.client is ClientKind.BIND_SELF:
+    if spec.client.binds is Binds.TARGET:
         sock.bind((spec.source or spec.host, spec.port))
-    elif spec.client is ClientKind.BIND_ZERO:
+    elif spec.client.binds is Binds.ZERO:
         sock.bind((spec.source or spec.host, 0))
-    elif spec.source is not None or spec.client is ClientKind.BIND_NO_PORT:
+    elif spec.source is not None or spec.client.binds is Binds.ADDRESS:
         sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
         sock.bind((spec.source or spec.host, 0))
 
@@ -145,19 +145,9 @@ class _NewSockets:
         return error
 
 
-_DIALLERS: dict[ClientKind, type[_OneSocket] | type[_NewSockets]] = {
-    ClientKind.SAME_SOCKET: _OneSocket,
-    ClientKind.SOCKET_RANGE: _OneSocket,
-    ClientKind.BIND_NO_PORT: _OneSocket,
-    ClientKind.NEW_SOCKET: _NewSockets,
-    ClientKind.BIND_ZERO: _NewSockets,
-    ClientKind.BIND_SELF: _NewSockets,
-}
-
-
 def _loop(stack: Stack, spec: LoopSpec, outcome: LoopOutcome, deadline: float) -> socket.socket | None:
     task, size = current_task(), 16
-    dialler = _DIALLERS[spec.client](stack, spec, outcome.ports)
+    dialler = (_NewSockets if spec.client.new_socket else _OneSocket)(stack, spec, outcome.ports)
     while True:
         began = stack.monotonic()
         connected = _burst(dialler, spec, min(size, spec.max_tries - outcome.tries), outcome)

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
-from ..ports.clients import ClientKind, parse_client
+from ..ports.clients import parse_client
 from ..ports.preconditions import Verdict, judge
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, parse_port
 from ..results.run import Run
@@ -321,7 +321,7 @@ class Testbed(Shown):
         from_address = None if source is None else self._reachable(self._own(source)).address
         kind = parse_client(client)
         socket_range = self._socket_range
-        if kind is ClientKind.SOCKET_RANGE and socket_range is None:
+        if kind.own_range and socket_range is None:
             socket_range = self.port_range
         return LoopSpec(target.address, parse_port(port), kind, max_tries, timeout, trace, from_address, socket_range)
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ports.candidates import Candidates, port_set
-from ..ports.clients import ClientKind, parse_client
+from ..ports.clients import Binds, ClientKind, parse_client
 from ..ports.eras import parse_era
 from ..ports.ranges import PortRange, parse_port
 from .jumps import Scans, jumps
@@ -80,11 +80,11 @@ def tries(
     rng = np.random.default_rng(seed)
     if rules.never:
         return _all(samples, limit, False)
-    if kind is ClientKind.BIND_SELF:
+    if kind.binds is Binds.TARGET:
         looped = target not in port_set(busy, PortRange(target, target))
         return _all(samples, 1 if looped else limit, looped)
     taken = port_set(busy, circle.port_range) | port_set(reserved, circle.port_range)
-    if kind is ClientKind.SOCKET_RANGE and not rules.has_socket_range:
+    if kind.own_range and not rules.has_socket_range:
         return _all(samples, limit, False)
     if rules.connects_once and not kind.new_socket:
         limit = min(limit, 1)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..ports.candidates import Candidates, Order, port_set
-from ..ports.clients import ClientKind, parse_client
+from ..ports.clients import Binds, ClientKind, parse_client
 from ..ports.era import Era
 from ..ports.eras import ERAS, parse_era
 from ..ports.ranges import PortRange, parse_port
@@ -171,7 +171,7 @@ def _distribution(
     if pace is not None and rules.salt_period and rules.law_of(client)[1] and law.last != 1 and law.total > 0:
         fresh = _law(rules, circle, port, client, "random", busy, reserved)[0]
         law = _at_pace(law, fresh, rules.salt_period, pace, phase)
-    candidates = 1 if client is ClientKind.BIND_SELF else circle.size
+    candidates = 1 if client.binds is Binds.TARGET else circle.size
     mean = law.mean if law.total == 1 else math.nan
     return TriesDistribution(
         era, port_range, port, client, start, law.total > 0, reason, candidates, mean, law.total, law, pace
@@ -203,9 +203,9 @@ def _law(
         return Never(), era.never
     if port in busy:
         return Never(), f"another socket holds port {port}"
-    if client is ClientKind.BIND_SELF:
+    if client.binds is Binds.TARGET:
         return Uniform(1, 1), "the client binds to the very port that it dials: certain on the first try"
-    if client is ClientKind.SOCKET_RANGE and not era.has_socket_range:
+    if client.own_range and not era.has_socket_range:
         return Never(), f"the era {era.name} has no IP_LOCAL_PORT_RANGE (Linux 6.3 and later)"
     if port not in circle.port_range:
         return Never(), f"port {port} is outside the range {circle.port_range}"
