@@ -18,8 +18,7 @@ from scapy.plist import PacketList
 
 import tcploop_lab as lab
 from tcploop_lab.defence import results as defence_results
-from tcploop_lab.stacks.stack import Frame
-from tcploop_lab.stacks.two_hosts import ADDRESSES, PORTS
+from tcploop_lab.stacks.stack import ADDRESSES, PORTS, Frame
 from tcploop_lab.testbed.capture import write_pcap
 from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection, tcp_settings

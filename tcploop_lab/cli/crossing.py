@@ -22,7 +22,7 @@ def cross(delay: float, kind: str | None, as_json: bool) -> int:
     """Let two hosts connect to each other at once.
 
     The cable between them holds every segment for the delay, so that their SYNs cross: RFC 9293 section 3.5.
-    On the loopback they never do. Exit code 0 means that both ends are ESTABLISHED.
+    On the loopback that is rare. Exit code 0 means that both ends are ESTABLISHED.
     """
     with place(kind, as_json) as testbed:
         with testbed.crossing() as crossing:

@@ -19,16 +19,13 @@ from ..tcp.states import State
 from . import interfaces
 from .constants import PACKET_STATISTICS, SOL_PACKET
 from .kernel_states import open_table, state_of
+from .stack import ADDRESSES, PATIENCE, PORTS
 from .wire import OpenFile
-
-ADDRESSES = {"A": "192.0.2.1", "B": "192.0.2.2"}  # TEST-NET-1, RFC 5737: nobody's
-PORTS = {"A": 40001, "B": 40002}
 
 _CLONE_NEWNET = 0x40000000
 _ETH_P_IP = 0x0800
 _LARGEST = 65535  # bytes of a datagram
 _NEAR = "cable"  # what the host calls its end
-_PATIENCE = 127  # retransmissions of a SYN, the most that TCP_SYNCNT takes: who delivers by hand may think for hours
 
 
 class LiveCable:
@@ -128,7 +125,7 @@ def _new_network() -> Iterator[int]:
 
 def _bound_socket(name: str) -> socket.socket:
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, _PATIENCE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, PATIENCE)
     sock.bind((ADDRESSES[name], PORTS[name]))
     return sock
 

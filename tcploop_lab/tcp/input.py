@@ -1,7 +1,7 @@
 """What does an arriving segment do to this end? RFC 9293 section 3.10.7, check by check, in its order.
 
 This decides which event of the state table the segment is; `states` holds what the event then does. The
-receive window is not followed: whatever lies ahead of RCV.NXT counts as inside it.
+receive window is followed as far as the segments tell it: a SYN's is exact, any other may be scaled by up to 2^14.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from .states import Event, Opened, Reply, State
 from .tcb import Move, Tcb, distance
 
 _TAKES_DATA = (State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2)
+_LARGEST_WINDOW, _LARGEST_SHIFT = 1 << 30, 14
 _FIN_UNACKNOWLEDGED = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
 
 
@@ -91,9 +92,16 @@ def _other_states(tcb: Tcb, segment: Segment) -> None:
 
 
 def _acceptable(tcb: Tcb, segment: Segment) -> bool:
-    """True if any part of it is new (table 6, for an open window)."""
+    """True if any part of it is new, and inside the window (table 6, for an open one)."""
     last = segment.seq + max(segment.length - 1, 0)
-    return distance(last, tcb.rcv_nxt) >= 0
+    return 0 <= distance(last, tcb.rcv_nxt) < _window(tcb)
+
+
+def _window(tcb: Tcb) -> int:
+    """Return the largest window that this end can have offered last (RFC 7323 section 2.2 and 2.3)."""
+    if tcb.last is None or not tcb.last.window:
+        return _LARGEST_WINDOW
+    return tcb.last.window << (0 if "S" in tcb.last.flags else _LARGEST_SHIFT)
 
 
 def _unacceptable(tcb: Tcb, segment: Segment) -> None:
@@ -101,7 +109,7 @@ def _unacceptable(tcb: Tcb, segment: Segment) -> None:
         tcb.snd_una = segment.ack
         _receive(tcb, Event.RCV_SYN_ACK)
     elif segment.is_reset:
-        tcb.note = "dropped: its sequence number is old (section 3.10.7.4)"
+        tcb.note = "dropped: its sequence number is not in the window (section 3.10.7.4)"
     else:
         _receive(tcb, Event.RCV_UNACCEPTABLE)
 

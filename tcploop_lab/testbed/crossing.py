@@ -9,19 +9,19 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import select
 import socket
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
 from ..results.shown import Shown
-from ..stacks.stack import Cable, Frame, Host
-from ..stacks.two_hosts import ADDRESSES, PORTS, make_two_hosts
+from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
+from ..stacks.executor import NamespaceExecutor
+from ..stacks.in_place import InPlaceExecutor
+from ..stacks.linux import linux_stack
+from ..stacks.stack import ADDRESSES, PORTS, Cable, Frame, Host, Stack
 from ..tcp.outcomes import Ending, ending
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
@@ -38,6 +38,7 @@ _PATIENCE = 20.0  # seconds to wait for a ping: a machine may be busy
 _AGAIN = 0.05  # seconds after which a ping is sent again
 _AFTER = 0.002  # seconds to go on looking after it
 _TOGETHER = 0.005  # seconds between two segments that count as sent at once
+_A_LOOK = {"live": 0.0, "simulated": 0.5}  # seconds: a simulated clock stands still unless somebody waits
 _QUIET = 0.15  # seconds without a segment after which an exchange is over: longer than a delayed ACK (40 ms)
 
 
@@ -51,8 +52,9 @@ class Crossing(Shown):
     copies of what was delivered already are taken off the cable (`spared` counts them): they change nothing.
     """
 
-    def __init__(self, hosts: tuple[Host, Host], kernel: str) -> None:
-        self.kernel = kernel
+    def __init__(self, hosts: tuple[Host, Host], stack: Stack) -> None:
+        self.kernel = stack.kernel
+        self._stack = stack  # for its clock, which is the hosts' as well
         _load_scapy()  # takes long enough for a first SYN to be sent again
         self._hosts = dict(zip(HOSTS, hosts, strict=True))
         self.spared = 0
@@ -108,7 +110,7 @@ class Crossing(Shown):
         Raises ValueError for an index that `held` does not have.
         """
         held = self._take(index)
-        return self._pass(held, time.time())
+        return self._pass(held, self._stack.time())
 
     def lose(self, index: int = 0) -> Passed:
         """Lose one held segment. Raises ValueError for an index that `held` does not have."""
@@ -117,7 +119,7 @@ class Crossing(Shown):
     def look(self) -> list[Held]:
         """Return what is on the cable now: a host that waits has perhaps sent something again."""
         if not self.closed:
-            self._look()
+            self._look(_A_LOOK[self._stack.provenance])
         return self.held
 
     @property
@@ -152,19 +154,19 @@ class Crossing(Shown):
 
         Ends after `timeout` seconds beside the delays at the latest.
         """
-        deadline = time.monotonic() + timeout + 8 * delay
-        quiet_since = time.monotonic()
-        while time.monotonic() < deadline:
+        deadline = self._stack.monotonic() + timeout + 8 * delay
+        quiet_since = self._stack.monotonic()
+        while self._stack.monotonic() < deadline:
             due = self._due(delay)
-            arrived = time.time()
+            arrived = self._stack.time()
             for held in due:
                 self.held.remove(held)
                 self._write(held)
                 self.passed.append(Passed(held.segment, arrived, {}, held.datagram))
             self._look(0.001, by_hand=False)
             if due or self.held:
-                quiet_since = time.monotonic()
-            elif time.monotonic() > quiet_since + _QUIET + delay and not self._answers():
+                quiet_since = self._stack.monotonic()
+            elif self._stack.monotonic() > quiet_since + _QUIET + delay and not self._answers():
                 break
         if self.passed:
             self.passed[-1] = replace(self.passed[-1], states=self.states)
@@ -260,10 +262,10 @@ class Crossing(Shown):
     def _due(self, delay: float) -> list[Held]:
         """Those whose time on the cable is over. What was sent together arrives together, on a busy machine too."""
         first = min((held.segment.time for held in self.held), default=math.inf)
-        if time.time() < first + delay:
+        if self._stack.time() < first + delay:
             return []
         due = [held for held in self.held if held.segment.time - first <= _TOGETHER]
-        time.sleep(max(0.0, max(held.segment.time for held in due) + delay - time.time()))
+        self._stack.sleep(max(0.0, max(held.segment.time for held in due) + delay - self._stack.time()))
         return due
 
     def _answers(self) -> bool:
@@ -274,11 +276,11 @@ class Crossing(Shown):
     def _settle(self, *hosts: str) -> None:
         """Wait until these hosts have dealt with what they were handed or told: a ping comes back after all that."""
         number = next(self._pings)
-        waiting, end = set(hosts), time.monotonic() + _PATIENCE
-        while waiting and time.monotonic() < end:
+        waiting, end = set(hosts), self._stack.monotonic() + _PATIENCE
+        while waiting and self._stack.monotonic() < end:
             self._ping(waiting, number)
-            again = time.monotonic() + _AGAIN
-            while waiting and time.monotonic() < again:
+            again = self._stack.monotonic() + _AGAIN
+            while waiting and self._stack.monotonic() < again:
                 waiting -= self._look(_AFTER, ping=number)
         self._look(_AFTER)
 
@@ -288,7 +290,7 @@ class Crossing(Shown):
 
     def _look(self, seconds: float = 0.0, by_hand: bool = True, ping: int = 0) -> set[str]:
         """Take from both cables what was sent since, note the states, and return who answered this ping."""
-        end, answered = time.monotonic() + seconds, set()
+        end, answered = self._stack.monotonic() + seconds, set()
         while ready := self._wait(end):
             for host, moment, datagram in list(self._read(ready)):  # read all before scapy takes its time
                 segment = cable.dissect(datagram, host, moment)
@@ -302,12 +304,12 @@ class Crossing(Shown):
     def _wait(self, end: float) -> list[Cable]:
         """The cables on which something waits, as soon as there is one; none after `end`."""
         cables = [host.cable for host in self._hosts.values()]
-        return select.select(cables, [], [], max(0.0, end - time.monotonic()))[0]
+        return self._stack.wait_readable(cables, max(0.0, end - self._stack.monotonic()))
 
     def _read(self, ready: list[Cable]) -> Iterator[tuple[str, float, bytes]]:
         for name, host in self._hosts.items():
             while host.cable in ready and (datagram := host.cable.read()):
-                yield name, time.time(), datagram
+                yield name, self._stack.time(), datagram
 
     def _hold(self, new: Held, by_hand: bool) -> None:
         """Put a segment on the cable; a retransmission of one that is still held only raises its count."""
@@ -325,7 +327,8 @@ class Crossing(Shown):
         """Where a listener has a connection, go on with the socket of that connection."""
         for host in self._hosts.values():
             listener = host.socket
-            if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) and select.select([listener], [], [], 0)[0]:
+            listens = listener.getsockopt(SOL_SOCKET, SO_ACCEPTCONN)
+            if listens and self._stack.wait_readable([listener], 0.0):
                 self._listeners.append(listener)
                 host.socket = listener.accept()[0]
                 host.socket.setblocking(False)
@@ -347,10 +350,14 @@ def _load_scapy() -> None:
     cable.packet(b"", 0.0)
 
 
-def open_crossing(submit: Callable[..., Future[Any]], kernel: str) -> Crossing:
-    """Return a new Crossing made by a testbed's worker. Raises NotOnThisTestbed with the reason and the way out."""
+def open_crossing(executor: NamespaceExecutor | InPlaceExecutor) -> Crossing:
+    """Return a new Crossing of a testbed's stack. Raises NotOnThisTestbed with the reason and the way out."""
     try:
-        hosts = submit(make_two_hosts).result()
+        hosts = executor.on_stack(_two_hosts).result()
     except OSError as refusal:
         raise NotOnThisTestbed(f"two hosts cannot be made here: {advice.Machine().for_two_hosts(refusal)}") from None
-    return Crossing(hosts, kernel)
+    return Crossing(hosts, executor.stack if isinstance(executor, InPlaceExecutor) else linux_stack())
+
+
+def _two_hosts(stack: Stack) -> tuple[Host, Host]:
+    return stack.two_hosts()

@@ -186,7 +186,7 @@ class Testbed(Shown):
 
         Raises NotOnThisTestbed where namespaces, netlink or packet sockets are refused.
         """
-        return open_crossing(self.executor.submit, self.kernel)
+        return open_crossing(self.executor)
 
     def cross(self, delay: float = 0.05) -> Crossing:
         """Let two hosts connect to each other at once over a cable that takes `delay` seconds, and return it.

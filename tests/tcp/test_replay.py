@@ -126,6 +126,16 @@ def test_lifelines(segments: list[Segment], one: bool, sides: list[int], first: 
     assert [found.first_state(side) for side in (0, 1)] == first
 
 
+@pytest.mark.parametrize("irs", [0, 1000, 1 << 30, (1 << 31) + 7, (1 << 32) - 70_000])
+def test_a_late_reset_is_dropped_wherever_the_numbers_are(irs: int) -> None:
+    """The RST of a call that was refused has number 0: outside of the window, it is dropped without an answer."""
+    end = Tcb("B", state=State.SYN_RECEIVED, irs=irs, rcv_nxt=irs + 1)
+    end.last = replace(segment(0, TWO, ONE, "SA", Y, irs + 1), window=64240)
+    move = arrive(end, segment(1, ONE, TWO, "RA", 0, Y + 1))
+    assert (move.after, move.transitions, end.owed) == (State.SYN_RECEIVED, (), None)
+    assert "not in the window" in move.note
+
+
 def test_reset_of_a_self_connection() -> None:
     """The RST finds its own socket closed already, and is discarded there (section 3.10.7.1)."""
     last = replay(exchanges.self_reset()).steps[-1]

@@ -6,7 +6,8 @@ from collections import deque
 from ipaddress import IPv4Network
 
 from ...tcp.states import State
-from ..stack import Cable, Host
+from ..constants import SOL_TCP, TCP_SYNCNT
+from ..stack import ADDRESSES, PATIENCE, PORTS, Cable, Host
 from . import calls, frames
 from .actors import Actors
 from .clock import Clock
@@ -15,8 +16,6 @@ from .sockets import SimulatedSocket, make_socket
 from .time_wait import TimeWait
 from .versions import Version
 
-ADDRESSES = {"A": "192.0.2.1", "B": "192.0.2.2"}  # TEST-NET-1, RFC 5737: nobody's
-PORTS = {"A": 40001, "B": 40002}
 _NETWORK = IPv4Network("192.0.2.0/24")
 
 
@@ -35,6 +34,11 @@ class SimulatedCable:
         """Return the next datagram that the host sent; None if there is none now."""
         self._kernel.clock.catch_up()
         return self._sent.popleft() if self._sent else None
+
+    @property
+    def can_read(self) -> bool:
+        """True if something waits to be read."""
+        return bool(self._sent)
 
     def write(self, datagram: bytes) -> None:
         """Hand the host a datagram. It answers a ping (RFC 1122 section 3.2.2.6)."""
@@ -58,6 +62,7 @@ class SimulatedHost:
         self._kernel.routes.own_on_cable(ADDRESSES[name], _NETWORK)
         self.cable: Cable = SimulatedCable(self._kernel)
         self.socket: SimulatedSocket = make_socket(self._kernel, 2, 1)
+        self.socket.setsockopt(SOL_TCP, TCP_SYNCNT, PATIENCE)
         calls.bind(self.socket.end, (ADDRESSES[name], PORTS[name]))
 
     def state(self) -> State:
