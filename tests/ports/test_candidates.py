@@ -38,6 +38,7 @@ def test_the_scan_is_the_loop_of_linux(low: int, width: int, offset: int, bind: 
     position = offset % circle.size
     expected = list(linux_loop(low, low + width - 1, 2 * position, odd_first=bind))
     assert [port for port, _ in circle.scan(position)] == expected
+    assert circle.first(position) == expected[0]
 
 
 def test_a_scan_over_an_odd_width() -> None:
