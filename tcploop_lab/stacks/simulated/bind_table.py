@@ -116,12 +116,15 @@ def _conflict(one: Owner, other: Owner, relax: bool) -> bool:
 
 
 def _overlap(one: Owner, other: Owner) -> bool:
-    """True if some address belongs to both. A socket of IPv6 on all addresses takes IPv4 too, unless told not to."""
+    """True if some address belongs to both (inet_rcv_saddr_equal; `one` calls bind(), `other` is there).
+
+    A socket of IPv6 on all addresses takes IPv4 too, unless told not to. To one of IPv4 on all addresses every socket of
+    IPv6 that may speak IPv4 is in the way, whichever address it has.
+    """
     if one.source == other.source:
         return True
-    if ":" in one.source and ":" in other.source:
+    if (":" in one.source) == (":" in other.source):
         return is_any(one.source) or is_any(other.source)
-    if ":" not in one.source and ":" not in other.source:
-        return ANY4 in (one.source, other.source)
-    six = one if ":" in one.source else other
-    return six.source == ANY6 and not six.v6_only
+    if ":" in one.source:
+        return one.source == ANY6 and not one.v6_only
+    return not other.v6_only and (one.source == ANY4 or other.source == ANY6)

@@ -39,6 +39,8 @@ def bind(end: End, name: Name) -> None:
             end.source, end.address_locked = before, False
             raise
         end.port_locked = bool(port)
+    if ":" in address and not is_any(address):
+        end.v6_only = True  # __inet6_bind()
     end.shown_port = end.port
     kernel.changes += 1
 
@@ -99,8 +101,9 @@ def _open(end: End, target: Name) -> None:
         raise failure(errno.EISCONN)
     if end.kernel.version.once and end.tried:
         raise failure(getattr(errno, end.kernel.version.once))
+    to, source = _route(end, target)
     try:
-        _choose_names(end, target)
+        _choose_names(end, to, source)
     except OSError:
         _undo(end)
         raise
@@ -108,12 +111,17 @@ def _open(end: End, target: Name) -> None:
     outgoing.syn(end, end.new_sequence())
 
 
-def _choose_names(end: End, target: Name) -> None:
-    """Route, source address, source port (tcp_v4_connect)."""
-    kernel = end.kernel
+def _route(end: End, target: Name) -> tuple[Name, str]:
+    """Return where a call to `target` goes, and from which address it would be sent."""
     _check_families(end, target[0])
-    to = kernel.routes.target(target[0], end.source), target[1]
-    source = kernel.routes.source(to[0])
+    routes = end.kernel.routes
+    to = routes.target(target[0], end.source), target[1]
+    return to, routes.source(to[0])
+
+
+def _choose_names(end: End, to: Name, source: str) -> None:
+    """Take source address and source port (tcp_v4_connect)."""
+    kernel = end.kernel
     if is_any(end.source):
         end.source = source
     if kernel.version.refuses_itself and end.family == AF_INET and (end.source, end.port) == to:

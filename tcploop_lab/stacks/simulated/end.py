@@ -199,6 +199,7 @@ class End:
         child = End(self.kernel, self.family)
         child.parent, child.options = self, Options(**vars(self.options))
         child.reuse_address, child.v6_only = self.reuse_address, self.v6_only
+        child.receive_shut, child.send_shut = self.receive_shut, self.send_shut
         child.source, child.port, child.peer = segment.dst, segment.dport, (segment.src, segment.sport)
         child.shown_port = child.port
         child.tcb.state = child._noted = State.LISTEN
@@ -210,6 +211,8 @@ class End:
         if self.parent is None:
             return
         self.counters["PassiveOpens"] += 1
+        if self.send_shut:  # the listener was shut down for sending
+            self.close_sending()
         self.kernel.binds.add_connected(self)
         self.parent.children.remove(self)
         self.parent.queue.append(self)

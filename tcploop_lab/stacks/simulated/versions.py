@@ -15,8 +15,9 @@ from ...ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 
 Number = tuple[int, ...]
 
-# The acceptance of a SYN-ACK in SYN-RECEIVED (23e89e8ee7be, 6.11) came to older series: series, first release.
-_ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 110, (6, 6): 51, (6, 10): 10}
+# The acceptance of a SYN-ACK in SYN-RECEIVED (23e89e8ee7be, 6.11) in older series: the first release seen with it
+# (6.6.51 has it in its change log; 6.1 was seen on Debian's 6.1.192, earlier ones were not looked at).
+_ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 192, (6, 6): 51}
 _NAMED = ("freebsd-13", "freebsd-14", "windows", "macos")
 _SHOWN = ("3.13", "4.1", "4.19", "4.19.249", "5.10", "5.15", "6.1", "6.18", "7.3")
 
