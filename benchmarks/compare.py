@@ -21,6 +21,7 @@ from pathlib import Path
 
 import tcploop_lab as lab
 from tcploop_lab.stacks.executor import NamespaceExecutor
+from tcploop_lab.stacks.simulated import SimulatedStack
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
 
@@ -104,6 +105,17 @@ def c_workers_rate(executor: NamespaceExecutor, program: str, workers: int, trie
     return measure
 
 
+def simulated_rate(tries: int) -> Measure:
+    """The lab's loop on the simulated kernel of today, by the time that it takes here: its own clock does not count."""
+    spec = LoopSpec("127.0.0.1", PORT, lab.ClientKind.SAME_SOCKET, tries, 600.0)
+
+    def measure() -> float:
+        began = time.perf_counter()
+        return run_loop(SimulatedStack("6.18", seed=1), spec)[0].tries / (time.perf_counter() - began)
+
+    return measure
+
+
 def study_rate(tries: int) -> Measure:
     """A study on all cores: every sample runs into the same bound, as the port cannot loop."""
     plan = lab.Study(ports=[PORT], ranges=[RANGE], samples=max(1, tries // 10_000), max_tries=10_000)
@@ -134,6 +146,7 @@ def measure_all(rounds: int, tries: int) -> dict[str, object]:
             "Python loop / C loop, one socket": in_turn(same, c_same, rounds),
             "Python loop / C loop, new socket each try": in_turn(new, c_new, rounds),
             "loop beside a capture / bare loop": in_turn(captured_rate(testbed, tries), same, rounds),
+            "simulated kernel / live loop": in_turn(simulated_rate(tries), same, rounds),
             "study on two workers / one C loop": in_turn(study_rate(10 * tries), c_same, rounds),
         }
         with NamespaceExecutor(2, RANGE) as executor:

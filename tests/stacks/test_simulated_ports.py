@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+from itertools import pairwise
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_the_walk_has_a_new_start_every_ten_seconds():
         stack.sleep(wait)
         sock.connect_ex(DEAD)
         ports.append(sock.getsockname()[1])
-    steps = [after - before for before, after in zip(ports, ports[1:], strict=False)]
+    steps = [after - before for before, after in pairwise(ports)]
     assert 2 <= steps[0] <= 16 and 2 <= steps[2] <= 16 and abs(steps[1]) > 16
 
 

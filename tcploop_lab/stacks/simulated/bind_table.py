@@ -118,8 +118,8 @@ def _conflict(one: Owner, other: Owner, relax: bool) -> bool:
 def _overlap(one: Owner, other: Owner) -> bool:
     """True if some address belongs to both (inet_rcv_saddr_equal; `one` calls bind(), `other` is there).
 
-    A socket of IPv6 on all addresses takes IPv4 too, unless told not to. To one of IPv4 on all addresses every socket of
-    IPv6 that may speak IPv4 is in the way, whichever address it has.
+    A socket of IPv6 on all addresses takes IPv4 too, unless told not to. To one of IPv4 on all addresses every socket
+    of IPv6 that may speak IPv4 is in the way, whichever address it has.
     """
     if one.source == other.source:
         return True
