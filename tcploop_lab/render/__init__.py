@@ -1,7 +1,7 @@
 """What people look at: HTML tables and figures of every result, chosen by the name of its type.
 
 By name, because the types live beside the code that touches a kernel, which nothing here may import. A
-figure can also be asked for: `show.walk(run, first=80)`, `show.means(result)`, `show.even_and_odd(result)`.
+figure can also be asked for: `render.walk(run, first=80)`, `render.means(result)`, `render.even_and_odd(result)`.
 """
 
 from __future__ import annotations
