@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address, ip_network
 from operator import index
 from typing import Any
@@ -48,6 +49,7 @@ def parse(family: int, name: Any, call: str) -> Name:
     return _resolve(family, host if isinstance(host, str) else bytes(host).decode()), port
 
 
+@lru_cache
 def _resolve(family: int, host: str) -> str:
     """Only numbers and localhost: a simulated host asks nobody for a name."""
     if not host:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int, str, int]  # a connection as its end here sees it: own address and port, the other's
 SEGMENT_SECONDS = 5e-6  # of the clock, for one segment over lo
+CALL_SECONDS = 1e-6  # of the clock, for one system call: no loop of calls stands still
 TRY_SECONDS = 10e-6  # of the clock, for one refused try: what it costs on a machine of today
 
 
@@ -269,7 +270,9 @@ class Held:
         self._kernel, self._end = kernel, end
 
     def __enter__(self) -> None:
-        self._kernel.clock.catch_up()
+        clock = self._kernel.clock
+        clock.now += CALL_SECONDS
+        clock.catch_up()
         self._kernel.owner = self._end
 
     def __exit__(self, *_: object) -> None:

@@ -57,6 +57,7 @@ class Refusals:
 
     def again(self) -> int:
         """Make one try and return its error; LONG_WAY for one that drew the dialled port, which the end then keeps."""
+        self._clock.now += self._seconds
         try:
             port = self._draw(self._range, self._destination, self._taken, self._own_steps)
         except PortsExhausted:
@@ -66,5 +67,4 @@ class Refusals:
             return LONG_WAY
         self._end.shown_port = port
         self._counters.refused += 1
-        self._clock.now += self._seconds
         return errno.ECONNREFUSED

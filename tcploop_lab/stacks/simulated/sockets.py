@@ -7,16 +7,14 @@ import itertools
 import socket
 from collections.abc import Callable
 from socket import MSG_PEEK
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import NotOnThisTestbed
 from . import calls, options
 from .addresses import failure, parse, shown
 from .end import End
+from .kernel import CALL_SECONDS, Kernel
 from .refusals import LONG_WAY, Refusals
-
-if TYPE_CHECKING:
-    from .kernel import Kernel
 
 _MSG_DONTWAIT = 0x40  # Linux's; other systems lack it
 _MSG_NOSIGNAL = 0x4000
@@ -138,6 +136,7 @@ class SimulatedSocket:
     def shutdown(self, how: int) -> None:
         """As `socket.shutdown`."""
         self._check_open()
+        self._refusals = None
         calls.shutdown(self.end, how)
 
     def close(self) -> None:
@@ -256,4 +255,5 @@ def make_socket(kernel: Kernel, family: int, kind: int) -> SimulatedSocket:
         raise NotOnThisTestbed(
             f"socket(family {family}, kind {kind}): the simulated kernel has TCP over IPv4 and IPv6 only"
         )
+    kernel.clock.now += CALL_SECONDS
     return SimulatedSocket(kernel, family)
