@@ -147,3 +147,21 @@ def test_tshark_reads_the_frames_without_a_complaint(address: str, tmp_path: Pat
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert len(lines) == 8 and not any(word in line for line in lines for word in ("Bad", "Malformed", "incorrect"))
     assert {line.split("\t")[-1] for line in lines} == {"1"}  # 1: Good
+
+
+def test_a_closed_socket_waits_for_the_other_fin_and_answers_data_with_a_reset():
+    """FIN-WAIT-2 outlives its socket: a FIN leads to TIME-WAIT, data to a reset, silence to its end after a minute."""
+    for then, left in (("close", ["LISTEN", "TIME-WAIT"]), ("send", ["LISTEN"]), ("wait", ["LISTEN", "CLOSE-WAIT"])):
+        stack = SimulatedStack(seed=1)
+        listener, client = stack.socket(), stack.socket()
+        listener.bind(("127.0.0.1", 5000))
+        listener.listen()
+        client.connect(("127.0.0.1", 5000))
+        server, _ = listener.accept()
+        client.shutdown(socket.SHUT_WR)
+        stack.sleep(0.1)
+        client.close()
+        assert [row[2] for row in rows(stack)] == ["LISTEN", "FIN-WAIT-2", "CLOSE-WAIT"]
+        {"close": server.close, "send": lambda server=server: server.send(b"late"), "wait": lambda: None}[then]()
+        stack.sleep(60 if then == "wait" else 0.1)
+        assert [row[2] for row in rows(stack)] == left

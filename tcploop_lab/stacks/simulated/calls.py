@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from socket import AF_INET, MSG_PEEK, SHUT_RDWR
+from socket import MSG_PEEK, SHUT_RDWR
 
 from ...tcp.states import Event, State
 from . import outgoing
@@ -75,91 +75,6 @@ def _start_listening(end: End) -> None:
     kernel.changes += 1
 
 
-def connect(end: End, target: Name, patience: Patience) -> None:
-    """__inet_stream_connect()."""
-    with end.kernel.hold(end):
-        answer = errno.EALREADY
-        if end.phase is Phase.CONNECTED:
-            raise failure(errno.EISCONN)
-        if end.phase is Phase.DISCONNECTING:
-            raise failure(errno.EINVAL)
-        if end.phase is Phase.UNCONNECTED:
-            _open(end, target)
-            answer = errno.EINPROGRESS
-        if end.opening and not _wait(end, lambda: not end.opening, patience, "connect()"):
-            raise failure(answer)
-        if end.state is State.CLOSED:
-            error = end.take_error() or errno.ECONNABORTED
-            end.phase = Phase.UNCONNECTED
-            disconnect(end)
-            raise failure(error)
-        end.phase = Phase.CONNECTED
-
-
-def _open(end: End, target: Name) -> None:
-    if end.state is not State.CLOSED:
-        raise failure(errno.EISCONN)
-    if end.kernel.version.once and end.tried:
-        raise failure(getattr(errno, end.kernel.version.once))
-    to, source = _route(end, target)
-    try:
-        _choose_names(end, to, source)
-    except OSError:
-        _undo(end)
-        raise
-    end.phase = Phase.CONNECTING
-    outgoing.syn(end, end.new_sequence())
-
-
-def _route(end: End, target: Name) -> tuple[Name, str]:
-    """Return where a call to `target` goes, and from which address it would be sent."""
-    _check_families(end, target[0])
-    routes = end.kernel.routes
-    to = routes.target(target[0], end.source), target[1]
-    return to, routes.source(to[0])
-
-
-def _choose_names(end: End, to: Name, source: str) -> None:
-    """Take source address and source port (tcp_v4_connect)."""
-    kernel = end.kernel
-    if is_any(end.source):
-        end.source = source
-    if kernel.version.refuses_itself and end.family == AF_INET and (end.source, end.port) == to:
-        raise failure(errno.EINVAL)
-    if not end.port:
-        _choose_port(end, to)
-    elif not kernel.is_unique((end.source, end.port, *to), chosen=False):
-        raise failure(errno.EADDRNOTAVAIL)
-    end.tried = True
-    end.begin(to)
-
-
-def _check_families(end: End, address: str) -> None:
-    """A socket of IPv6 may speak IPv4, unless it is bound to an address of the one or may not (tcp_v6_connect)."""
-    if ":" not in address and end.family != AF_INET and (end.v6_only or (":" in end.source and not is_any(end.source))):
-        raise failure(errno.ENETUNREACH)
-    if ":" in address and ":" not in end.source and not is_any(address):
-        raise failure(errno.EAFNOSUPPORT)
-
-
-def _choose_port(end: End, to: Name) -> None:
-    kernel = end.kernel
-    port, end.drawn_port = end.drawn_port or kernel.port_for_connect(end, end.source, to), 0
-    if kernel.version.refuses_itself and end.family == AF_INET and (end.source, port) == to:
-        end.shown_port = port
-        raise failure(errno.EINVAL)
-    end.port = end.shown_port = port
-    end.connect_bound = True
-    kernel.binds.add_connected(end)
-
-
-def _undo(end: End) -> None:
-    if not end.port_locked:
-        end.put_port()
-    end.reset_address()
-    end.peer = None
-
-
 def disconnect(end: End) -> None:
     """tcp_disconnect(): back to a socket without a connection; the other end hears a RST where there is one."""
     state = end.state
@@ -184,7 +99,7 @@ def accept(end: End, patience: Patience) -> End:
     with end.kernel.hold(end):
         if not end.listening:
             raise failure(errno.EINVAL)
-        if not end.queue and not _wait(end, lambda: bool(end.queue), patience, "accept()"):
+        if not end.queue and not wait(end, lambda: bool(end.queue), patience, "accept()"):
             raise failure(errno.EAGAIN)
         child = end.queue.popleft()
         child.parent, child.phase = None, Phase.CONNECTED
@@ -202,7 +117,7 @@ def send(end: End, data: bytes, patience: Patience) -> int:
         while sent < len(data):
             room = SEND_ROOM - len(end.unsent) - sum(segment.length for segment in end.flight)
             if room <= 0:
-                if not _wait(end, lambda: _has_room(end), patience, "send()"):
+                if not wait(end, lambda: _has_room(end), patience, "send()"):
                     if not sent:
                         raise failure(errno.EAGAIN)
                     break
@@ -228,7 +143,7 @@ def _wait_connected(end: End, patience: Patience) -> None:
         raise failure(end.take_error())
     if not end.opening:
         raise failure(errno.EPIPE)
-    if not _wait(end, lambda: not end.opening, patience, "send()"):
+    if not wait(end, lambda: not end.opening, patience, "send()"):
         raise failure(errno.EAGAIN)
 
 
@@ -246,7 +161,7 @@ def receive(end: End, size: int, patience: Patience, flags: int = 0) -> bytes:
                 return b""
             if end.state is State.CLOSED:
                 raise failure(errno.ENOTCONN)
-            if not _wait(end, lambda: can_read(end), patience, "recv()"):
+            if not wait(end, lambda: can_read(end), patience, "recv()"):
                 raise failure(errno.EAGAIN)
         data = bytes(end.inbox[:size])
         if not flags & MSG_PEEK:
@@ -326,7 +241,7 @@ def _linger(end: End) -> None:
     """SO_LINGER with a time: wait until all is acknowledged (sk_stream_wait_close)."""
     if end.options.linger:
         finished = (State.FIN_WAIT_1, State.CLOSING, State.LAST_ACK)
-        _wait(end, lambda: end.state not in finished, float(end.options.linger), "close()")
+        wait(end, lambda: end.state not in finished, float(end.options.linger), "close()")
 
 
 def stop_listening(end: End) -> None:
@@ -348,7 +263,7 @@ def stop_listening(end: End) -> None:
     kernel.changes += 1
 
 
-def _wait(end: End, ready: Callable[[], bool], patience: Patience, call: str) -> bool:
+def wait(end: End, ready: Callable[[], bool], patience: Patience, call: str) -> bool:
     """Let go of the socket until `ready`; False when `patience` ends first."""
     kernel = end.kernel
     if patience == 0:

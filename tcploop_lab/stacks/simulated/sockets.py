@@ -10,7 +10,7 @@ from socket import MSG_PEEK
 from typing import Any, TypeVar
 
 from ..errors import NotOnThisTestbed
-from . import calls, options
+from . import calls, connecting, options
 from .addresses import failure, parse, shown
 from .end import End
 from .kernel import CALL_SECONDS, Kernel
@@ -78,7 +78,7 @@ class SimulatedSocket:
         if self._number < 0:
             return errno.EBADF
         try:
-            calls.connect(self.end, target, self._patience(self.send_timeout, polled=True))
+            connecting.connect(self.end, target, self._patience(self.send_timeout, polled=True))
         except OSError as error:
             number = error.errno or errno.EIO
             return self._poll_connect() if number == errno.EINPROGRESS and self._timeout else number
