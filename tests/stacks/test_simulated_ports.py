@@ -87,6 +87,8 @@ def test_a_dual_stack_socket_takes_both_families():
     client = stack.socket()
     client.connect(("127.0.0.1", 5000))
     assert server.accept()[1][0] == "::ffff:127.0.0.1"
+    only = bound(stack, "::1", 5001)
+    assert only.getsockopt(c.SOL_IPV6, c.IPV6_V6ONLY) == 1 and outcome(bound, stack, "0.0.0.0", 5001) == ""
 
 
 def test_a_server_after_a_self_connection_needs_reuse_address_on_both_sides():

@@ -165,3 +165,20 @@ def test_a_closed_socket_waits_for_the_other_fin_and_answers_data_with_a_reset()
         {"close": server.close, "send": lambda server=server: server.send(b"late"), "wait": lambda: None}[then]()
         stack.sleep(60 if then == "wait" else 0.1)
         assert [row[2] for row in rows(stack)] == left
+
+
+def test_data_is_acknowledged_at_once_and_a_lone_fin_a_little_later():
+    """Linux is quick at first; who may still answer a FIN takes its acknowledgment along."""
+    stack = SimulatedStack(seed=1)
+    capture = stack.open_packet_socket(5000, both_ends=False)
+    listener, client = stack.socket(), stack.socket()
+    listener.bind(("127.0.0.1", 5000))
+    listener.listen()
+    client.connect(("127.0.0.1", 5000))
+    seen(capture)
+    client.send(b"x")
+    assert flags(capture) == ["PA", "A"]
+    client.shutdown(socket.SHUT_WR)
+    assert flags(capture) == ["FA"]
+    stack.sleep(0.05)
+    assert flags(capture) == ["A"]
