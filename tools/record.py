@@ -23,6 +23,7 @@ from tcploop_lab.testbed.capture import write_pcap
 from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection, tcp_settings
 from tcploop_lab.testbed.recorded import FOLDER, Provenance, recorded
+from tcploop_lab.testbed.sockets import LOOKS
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.thief.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, ThiefResult, as_stored, port_thief
 
@@ -91,6 +92,16 @@ def record_defences() -> None:
     print(table)
 
 
+def record_looks() -> None:
+    """Look at a self-connection with each tool, and store what they print."""
+    with lab.open_testbed(RANGE, kind="namespace") as testbed:
+        run = testbed.connect_loop(40000)
+        label = f"recorded on {datetime.now(UTC).date().isoformat()}, {testbed.kernel}"
+        looks = {tool: vars(testbed.look(40000, tool)) | {"label": label} for tool in ("ss", "lsof")}
+        run.close()
+    LOOKS.write_text(json.dumps(looks, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     """Make every exchange, store it, read it back, and say what it is; then the port thief and the defences."""
     FOLDER.mkdir(exist_ok=True)
@@ -99,6 +110,7 @@ def main() -> None:
         for name, exchange in made.items():
             store(name, exchange.copies, provenance(testbed, exchange))
             print(f"{name}: {recorded(name).summary}")
+    record_looks()
     record_thief()
     record_defences()
 

@@ -125,6 +125,11 @@ class NamespaceExecutor(Executor):
             thread.start()
 
     @property
+    def here(self) -> linux.LinuxStack:
+        """The stack of this process: its clock, and the waiting for sockets that came from a worker."""
+        return linux.linux_stack()
+
+    @property
     def closed(self) -> bool:
         """True once shutdown() was called."""
         return self._closed

@@ -42,6 +42,11 @@ class InPlaceExecutor(Executor):
         self.info: dict[str, Any] = {"pid": os.getpid(), "network": "simulated", "range_set": True}
         self._lock = threading.RLock()
 
+    @property
+    def here(self) -> Stack:
+        """The stack: its clock is that of its sockets."""
+        return self.stack
+
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(*args, **kwargs)` now and return its future, which is done; `future.reports` as a worker's."""
         if self.closed:

@@ -13,6 +13,9 @@ from typing import Any, Protocol
 from ..ports.ranges import PortRange
 from ..tcp.states import State
 
+ADDRESSES = {"A": "192.0.2.1", "B": "192.0.2.2"}  # of two hosts: TEST-NET-1, RFC 5737, nobody's
+PORTS = {"A": 40001, "B": 40002}
+
 
 @dataclass(frozen=True)
 class Frame:

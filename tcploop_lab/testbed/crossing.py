@@ -20,7 +20,6 @@ from ..results.shown import Shown
 from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
 from ..stacks.executor import NamespaceExecutor
 from ..stacks.in_place import InPlaceExecutor
-from ..stacks.linux import linux_stack
 from ..stacks.stack import ADDRESSES, PORTS, Cable, Frame, Host, Stack
 from ..tcp.outcomes import Ending, ending
 from ..tcp.replay import Replay
@@ -54,6 +53,7 @@ class Crossing(Shown):
 
     def __init__(self, hosts: tuple[Host, Host], stack: Stack) -> None:
         self.kernel = stack.kernel
+        self.label = "" if stack.provenance == "live" else stack.kernel  # what it must be shown with
         self._stack = stack  # for its clock, which is the hosts' as well
         _load_scapy()  # takes long enough for a first SYN to be sent again
         self._hosts = dict(zip(HOSTS, hosts, strict=True))
@@ -231,7 +231,8 @@ class Crossing(Shown):
         """One sentence: what passed, what is held, what both ends say."""
         flags = ", ".join(f"{one.sender} {one.flags}" for one in self.segments) or "nothing yet"
         states = ", ".join(f"{host} {state}" for host, state in self.states.items())
-        return f"{len(self.segments)} segments passed ({flags}), {len(self.held)} held; {states}"
+        label = f"{self.label}: " if self.label else ""
+        return f"{label}{len(self.segments)} segments passed ({flags}), {len(self.held)} held; {states}"
 
     def __repr__(self) -> str:
         return f"<Crossing: {'closed; ' if self.closed else ''}{self.summary}>"
@@ -356,7 +357,7 @@ def open_crossing(executor: NamespaceExecutor | InPlaceExecutor) -> Crossing:
         hosts = executor.on_stack(_two_hosts).result()
     except OSError as refusal:
         raise NotOnThisTestbed(f"two hosts cannot be made here: {advice.Machine().for_two_hosts(refusal)}") from None
-    return Crossing(hosts, executor.stack if isinstance(executor, InPlaceExecutor) else linux_stack())
+    return Crossing(hosts, executor.here)
 
 
 def _two_hosts(stack: Stack) -> tuple[Host, Host]:

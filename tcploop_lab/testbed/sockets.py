@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..ports.ranges import PortRange, parse_port
 from ..results.shown import columns
 from ..stacks.stack import SocketRow, Stack
 
+LOOKS = Path(__file__).parents[1] / "recorded" / "looks.json"
 _TOOLS = {"ss": ("ss", "-tanp", "sport = :{port}"), "lsof": ("lsof", "-w", "-nP", "-iTCP:{port}")}
 _PACKAGES = {"ss": "iproute2", "lsof": "lsof"}
 _HOLDER = ("sleep", "20")  # seconds; it is ended long before
@@ -34,13 +37,15 @@ class SocketTable:
 
 @dataclass(frozen=True)
 class Look:
-    """What a tool printed, labelled with the command that made it."""
+    """What a tool printed, labelled with the command that made it; `label` says when it was recorded, "" if live."""
 
     command: str
     output: str
+    label: str = ""
 
     def __repr__(self) -> str:
-        return f"$ {self.command}\n{self.output}"
+        head = f"{self.label}; what runs here is another kernel, which no tool can look at\n" if self.label else ""
+        return f"{head}$ {self.command}\n{self.output}"
 
 
 def parse_reservation(ports: object) -> tuple[PortRange, ...]:
@@ -81,7 +86,7 @@ def command_of(tool: object, port: int) -> tuple[str, ...]:
     return tuple(part.format(port=port) for part in _TOOLS[str(tool)])
 
 
-def look(stack: Stack, tool: str, port: int, lent: Sequence[socket.socket] = ()) -> Look:
+def look(tool: str, port: int, lent: Sequence[socket.socket] = ()) -> Look:
     """Run ss or lsof on `port` and return what it printed.
 
     Both name the process that has a socket open, but only a process of this testbed. The sockets in `lent`
@@ -97,6 +102,11 @@ def look(stack: Stack, tool: str, port: int, lent: Sequence[socket.socket] = ())
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_TIMEOUT, stdin=subprocess.DEVNULL)
     lines = [line.rstrip() for line in (done.stdout or done.stderr).splitlines()]
     return Look(shown, "\n".join(lines) or f"{tool} shows nothing on port {port}")
+
+
+def recorded_look(tool: str) -> Look:
+    """Return what the tool printed about a self-connection when that was recorded (`make record`)."""
+    return Look(**json.loads(LOOKS.read_text(encoding="utf-8"))[tool])
 
 
 @contextlib.contextmanager

@@ -157,8 +157,11 @@ def of_tool(tool: str, output: str) -> Answers:
 def _tables(testbed: Testbed, run: Run, absent: dict[str, str]) -> dict[str, Answers]:
     accounts = {"/proc/net/tcp": of_table(testbed.sockets(run.port))}
     for tool in _PAIR:
-        output = testbed.look(run.port, tool).output
-        if "is not installed here" in output:
+        seen = testbed.look(run.port, tool)
+        output = seen.output
+        if seen.label:
+            absent[tool] = f"no tool can look at {run.kernel}"
+        elif "is not installed here" in output:
             absent[tool] = output.partition(";")[0]
         else:
             accounts[tool] = of_tool(tool, output)

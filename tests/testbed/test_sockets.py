@@ -9,7 +9,6 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.stacks import socket_diag
-from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.tcp.endpoint import Endpoint
 from tcploop_lab.testbed import sockets
 
@@ -103,7 +102,7 @@ def test_tool_names_the_process_that_holds_the_connection(one_port, tool):
 def test_missing_tool_is_said_in_words(one_port, monkeypatch):
     """A machine without lsof gets the way out instead of an error."""
     monkeypatch.setattr(sockets.shutil, "which", lambda _: None)
-    assert "apt install lsof" in sockets.look(linux_stack(), "lsof", 40500).output
+    assert "apt install lsof" in sockets.look("lsof", 40500).output
 
 
 @pytest.mark.parametrize("ports", ["", "x", 0, 70000, "5-1", "40100,,40200", None, True])
