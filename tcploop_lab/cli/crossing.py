@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option("--delay-ms", "delay", type=DELAY, default="50", help="Milliseconds on the cable (default: 50).")
-@options.the_place
-def cross(delay: float, kind: str | None, as_json: bool) -> int:
+@options.the_stack
+def cross(delay: float, kind: options.Place, as_json: bool) -> int:
     """Let two hosts connect to each other at once.
 
     The cable between them holds every segment for the delay, so that their SYNs cross: RFC 9293 section 3.5.

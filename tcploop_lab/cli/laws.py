@@ -67,8 +67,8 @@ def model(
 @click.option("--max-tries", type=TRIES, help="Stop a sample after N tries (default: by theory).")
 @click.option("--seed", type=WHOLE, default=0, show_default=True, help="Orders the work.")
 @click.option("--resume", is_flag=True, help="Go on with the study that FILE holds.")
-@options.the_place
-def study(out: Path, workers: int | None, resume: bool, kind: str | None, as_json: bool, **plan: Any) -> int:
+@options.the_stack
+def study(out: Path, workers: int | None, resume: bool, kind: options.Place, as_json: bool, **plan: Any) -> int:
     """Measure the tries, many times over.
 
     A cell is a port, a range and a client; every combination is one. Where a study is stopped, FILE keeps

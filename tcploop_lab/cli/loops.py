@@ -26,8 +26,10 @@ _CLOSING = 0.05  # seconds: on loopback the segments of a close are there at onc
 @click.command(cls=Command)
 @options.the_loop
 @click.option("--hold", is_flag=True, help="Keep the socket open until Enter.")
-@options.the_place
-def connect(port: int, port_range: PortRange | None, hold: bool, kind: str | None, as_json: bool, **loop: Any) -> int:
+@options.the_stack
+def connect(
+    port: int, port_range: PortRange | None, hold: bool, kind: options.Place, as_json: bool, **loop: Any
+) -> int:
     """Dial PORT until a connect succeeds.
 
     Exit code 0 means that the socket is connected to itself; if somebody else answers, it is 1.
@@ -50,13 +52,13 @@ def _dial(testbed: Testbed, port: int, as_json: bool, loop: dict[str, Any]) -> R
 @options.the_loop
 @options.pcap
 @click.option("--talk", is_flag=True, help='Also say "hi" on the socket and close it in order.')
-@options.the_place
+@options.the_stack
 def capture(
     port: int,
     port_range: PortRange | None,
     pcap: Path | None,
     talk: bool,
-    kind: str | None,
+    kind: options.Place,
     as_json: bool,
     **loop: Any,
 ) -> int:
@@ -83,8 +85,8 @@ def capture(
 
 @click.command(cls=Command)
 @options.the_loop
-@options.the_place
-def program(port: int, port_range: PortRange | None, kind: str | None, as_json: bool, **loop: Any) -> int:
+@options.the_stack
+def program(port: int, port_range: PortRange | None, kind: options.Place, as_json: bool, **loop: Any) -> int:
     """Dial PORT until the socket connects to itself, then wait for Enter: the article's program.
 
     A dot stands for a thousand tries. Where the port can never loop it says why, and does not try. With

@@ -29,9 +29,9 @@ def doctor(kind: str | None, as_json: bool) -> int:
 
 @click.command(cls=Command)
 @options.the_target
-@options.the_place
+@options.the_stack
 def check(
-    port: int, host: str, port_range: PortRange | None, client: ClientKind, kind: str | None, as_json: bool
+    port: int, host: str, port_range: PortRange | None, client: ClientKind, kind: options.Place, as_json: bool
 ) -> int:
     """Check each precondition of a self-connection."""
     with place(kind, as_json, port_range) as testbed:
@@ -44,8 +44,8 @@ def check(
 @click.option("--tries", type=TRIES, default=400, show_default=True, help="How many refused tries to look at.")
 @options.port_range
 @options.client
-@options.the_place
-def probe(tries: int, port_range: PortRange | None, client: ClientKind, kind: str | None, as_json: bool) -> int:
+@options.the_stack
+def probe(tries: int, port_range: PortRange | None, client: ClientKind, kind: options.Place, as_json: bool) -> int:
     """Find out how this kernel picks source ports."""
     with place(kind, as_json, port_range) as testbed, checked():
         result, where = testbed.probe(tries, client), records.of_testbed(testbed)

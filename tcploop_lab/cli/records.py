@@ -25,7 +25,7 @@ QUANTILES = (5, 25, 50, 75, 95, 99)  # percent
 
 def of_testbed(testbed: Testbed) -> Record:
     """Where it was found out: the kind of testbed, and the kernel."""
-    return {"testbed": testbed.kind, "kernel": testbed.kernel}
+    return {"testbed": testbed.kind, "stack": testbed.stack, "kernel": testbed.kernel}
 
 
 def of_doctor(doctor: Doctor) -> Record:
@@ -161,6 +161,7 @@ def of_study(result: StudyResult) -> Record:
             }
             for cell in result.cells
         ],
+        "stack": "simulated" if result.label else "live",
         "provenance": dict(result.provenance),
     }
 
@@ -183,6 +184,7 @@ def of_audit(result: AuditResult) -> Record:
         "sockets": [{"local": row.local, "peer": row.peer, "state": row.state} for row in result.sockets],
         "segments": [of_segment(segment) for segment in result.segments],
         "testbed": "recorded" if result.label else "namespace",
+        "stack": "recorded" if result.label else "live",
         "kernel": result.kernel,
     }
 

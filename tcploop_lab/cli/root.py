@@ -10,8 +10,9 @@ import click
 
 import tcploop_lab as lab
 
-from . import output
+from . import options, output
 from .group import Commands
+from .values import checked
 
 if TYPE_CHECKING:
     from ..ports.ranges import PortRange
@@ -47,9 +48,11 @@ def tcploop(context: click.Context) -> int:
 
 
 @contextlib.contextmanager
-def place(kind: str | None, as_json: bool, port_range: PortRange | None = None) -> Iterator[Testbed]:
+def place(kind: options.Place, as_json: bool, port_range: PortRange | None = None) -> Iterator[Testbed]:
     """Open a testbed and, for people, say on stderr which one it is."""
-    with lab.open_testbed(port_range, kind=kind) as testbed:
+    with checked():
+        opened = lab.open_testbed(port_range, kind=kind.kind, kernel=kind.kernel)
+    with opened as testbed:
         if not as_json:
             output.note(testbed.summary)
         yield testbed

@@ -69,6 +69,13 @@ def _testbed(value: str) -> str:
     return value
 
 
+def _kernel(value: str) -> str:
+    from ..stacks.simulated import version
+
+    version(value)
+    return value
+
+
 def _own_host(value: object) -> str:
     return resolve_own(value).name
 
@@ -97,5 +104,6 @@ SECONDS = Value("s", lambda value: parse_timeout(real(value)))
 NUMBER = Value("n", real)  # the lab says which numbers it takes
 DELAY = Value("ms", _delay)
 TESTBED = Value("kind", _testbed)
+KERNEL = Value("version", _kernel)
 WHOLE = Value("n", number)  # the lab says which numbers it takes
 FILE = Value("file", _writable)

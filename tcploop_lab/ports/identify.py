@@ -48,6 +48,7 @@ class ProbeResult(Shown):
     port_range: PortRange
     alike: tuple[str, ...] = ()
     source_ports: tuple[int, ...] = field(default=(), repr=False)
+    label: str = ""  # what it must be shown with, if it is not live
 
 
 def classify(source_ports: Iterable[int], port_range: Any) -> ProbeResult:

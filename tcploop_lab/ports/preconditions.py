@@ -59,6 +59,7 @@ class Verdict(Shown):
     port_range: PortRange
     rules: tuple[Rule, ...]
     candidates: int
+    label: str = ""  # what it must be shown with, if it is not live
 
     @property
     def can_loop(self) -> bool:
@@ -73,7 +74,7 @@ class Verdict(Shown):
     @property
     def summary(self) -> str:
         """One sentence: can loop, or cannot and because of which rules."""
-        where = f"{self.host} port {self.port}"
+        where = f"{self.label}: {self.host} port {self.port}" if self.label else f"{self.host} port {self.port}"
         if self.can_loop:
             return f"{where} can loop: all {len(self.rules)} preconditions hold"
         return f"{where} cannot loop: " + "; ".join(f"{rule.name}: {rule.evidence}" for rule in self.broken)

@@ -6,6 +6,7 @@ figure can also be asked for: `render.walk(run, first=80)`, `render.means(result
 
 from __future__ import annotations
 
+from functools import wraps
 from importlib import import_module
 from typing import Any
 
@@ -61,7 +62,20 @@ def plot(result: Any, ax: Any = None) -> Any:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return _labelled(getattr(import_module(f".{_HOME[name]}", __name__), name))
+
+
+def _labelled(draw: Any) -> Any:
+    """Have a figure of something that is not live say so."""
+
+    @wraps(draw)
+    def labelled(result: Any, *args: Any, **settings: Any) -> Any:
+        from . import style
+
+        ax = draw(result, *args, **settings)
+        return style.set_label(ax, getattr(result, "label", ""))
+
+    return labelled
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 from ..ports.identify import ProbeResult
@@ -21,10 +22,11 @@ _writers: dict[str, Callable[[Any], str]] = {}
 
 def html(result: Any) -> str:
     """Return a result as HTML: its own table where there is one, else its summary."""
-    for kind in type(result).__mro__:
-        if kind.__name__ in _writers:
-            return box(_writers[kind.__name__](result))
-    return box(line(getattr(result, "summary", None) or repr(result)))
+    writers = (_writers[kind.__name__] for kind in type(result).__mro__ if kind.__name__ in _writers)
+    found = next(writers, None)
+    text = found(result) if found else line(getattr(result, "summary", None) or repr(result))
+    label = getattr(result, "label", "")
+    return box(text if not label or escape(label) in text else line(f"{label}, not live") + text)
 
 
 def writes(name: str) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:

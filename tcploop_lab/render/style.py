@@ -152,6 +152,15 @@ def set_alt(ax: Axes, text: str) -> Axes:
     return ax
 
 
+def set_label(ax: Axes, label: str) -> Axes:
+    """Write at the foot of the figure where its data come from, if that is not live and not said yet; return `ax`."""
+    said = alt_of(ax)
+    if label and label not in said:
+        ax.figure.text(0.995, 0.005, f"{label}, not live", ha="right", va="bottom", fontsize=8.5, color=GREY)
+        set_alt(ax, f"{label}, not live. {said}")
+    return ax
+
+
 def alt_of(ax: Axes) -> str:
     """Return the alternative text of `ax`; without one, its title and the labels of its axes."""
     if ax in _alts:

@@ -54,6 +54,11 @@ class Run(Shown):
         return self.connected and self.local == self.peer
 
     @property
+    def label(self) -> str:
+        """What the run must be shown with; "" if it is live."""
+        return "" if self.stack == "live" else self.kernel
+
+    @property
     def rate(self) -> float:
         """Tries per second."""
         return self.tries / self.seconds if self.seconds else 0.0
@@ -96,7 +101,11 @@ class Run(Shown):
 
     @property
     def summary(self) -> str:
-        """One sentence: how the loop ended, after how many tries, at which rate."""
+        """One sentence: how the loop ended, after how many tries, at which rate, and where if that is not live."""
+        return f"{self.label}: {self._story}" if self.label else self._story
+
+    @property
+    def _story(self) -> str:
         tries = f"{self.tries:,} {'try' if self.tries == 1 else 'tries'}"
         pace = f"{tries} ({self.seconds:.2f} s, {self.rate:,.0f} tries/s)"
         if self.self_connected:

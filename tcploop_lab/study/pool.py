@@ -97,14 +97,18 @@ def open_pool(place: Any, workers: int | None) -> Iterator[Pool]:
         kind, where = place.submit(probe_place_nested).result()
         yield Pool(place, kind, where, _TASKS_PER_WORKER * (workers or _FOREIGN_WORKERS))
     else:
-        with _open(_kind_to_open(place), workers or min(cores(), MAX_WORKERS)) as testbed:
+        with _open(place, workers or min(cores(), MAX_WORKERS)) as testbed:
             yield _own_pool(testbed.executor, testbed.kind)
 
 
-def _open(kind: str | None, workers: int) -> Testbed:
-    """Open a testbed; without a wish (None) one on which a study can set its ranges, or the simulated one."""
-    testbed = open_testbed(workers=workers, kind=kind)
-    if kind is not None or testbed.kind != "host" or not testbed.submit(why_unsuitable, LINUX_DEFAULT_RANGE).result():
+def _open(place: Any, workers: int) -> Testbed:
+    """Open one more testbed like `place`; without one, that on which a study can set its ranges, or a simulated one."""
+    if place is not None:
+        if not isinstance(place, Testbed):
+            raise ValueError(f"testbed {place!r}: give a testbed, a concurrent.futures executor, or nothing")
+        return place.sibling(workers=workers)
+    testbed = open_testbed(workers=workers)
+    if testbed.kind != "host" or not testbed.submit(why_unsuitable, LINUX_DEFAULT_RANGE).result():
         return testbed
     testbed.close()
     return open_testbed(kind="simulated")
@@ -119,12 +123,3 @@ def _kind_of(executor: NamespaceExecutor | InPlaceExecutor) -> str:
     if isinstance(executor, InPlaceExecutor):
         return "simulated"
     return "host" if executor.info["network"] in ("the host's", network_id()) else "namespace"
-
-
-def _kind_to_open(place: Any) -> str | None:
-    if place is None:
-        return None
-    kind = getattr(place, "kind", None)
-    if not isinstance(kind, str):
-        raise ValueError(f"testbed {place!r}: give a testbed, a concurrent.futures executor, or nothing")
-    return kind

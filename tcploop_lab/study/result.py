@@ -104,6 +104,12 @@ class StudyResult(Shown):
     interrupted: bool = False
 
     @property
+    def label(self) -> str:
+        """What the study must be shown with; "" if it is live."""
+        kernel = self.provenance.get("kernel", "")
+        return kernel if self.provenance.get("testbed") == "simulated" else ""
+
+    @property
     def samples(self) -> int:
         """How many samples there are in all cells."""
         return sum(cell.samples for cell in self.cells)

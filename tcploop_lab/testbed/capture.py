@@ -113,7 +113,8 @@ class Exchange(Shown):
     def summary(self) -> str:
         """One sentence: how many segments, which, and whether any was dropped."""
         flags = ", ".join(segment.flags for segment in self.segments) or _NOTHING
-        return f"{len(self.segments)} segments on port {self.port}: {flags}; {self.dropped} dropped"
+        label = f"{self.label}: " if self.label else ""
+        return f"{label}{len(self.segments)} segments on port {self.port}: {flags}; {self.dropped} dropped"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.summary}>"

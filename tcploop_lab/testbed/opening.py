@@ -35,7 +35,7 @@ def opened(
         kinds = ", ".join(MISSING)
         raise ValueError(f"testbed {wanted!r}: a testbed is {kinds}; leave it out to get the best there is")
     reasons: list[str] = []
-    for name, make in _openers(port_range, workers, str(kernel or TODAY), seed):
+    for name, make in _openers(port_range, workers, TODAY if kernel is None else kernel, seed):
         if wanted not in (None, name):
             continue
         testbed = make("asked for" if wanted else "; ".join(reasons), reasons)
@@ -56,7 +56,7 @@ def _only_simulated(kind: str | None, kernel: object) -> str:
 _Maker = Callable[[str, list[str]], Testbed | None]
 
 
-def _openers(port_range: PortRange | None, workers: int, kernel: str, seed: int | None) -> Iterator[tuple[str, _Maker]]:
+def _openers(port_range: PortRange | None, workers: int, kernel: object, seed: int | None) -> Iterator[tuple[str, _Maker]]:
     """Yield the kinds from best to last, each with what opens it, or notes the reason why it cannot be had."""
 
     def namespace(why: str, reasons: list[str]) -> Testbed | None:

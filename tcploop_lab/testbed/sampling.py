@@ -90,8 +90,9 @@ def draw_first_hits(
 ) -> Samples:
     """Run one loop from and to each address and return what was measured; less where the lab says stop.
 
-    After so many `seconds` no other loop begins. `spec` tells all but the addresses. `port_range` is the range of the private namespace meanwhile; None
-    leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody else answers.
+    After so many `seconds` no other loop begins. `spec` tells all but the addresses. `port_range` is the range of the
+    stack's network meanwhile; None leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody
+    else answers.
     """
     with in_port_range(stack, port_range):
         return _collect(stack, (_one_loop(stack, _at(spec, address)) for address in addresses), seconds)

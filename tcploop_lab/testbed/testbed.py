@@ -7,6 +7,7 @@ import socket
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
@@ -116,7 +117,7 @@ class Testbed(Shown):
         Raises ValueError for a bad port, host or client.
         """
         spec = self._spec(port, host, client, max_tries=1, timeout=10.0)
-        return judge(self.submit(collect, spec).result())
+        return replace(judge(self.submit(collect, spec).result()), label=self.label)
 
     def connect_loop(
         self,
@@ -174,16 +175,18 @@ class Testbed(Shown):
         """
         number = parse_port(port)
         try:
-            return Exchange(number, self.submit(open_packet_socket, number, both_ends).result(), self.kernel, self.label)
+            packets = self.submit(open_packet_socket, number, both_ends).result()
         except (OSError, AttributeError) as error:
             raise NotOnThisTestbed(why_no_capture(error)) from None
+        return Exchange(number, packets, self.kernel, self.label)
 
     def probe(self, tries: int = 400, client: object = "same-socket") -> ProbeResult:
         """Return which allocator the kernel uses, found from the source ports of refused tries alone."""
         from .probe import probe_source_ports
 
         spec = self._spec(1, "127.0.0.1", client, parse_tries(tries), 30.0)
-        return probe_source_ports(self.submit, spec, spec.socket_range or self.port_range)
+        found = probe_source_ports(self.submit, spec, spec.socket_range or self.port_range)
+        return replace(found, label=self.label)
 
     def crossing(self) -> Crossing:
         """Return two new hosts and the cable between them, to use in a `with` block.
@@ -261,11 +264,10 @@ class Testbed(Shown):
             self._socket_range = wanted
         return undo
 
-    def sibling(self, port_range: Any = None) -> Testbed:
-        """Open one more testbed of this kind, with a worker of its own, for long work beside this one's."""
-        if self.kind == "simulated":
-            return open_testbed(port_range, kernel=self.executor.stack.version)  # type: ignore[union-attr]
-        return open_testbed(port_range, kind=self.kind)
+    def sibling(self, port_range: Any = None, workers: int = 1) -> Testbed:
+        """Open one more testbed of this kind and kernel, with workers of its own, for long work beside this one's."""
+        kernel = getattr(self.executor.here, "version", None)  # only a simulated stack has one
+        return open_testbed(port_range, workers, self.kind, kernel=kernel)
 
     def sockets(self, port: object) -> sockets.SocketTable:
         """Return the kernel's table of sockets, those with this local port."""

@@ -175,9 +175,8 @@ def port_thief(
         future = where.submit(play, scene)
         seen = wait_for(where.executor, future, None, _STOP_GRACE)
         told: dict[str, Any] = vars(seen) | {"events": tuple(seen.events)}
-        return ThiefResult(
-            number, port_range, scene.server_reuse, scene.client_reuse, wanted, kernel=where.kernel, **told
-        )
+        told |= {"kernel": where.kernel, "label": where.label}
+        return ThiefResult(number, port_range, scene.server_reuse, scene.client_reuse, wanted, **told)
 
 
 def port_thief_table(testbed: Testbed | None = None, patience: float = 0.3) -> ThiefTable:
