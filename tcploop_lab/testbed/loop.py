@@ -11,6 +11,7 @@ import operator
 import socket
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..ports.clients import Binds, ClientKind
@@ -115,8 +116,11 @@ class _OneSocket:
     def __init__(self, stack: Stack, spec: LoopSpec, ports: array[int] | None) -> None:
         self.socket = make_socket(stack, spec)
         self._ports = ports
-        # Without a trace the burst calls the C method itself: no Python frame for each try.
-        self.dial = self.socket.connect_ex if ports is None else self._dial_and_note
+
+    @property
+    def dial(self) -> Callable[[tuple[str, int]], int]:
+        """What makes a try. Without a trace it is the socket's own method: no Python frame for each try."""
+        return self.socket.connect_ex if self._ports is None else self._dial_and_note
 
     def _dial_and_note(self, address: tuple[str, int]) -> int:
         error = self.socket.connect_ex(address)

@@ -56,7 +56,9 @@ def _only_simulated(kind: str | None, kernel: object) -> str:
 _Maker = Callable[[str, list[str]], Testbed | None]
 
 
-def _openers(port_range: PortRange | None, workers: int, kernel: object, seed: int | None) -> Iterator[tuple[str, _Maker]]:
+def _openers(
+    port_range: PortRange | None, workers: int, kernel: object, seed: int | None
+) -> Iterator[tuple[str, _Maker]]:
     """Yield the kinds from best to last, each with what opens it, or notes the reason why it cannot be had."""
 
     def namespace(why: str, reasons: list[str]) -> Testbed | None:

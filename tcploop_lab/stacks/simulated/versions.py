@@ -59,6 +59,8 @@ class Version:
 
 def version(name: Any) -> Version:
     """Return the kernel of that version ("6.18", "4.19.249", "freebsd-14") or era; ValueError names the nearest."""
+    if isinstance(name, Version):
+        return name
     text = str(name).strip().lower()
     text = text.removeprefix("simulated ").removeprefix("linux ")
     found = _linux(text) if re.fullmatch(r"\d{1,2}\.\d{1,3}(\.\d{1,3})?", text) else _OTHERS.get(text) or _era(text)
