@@ -135,7 +135,7 @@ def _packets(stack: Stack, order: Order) -> LivePacketSocket:
     try:
         return stack.open_packet_socket(order.port, both_ends=False)  # type: ignore[return-value]
     except (OSError, AttributeError) as error:
-        raise NotOnThisTestbed(why_no_capture(error)) from None
+        raise NotOnThisTestbed(why_no_capture(error, private=True)) from None
 
 
 def _without(port: int) -> PortRange:

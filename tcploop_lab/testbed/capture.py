@@ -30,9 +30,9 @@ def open_packet_socket(stack: Stack, port: int, both_ends: bool = True) -> Packe
     return stack.open_packet_socket(port, both_ends)
 
 
-def why_no_capture(error: Exception) -> str:
-    """Return why capturing was refused, and the way out, in one line."""
-    if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EACCES):
+def why_no_capture(error: Exception, private: bool) -> str:
+    """Return why capturing was refused, and the way out, in one line; `private` is a network with all rights in it."""
+    if isinstance(error, OSError) and error.errno in (errno.EPERM, errno.EACCES) and not private:
         return (
             "capture on the host's loopback needs the right to capture (CAP_NET_RAW): "
             "use the namespace testbed, or run as root"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
+import os
 import socket
 from array import array
 from collections.abc import Iterator
@@ -52,8 +54,19 @@ def source_of(stack: Stack, spec: LoopSpec) -> str | None:
 def held_port(stack: Stack, spec: LoopSpec) -> Iterator[int]:
     """Hold a free port with bind() and yield it: nobody can listen there, and it can never loop."""
     with stack.socket(spec.family, socket.SOCK_STREAM) as sock:
-        sock.bind((spec.host, 0))
+        _bind_somewhere(sock, spec.host)
         yield sock.getsockname()[1]
+
+
+def _bind_somewhere(sock: socket.socket, host: str) -> None:
+    """Bind a free port: one of the range, and where none is left there, one outside. OSError if all are taken."""
+    for port in itertools.chain([0], range(1024, 1 << 16)):
+        try:
+            return sock.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def sample_source_ports(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:

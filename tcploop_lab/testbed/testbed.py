@@ -177,7 +177,7 @@ class Testbed(Shown):
         try:
             packets = self.submit(open_packet_socket, number, both_ends).result()
         except (OSError, AttributeError) as error:
-            raise NotOnThisTestbed(why_no_capture(error)) from None
+            raise NotOnThisTestbed(why_no_capture(error, self.kind == "namespace")) from None
         return Exchange(number, packets, self.kernel, self.label)
 
     def probe(self, tries: int = 400, client: object = "same-socket") -> ProbeResult:

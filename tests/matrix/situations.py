@@ -13,6 +13,7 @@ from pathlib import Path
 from tcploop_lab.ports.ranges import PortRange
 from tcploop_lab.stacks.namespace import enter_private_network, write_port_range
 
+from . import users
 from .seccomp import Refusal, refuse
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000
@@ -21,6 +22,7 @@ LEARNER = 1000
 NEWEST = "newest"
 
 NO_UNSHARE = Refusal("unshare", errno.EPERM, bits=[(0, _NEWUSER)])
+NO_RIGHTS = Refusal("ioctl", errno.EPERM, equal=[(1, 0x8914)])  # SIOCSIFFLAGS, which brings lo up
 NO_CAPTURE = Refusal("socket", errno.EPERM, equal=[(0, 17)])  # AF_PACKET
 NO_NETLINK = Refusal("socket", errno.EPERM, equal=[(0, 16)])  # AF_NETLINK
 NO_IPV6 = Refusal("socket", errno.EAFNOSUPPORT, equal=[(0, socket.AF_INET6)])
@@ -34,6 +36,7 @@ class Situation:
     `testbed` is the kind that open_testbed() must give; `lacks` are capabilities that the doctor must name, each with a
     way out. `port_range` is what the smoke run asks for. `lessons` is False where Jupyter itself finds no ports to run.
     `python` is another Python than the one of the tests: its path, or NEWEST for the newest that can be found.
+    `account` asks for a real account of this machine; the others are users of a user namespace.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Situation:
     lessons: bool = True
     read_only: bool = False
     python: str = ""
+    account: bool = False
 
 
 def _libc(call: str, *args: object) -> None:
@@ -84,6 +88,10 @@ def _root() -> None:
         become(0)
 
 
+def _ordinary_user() -> None:
+    users.become(os.environ["MATRIX_USER"])
+
+
 def with_range(low: int, high: int) -> Callable[[], None]:
     """An ordinary user of a network whose ephemeral range is this one."""
 
@@ -117,12 +125,16 @@ EXHAUSTED = (40000, 40199)
 
 SITUATIONS = (
     Situation("root", "user 0", _root),
-    Situation("ordinary user", "a user namespace with another user, without any capability", learner()),
+    Situation("ordinary user", "an account made with useradd", _ordinary_user, account=True),
     Situation(
         "no user namespaces left", "max_user_namespaces is 0", _no_namespaces_left, "host", NO_NAMESPACE | {"capture"}
     ),
     Situation(
         "unshare forbidden", "seccomp refuses unshare()", learner(NO_UNSHARE), "host", NO_NAMESPACE | {"capture"}
+    ),
+    Situation(
+        "a namespace without rights", "seccomp refuses SIOCSIFFLAGS, as AppArmor does on Ubuntu 24.04",
+        learner(NO_RIGHTS), "host", NO_NAMESPACE | {"capture"},
     ),
     Situation(
         "read-only settings", "/proc/sys is mounted read-only", _read_only_settings,
@@ -138,12 +150,12 @@ SITUATIONS = (
     Situation("no IPv6", "seccomp refuses AF_INET6", learner(NO_IPV6), lacks=frozenset({"IPv6 loopback"})),
     Situation(
         "old container", "seccomp refuses unshare() and IP_LOCAL_PORT_RANGE; a range is asked for",
-        learner(NO_UNSHARE, NO_SOCKET_RANGE), "recorded",
+        learner(NO_UNSHARE, NO_SOCKET_RANGE), "simulated",
         NO_NAMESPACE | {"capture", "range per socket"}, (40000, 40199),
     ),
     Situation(
         "not Linux", "no /proc, no namespaces, no packet sockets, no range per socket", _no_linux,
-        "recorded", NO_NAMESPACE | {"self-connection"},
+        "simulated", NO_NAMESPACE | {"self-connection"},
     ),
     Situation("read-only home and folder", "both without the right to write", learner(), read_only=True),
     Situation("a range of one port", "40500-40500", learner(), port_range=(40500, 40500), lessons=False),

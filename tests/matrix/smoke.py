@@ -25,40 +25,45 @@ def doctor() -> dict[str, Any]:
 
 def target(situation: Situation) -> int:
     """A port that can loop there: the first of the range is of the parity that goes first."""
-    if situation.held:
-        return 40100
-    return situation.port_range[0] if situation.port_range and situation.testbed != "recorded" else 40100
+    return 40100 if situation.held or not situation.port_range else situation.port_range[0]
 
 
 def loop(testbed: Any, port: int) -> dict[str, Any]:
     """The first self-connection, and what it says back."""
     run = testbed.connect_loop(port, max_tries=300_000, trace=True, progress=False)
-    line = {"self_connected": run.self_connected, "tries": run.tries, "kernel": run.kernel}
-    return line | {"last": run.trace[-1] == port, "port": port}
+    line = {"self_connected": run.self_connected, "tries": run.tries, "loop": run.stack}
+    return line | {"last": run.trace[-1] == port, "port": port, "can_loop": testbed.check(port).can_loop}
 
 
 def capture(testbed: Any, port: int) -> dict[str, Any]:
-    """The segments of a self-connection, or why they cannot be captured."""
-    client = "same-socket" if testbed.kind == "recorded" else "bind-self"  # the lessons take the first
+    """The segments of a self-connection, and of which stack they are; or why they cannot be captured."""
     try:
         with testbed.capture(port) as exchange:
-            testbed.connect_loop(port, client=client, progress=False).close()
-        return {"flags": [segment.flags for segment in exchange.segments], "capture": exchange.label or "live"}
+            testbed.connect_loop(port, client="bind-self", progress=False).close()
+        return {"flags": [segment.flags for segment in exchange.segments], "capture": of_stack(exchange.label)}
     except lab.NotOnThisTestbed as reason:
         return {"flags": [], "capture": str(reason)}
 
 
 def audit() -> dict[str, str]:
-    """Whether a program of lesson 05 is audited live, or its recorded audit is shown."""
+    """Whether a program is audited, which is live or not at all."""
     try:
-        return {"audit": lab.audit(["bash", "-c", TALK]).label or "live"}
+        return {"audit": of_stack(lab.audit(["bash", "-c", TALK]).kernel)}
     except lab.NotOnThisTestbed as reason:
         return {"audit": str(reason)}
 
 
 def defence(testbed: Any) -> dict[str, str]:
-    """Whether a defence is measured live, or the recorded measurement is shown."""
-    return {"defence": lab.measure_defence("detect-close", testbed, tries=20).label or "live"}
+    """On which stack a defence is measured, or why on none."""
+    try:
+        return {"defence": of_stack(lab.measure_defence("detect-close", testbed, tries=20).kernel)}
+    except lab.NotOnThisTestbed as reason:
+        return {"defence": str(reason)}
+
+
+def of_stack(kernel: str) -> str:
+    """Which stack has a kernel of this name."""
+    return "simulated" if kernel.startswith("simulated") else "live"
 
 
 def main() -> None:
@@ -68,20 +73,12 @@ def main() -> None:
         found = doctor() | {"testbed": testbed.kind, "why": testbed.why, "range": str(testbed.port_range)}
         held = [testbed.hold(port) for port in situation.held]
         port = target(situation) if situation.port_range else 40000
-        found |= loop(testbed, port) | {"can_loop": verdict(testbed, port)}
+        found |= loop(testbed, port)
         found |= capture(testbed, port)
         for sock in held:
             sock.close()
         found |= audit() | defence(testbed)
     print(json.dumps(found))
-
-
-def verdict(testbed: Any, port: int) -> Any:
-    """What check() says after the loop, whose connection is in the way."""
-    try:
-        return testbed.check(port).can_loop
-    except lab.NotOnThisTestbed:
-        return "not recorded"
 
 
 if __name__ == "__main__":

@@ -21,23 +21,16 @@ DOCUMENT = inside.ROOT / "docs" / "matrix.md"
 README = inside.ROOT / "README.md"
 BEGIN, END = "<!-- made by make matrix -->\n", "<!-- end of what make matrix made -->\n"
 PROGRAMS = {"ss", "lsof", "nsenter", "tshark", "chromium"}
+STACKS = ("live", "simulated")
 SHOWN = ("self-connections", "segments", "audits", "defences")
 HEAD = """# The kinds of machine
 
 Each situation is made real for one process and its children, with users, namespaces and seccomp filters
 (`tests/matrix/situations.py`), and then the course runs in it. `tests/matrix/test_matrix.py` measures all but the last
-column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live
-there shows the recorded result, and the cell says so.
+column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live is
+simulated where nothing live is possible, and says so; elsewhere it is refused, with the reason and the way out.
 
-Code cells whose answer differs there are named in the last column. They differ for these reasons:
-
-- *Lesson 03, 24 and 25: two hosts that call each other* are live or not at all. Without a private network these cells
-  show nothing, and say that section 10 shows two hosts that were recorded.
-- *Lesson 03, 6: six witnesses of one loop* must agree. On the host other programs count in the same counters. Where
-  capturing is refused, the segments are those of a recorded loop, so they do not fit the live one.
-- *Lesson 01, 21: the parity of a range that begins odd.* Where the range can only be set for each socket, Linux since
-  6.8 tries even and odd ports, so the port of the other parity loops too.
-- *Lesson 02, 23: the console with a range of one port*, where no range can be set: it says so.
+Code cells whose answer differs there are named in the last column.
 
 Where the last column says *steps only*, the machine has so few free ports that Jupyter itself could not start a kernel:
 doctor, first self-connection, check, capture, audit and a defence run there.
@@ -49,10 +42,8 @@ COLUMNS = ("situation", "made real by", "testbed", "the doctor misses", *SHOWN, 
 def row_start(situation: Situation, found: dict[str, Any]) -> str:
     """The part of a line that CI measures."""
     lacks = ", ".join(name for name in found["lacks"] if name not in PROGRAMS) or "nothing"
-    loop = ("recorded" if found["testbed"] == "recorded" else "live") if found["self_connected"] else "none"
-    wire = "live" if found["capture"] == "live" else "recorded" if found["flags"] else "refused, with the reason"
-    others = ["live" if found[what] == "live" else "recorded" for what in ("audit", "defence")]
-    return f"| {' | '.join([situation.name, situation.how, found['testbed'], lacks, loop, wire, *others])} |"
+    what = [found[step] if found[step] in STACKS else "refused" for step in ("loop", "capture", "audit", "defence")]
+    return f"| {' | '.join([situation.name, situation.how, found['testbed'], lacks, *what])} |"
 
 
 def row_end(situation: Situation) -> str:
@@ -65,10 +56,7 @@ def row_end(situation: Situation) -> str:
     if done["failed"]:
         print(done["output"][-6000:], file=sys.stderr)
     total = done["passed"] + done["failed"]
-    return (
-        f" {done['passed']} of {total} cells pass{differing(done['differ'])}, "
-        f"{done['recorded']} compared ones are labelled as recorded |"
-    )
+    return f" {done['passed']} of {total} cells pass{differing(done['differ'])} |"
 
 
 def differing(cells: list[tuple[str, str]]) -> str:
@@ -100,17 +88,16 @@ def measured(page: str, situation: Situation, with_lessons: bool) -> str:
 
 def short_table(page: str) -> str:
     """The table of the page in short, for the README: a line for all situations in which the same is live."""
-    groups: dict[tuple[str, str, str], list[str]] = {}
+    groups: dict[tuple[str, ...], list[str]] = {}
     for situation in SITUATIONS:
         cells = [cell.strip() for cell in (kept(page, situation) or "").split("|")[1:]]
         how = dict(zip(SHOWN, cells[4:8], strict=False))
-        live = [what for what in SHOWN if how.get(what) == "live"]
-        recorded = [what for what, words in how.items() if words == "recorded"]
-        refused = [f"{what} refused" for what, words in how.items() if words.startswith("refused")]
-        words = ("everything" if len(live) == len(SHOWN) else ", ".join(live), ", ".join(recorded + refused))
-        groups.setdefault((cells[2], words[0] or "nothing", words[1] or "nothing"), []).append(situation.name)
+        words = [[what for what in SHOWN if how.get(what) == kind] for kind in (*STACKS, "refused")]
+        said = ("everything" if len(each) == len(SHOWN) else ", ".join(each) or "nothing" for each in words)
+        groups.setdefault((cells[2], *said), []).append(situation.name)
     lines = [f"| {', '.join(names)} | {' | '.join(key)} |" for key, names in groups.items()]
-    return _head(("kind of machine", "testbed", "live", "recorded, and labelled so")) + "\n".join(lines) + "\n"
+    head = _head(("kind of machine", "testbed", *STACKS, "refused, with the reason"))
+    return head + "\n".join(lines) + "\n"
 
 
 def _head(columns: tuple[str, ...]) -> str:

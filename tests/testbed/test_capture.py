@@ -178,3 +178,10 @@ def test_capture_on_two_families_at_once(one_port: Testbed) -> None:
         one_port.connect_loop(40500)
         one_port.connect_loop(40500, host="::1")
     assert {segment.src for segment in exchange.segments} == {"127.0.0.1", "::1"}
+
+
+def test_in_a_private_network_a_filter_is_what_refuses(testbed: Testbed) -> None:
+    """There all rights are given, so the way out of a refusal is not another testbed."""
+    testbed.executor.submit(inside.no_packet_sockets).result()
+    with pytest.raises(lab.NotOnThisTestbed, match=r"where a filter refuses them .* run without it"):
+        testbed.capture(40500)

@@ -123,6 +123,14 @@ def test_an_open_self_connection_is_in_the_way(testbed: Testbed) -> None:
     assert testbed.check(40500).can_loop
 
 
+def test_where_no_port_of_the_range_is_free(one_port: Testbed) -> None:
+    """The only port of the range is in use by a self-connection: that is the answer, not an error."""
+    run = one_port.connect_loop(40500)
+    verdict = one_port.check(40500)
+    run.close()
+    assert [rule.name for rule in verdict.broken] == ["not held"]
+
+
 def test_a_port_that_a_connection_to_somebody_else_uses_can_loop(testbed: Testbed) -> None:
     """The source port of an open connection is no obstacle: the rules hold, the loop picks it and meets itself."""
     with testbed.listen(39000):

@@ -140,6 +140,14 @@ def test_another_range_lasts_as_long_as_its_block(kind):
         assert testbed.port_range == lab.PortRange(40000, 40999)
 
 
+@pytest.mark.parametrize("kernel", ["4.1", "freebsd-13", "windows", "rfc6056-1"])
+def test_a_simulated_sibling_has_the_same_kernel(kernel):
+    """What works beside a simulated testbed has its kernel, whatever that is called."""
+    with lab.open_testbed(kernel=kernel) as first, first.sibling((40000, 40010)) as other:
+        assert (other.kernel, other.kind) == (first.kernel, "simulated")
+        assert str(other.port_range) == "40000-40010"
+
+
 def test_a_sibling_has_a_network_of_its_own(one_port):
     """A sibling is of the same kind, sees no socket of the first, and ends alone."""
     with one_port.sibling("40500-40500") as other, one_port.hold(40500):
