@@ -61,7 +61,7 @@ def store(name: str, copies: Sequence[Frame], beside: Provenance) -> None:
     packets = [layer(frame.data) for frame in copies]
     for packet, frame in zip(packets, copies, strict=True):
         packet.time = frame.time
-    path = write_pcap(FOLDER / f"{name}.pcap", PacketList(packets))
+    path = write_pcap(FOLDER / f"{name}.pcap", PacketList(packets), force=True)
     path.with_suffix(".json").write_text(json.dumps(vars(beside), indent=2) + "\n", encoding="utf-8")
 
 

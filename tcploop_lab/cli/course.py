@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from ..testbed import files
 from . import output
 from .group import Command
 from .options import as_json as json_option
 from .root import YES
-from .values import BadValue
+from .values import BadValue, checked
 
 PACKAGE = Path(__file__).parents[1]
 _INSTALLED, _CHECKOUT = PACKAGE / "course", PACKAGE.parent / "notebooks"
@@ -31,7 +32,9 @@ def course() -> Path:
 def notebooks(folder: str, as_json: bool) -> int:
     """Copy the course's notebooks to the new folder DIR."""
     target = Path(folder)
-    if target.exists():
+    with checked():
+        there = files.kind_at(folder, follow=False)
+    if there:
         raise BadValue(f"folder {folder!r}: it exists; name a new one, so that no answers are overwritten")
     try:
         shutil.copytree(course(), target, ignore=_NOT_COPIED)

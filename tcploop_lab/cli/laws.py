@@ -12,10 +12,11 @@ import tcploop_lab as lab
 
 from ..errors import NotOnThisTestbed
 from ..ports.eras import ERAS
+from ..testbed import files
 from . import options, output, records
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
-from .values import FILE, NUMBER, PORT, RANGE, TRIES, WHOLE, checked
+from .values import FILE, NUMBER, PORT, RANGE, TRIES, WHOLE, BadValue, checked
 
 if TYPE_CHECKING:
     from ..ports.clients import ClientKind
@@ -60,7 +61,8 @@ def model(
 @click.option("--ports", metavar="PORT,...", required=True, help="The ports to dial.")
 @click.option("--ranges", metavar="LOW-HIGH,...", required=True, help="The ephemeral port ranges.")
 @click.option("--samples", type=WHOLE, default=200, show_default=True, help="How many in each cell.")
-@click.option("--out", type=FILE, required=True, help="The file that gets every sample as it comes.")
+@click.option("--out", type=FILE, required=True, help="The new file that gets every sample as it comes.")
+@options.force
 @click.option("--client", "clients", metavar="KIND,...", default="same-socket", help="As for connect.")
 @click.option("--workers", type=WHOLE, help="How many work at once (default: one per core).")
 @_start
@@ -68,7 +70,9 @@ def model(
 @click.option("--seed", type=WHOLE, default=0, show_default=True, help="Orders the work.")
 @click.option("--resume", is_flag=True, help="Go on with the study that FILE holds.")
 @options.the_stack
-def study(out: Path, workers: int | None, resume: bool, kind: options.Place, as_json: bool, **plan: Any) -> int:
+def study(
+    out: str, force: bool, workers: int | None, resume: bool, kind: options.Place, as_json: bool, **plan: Any
+) -> int:
     """Measure the tries, many times over.
 
     A cell is a port, a range and a client; every combination is one. Where a study is stopped, FILE keeps
@@ -78,8 +82,12 @@ def study(out: Path, workers: int | None, resume: bool, kind: options.Place, as_
 
     with checked():
         planned = lab.Study(**plan)
+        _one_of(force, resume)
+        files.must_be_writable(out, force=True)  # a study that is there is refused, or gone on with, by itself
     began = time.monotonic()
     with place(kind, as_json) as testbed, checked():
+        if force:
+            Path(out).unlink(missing_ok=True)
         try:
             result = planned.run(testbed, out, resume, workers, progress=output.for_people(as_json))
         except StudyStopped as error:
@@ -89,6 +97,11 @@ def study(out: Path, workers: int | None, resume: bool, kind: options.Place, as_
     stopped = "interrupted" if result.interrupted else "complete"
     _deliver(result, stopped, began, as_json)
     return INTERRUPTED if result.interrupted else YES
+
+
+def _one_of(force: bool, resume: bool) -> None:
+    if force and resume:
+        raise BadValue("--force and --resume: give one of them; the first begins the study again, the second goes on")
 
 
 def _deliver(result: StudyResult, stopped: str, began: float, as_json: bool) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..testbed import files
 from . import looking, options, output, records
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
@@ -51,12 +51,14 @@ def _dial(testbed: Testbed, port: int, as_json: bool, loop: dict[str, Any]) -> R
 @click.command(cls=Command)
 @options.the_loop
 @options.pcap
+@options.force
 @click.option("--talk", is_flag=True, help='Also say "hi" on the socket and close it in order.')
 @options.the_stack
 def capture(
     port: int,
     port_range: PortRange | None,
-    pcap: Path | None,
+    pcap: str | None,
+    force: bool,
     talk: bool,
     kind: options.Place,
     as_json: bool,
@@ -68,6 +70,9 @@ def capture(
     """
     from ..tcp.replay import replay
 
+    if pcap is not None:
+        with checked():
+            files.must_be_writable(pcap, force)
     with place(kind, as_json, port_range) as testbed:
         with testbed.capture(port) as exchange:
             run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
@@ -77,7 +82,7 @@ def capture(
         record = records.of_run(run) | records.of_testbed(testbed)
     if pcap is not None:
         with checked():
-            exchange.pcap(pcap)
+            exchange.pcap(pcap, force)
     record |= {"segments": records.of_steps(steps), "dropped": exchange.dropped}
     output.deliver(as_json, record, lambda tables, to: tables.capture(to, run, steps, exchange.dropped))
     return _exit_code(run)

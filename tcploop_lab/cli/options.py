@@ -75,7 +75,8 @@ def _together_as_place(function: Any) -> Any:
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
-pcap = click.option("--pcap", type=FILE, help="Write the segments to FILE too, each once.")
+pcap = click.option("--pcap", type=FILE, help="Write the segments to the new FILE too, each once.")
+force = click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 
 the_target = together(port, host, port_range, client)
 the_loop = together(the_target, max_tries, timeout)

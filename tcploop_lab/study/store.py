@@ -17,6 +17,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 
+from ..testbed import files
 from ..testbed.sampling import Samples
 from . import reading
 from .plan import Study
@@ -43,8 +44,12 @@ class Store:
     @classmethod
     def create(cls, path: str | os.PathLike[str] | None, study: Study) -> Store:
         """Begin a file with this plan. Raises ValueError if the path holds anything, or cannot be written."""
+        if path is not None:
+            files.must_be_new(path, force=True)  # of what is there only an empty file is as good as none
         if path is not None and _size(path):
-            raise ValueError(f"file {path}: it exists; give another path, or resume it (resume=True, --resume)")
+            raise ValueError(
+                f"file {path}: it exists; give another path, resume it (resume=True, --resume), or replace it (--force)"
+            )
         with clear_errors(path), _no_half_made_file(path):
             connection = reading.connect(path, "rwc")
             store = cls(connection, path)

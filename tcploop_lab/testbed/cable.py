@@ -5,12 +5,11 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ..tcp.replay import Replay, replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
-from .capture import to_segment
+from . import dissect
 
 
 @dataclass(frozen=True)
@@ -78,17 +77,16 @@ def _content(segment: Segment) -> tuple[object, ...]:
     return segment.sender, segment.flags, segment.seq, segment.ack, segment.payload
 
 
-def dissect(datagram: bytes, host: str, moment: float) -> Segment | None:
+def segment_in(datagram: bytes, host: str, moment: float) -> Segment | None:
     """Return the TCP segment in an IPv4 datagram that `host` sent at `moment`; None for anything else."""
-    found = packet(datagram, moment)
-    return replace(to_segment(found), sender=host) if "TCP" in found else None
+    found = dissect.datagram(datagram, moment)
+    return replace(dissect.to_segment(found), sender=host) if "TCP" in found else None
 
 
 def echo_request(source: str, target: str, number: int) -> bytes:
     """Return a ping: a host answers it after it has dealt with all that came before (RFC 1122 section 3.2.2.6)."""
-    from scapy.layers.inet import ICMP, IP
-
-    return bytes(IP(src=source, dst=target) / ICMP(seq=number))
+    scapy = dissect.scapy()
+    return bytes(scapy.IP(src=source, dst=target) / scapy.ICMP(seq=number))
 
 
 def echo_number(datagram: bytes) -> int | None:
@@ -96,12 +94,3 @@ def echo_number(datagram: bytes) -> int | None:
     header = datagram[(datagram[0] & 15) * 4 :]
     is_reply = datagram[9] == socket.IPPROTO_ICMP and header[0] == 0
     return int.from_bytes(header[6:8], "big") if is_reply else None
-
-
-def packet(datagram: bytes, moment: float) -> Any:
-    """Return an IPv4 datagram as a scapy packet of that time. The first call loads scapy."""
-    from scapy.layers import inet  # TCP, too: importing the layer is what registers it
-
-    made = inet.IP(datagram)
-    made.time = moment
-    return made

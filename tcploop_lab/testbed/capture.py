@@ -7,7 +7,6 @@ once.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from pathlib import Path
@@ -17,11 +16,11 @@ from ..results.shown import Shown
 from ..stacks.stack import Frame, PacketSocket, Stack
 from ..tcp.replay import Replay, replay
 from ..tcp.segments import Segment
+from . import dissect, files, links
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList
 
-_ETHERNET = 1  # the link type of lo in a pcap file
 _NOTHING = "none came while it ran (begin it before the loop, on the loop's port; both_ends=False shows refused tries)"
 
 
@@ -81,14 +80,13 @@ class Exchange(Shown):
     @property
     def packets(self) -> PacketList:
         """The segments as scapy packets, each once, with the time at which lo sent it."""
-        from scapy.plist import PacketList
-
-        return PacketList([_dissect(frame) for frame in self.copies if frame.outgoing], f"port {self.port}")
+        outgoing = [frame for frame in self.copies if frame.outgoing]
+        return dissect.packets((dissect.frame(one.data, one.time) for one in outgoing), f"port {self.port}")
 
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The segments, each once, in the order in which they were sent."""
-        return tuple(to_segment(packet) for packet in self.packets)
+        return tuple(dissect.to_segment(packet) for packet in self.packets)
 
     @property
     def received(self) -> dict[int, float]:
@@ -105,9 +103,12 @@ class Exchange(Shown):
         """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""
         return self.plot(ax)
 
-    def pcap(self, path: str | os.PathLike[str]) -> Path:
-        """Write the segments, each once, to a pcap file and return its path. ValueError if it cannot be written."""
-        return write_pcap(path, self.packets)
+    def pcap(self, path: str | os.PathLike[str], force: bool = False) -> Path:
+        """Write the segments, each once, to a new pcap file and return its path; `force` replaces one that is there.
+
+        Raises ValueError if it cannot be written.
+        """
+        return write_pcap(path, self.packets, force)
 
     @property
     def summary(self) -> str:
@@ -127,59 +128,18 @@ class Exchange(Shown):
         self._dropped += dropped
 
 
-def write_pcap(path: str | os.PathLike[str], packets: PacketList) -> Path:
-    """Write scapy packets to a pcap file and return its path. ValueError, in one line, if it cannot be written."""
-    from scapy.utils import wrpcap
+def write_pcap(path: str | os.PathLike[str], packets: PacketList, force: bool = False) -> Path:
+    """Write scapy packets to a new pcap file and return its path; `force` replaces one that is there.
 
-    target = Path(path)
-    with writable(target):
+    Raises ValueError, in one line, if it cannot be written.
+    """
+    scapy = dissect.scapy()
+    with files.written(path, force) as file:
         # A microsecond is long on loopback; and of no packets scapy cannot tell the link type.
-        wrpcap(str(target), packets, nano=True, linktype=None if packets else _ETHERNET)
-    return target
-
-
-@contextlib.contextmanager
-def writable(path: Path) -> Any:
-    """Turn a file that cannot be written into one clear line (ValueError); half a new file is not left behind."""
-    existed = path.exists()
-    try:
-        yield
-    except OSError as error:
-        if not existed:
-            with contextlib.suppress(OSError):
-                path.unlink()
-        raise ValueError(f"file {path}: {error.strerror}; give a path that can be written") from None
-
-
-def _dissect(frame: Frame) -> Any:
-    from scapy.layers import inet, inet6, l2  # importing a layer is what registers it
-
-    assert inet.TCP and inet6.IPv6
-    packet = l2.Ether(frame.data)
-    packet.time = frame.time
-    return packet
+        scapy.wrpcap(file, packets, nano=True, linktype=None if packets else links.ETHERNET)
+    return Path(path)
 
 
 def segment_of(frame: Frame) -> Segment:
     """Return the TCP segment in a frame of the packet socket."""
-    return to_segment(_dissect(frame))
-
-
-def to_segment(packet: Any) -> Segment:
-    """Return the TCP segment in a scapy packet (IPv4 or IPv6 below it)."""
-    from scapy.layers.inet import TCP
-
-    tcp = packet[TCP]
-    return Segment(
-        time=float(packet.time),
-        src=tcp.underlayer.src,
-        sport=tcp.sport,
-        dst=tcp.underlayer.dst,
-        dport=tcp.dport,
-        flags=str(tcp.flags),
-        seq=tcp.seq,
-        ack=tcp.ack,
-        window=tcp.window,
-        options=tuple((str(option[0]), option[1]) for option in tcp.options),
-        payload=tcp.payload.do_build(),  # without what Ethernet pads a short frame with
-    )
+    return dissect.to_segment(dissect.frame(frame.data, frame.time))

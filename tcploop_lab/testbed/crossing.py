@@ -25,7 +25,7 @@ from ..tcp.outcomes import Ending, ending
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
-from . import advice, cable
+from . import advice, cable, dissect
 from .cable import Held, Passed, SoFar
 from .capture import write_pcap
 
@@ -55,7 +55,7 @@ class Crossing(Shown):
         self.kernel = stack.kernel
         self.label = "" if stack.provenance == "live" else stack.kernel  # what it must be shown with
         self._stack = stack  # for its clock, which is the hosts' as well
-        _load_scapy()  # takes long enough for a first SYN to be sent again
+        dissect.scapy()  # takes long enough for a first SYN to be sent again
         self._hosts = dict(zip(HOSTS, hosts, strict=True))
         self.spared = 0
         self.held: list[Held] = []
@@ -197,15 +197,15 @@ class Crossing(Shown):
     @property
     def packets(self) -> PacketList:
         """The segments as scapy packets, each once, with the time at which it was sent."""
-        from scapy.plist import PacketList
+        outgoing = [frame for frame in self.copies if frame.outgoing]
+        return dissect.packets((dissect.datagram(one.data, one.time) for one in outgoing), "the cable")
 
-        return PacketList(
-            [cable.packet(frame.data, frame.time) for frame in self.copies if frame.outgoing], "the cable"
-        )
+    def pcap(self, path: str | os.PathLike[str], force: bool = False) -> Path:
+        """Write the segments, each once, to a new pcap file and return its path; `force` replaces one that is there.
 
-    def pcap(self, path: str | os.PathLike[str]) -> Path:
-        """Write the segments, each once, to a pcap file and return its path. ValueError if it cannot be written."""
-        return write_pcap(path, self.packets)
+        Raises ValueError if it cannot be written.
+        """
+        return write_pcap(path, self.packets, force)
 
     @property
     def replayed(self) -> Replay:
@@ -294,7 +294,7 @@ class Crossing(Shown):
         end, answered = self._stack.monotonic() + seconds, set()
         while ready := self._wait(end):
             for host, moment, datagram in list(self._read(ready)):  # read all before scapy takes its time
-                segment = cable.dissect(datagram, host, moment)
+                segment = cable.segment_in(datagram, host, moment)
                 if segment is not None:
                     self._hold(Held(segment, datagram), by_hand)
                 elif cable.echo_number(datagram) == ping:
@@ -345,10 +345,6 @@ def _other(host: str) -> str:
     if host not in HOSTS:
         raise ValueError(f"host {host!r}: the hosts of a crossing are A and B")
     return "B" if host == "A" else "A"
-
-
-def _load_scapy() -> None:
-    cable.packet(b"", 0.0)
 
 
 def open_crossing(executor: NamespaceExecutor | InPlaceExecutor) -> Crossing:

@@ -1,25 +1,25 @@
 """Frames from a pcap or pcapng file, of whatever origin: what can be read, and in words what cannot.
 
-scapy reads the format and the layers. A file is foreign input: every way in which it can be wrong ends in one line.
+scapy reads the format and the layers. A file is foreign input: every way in which it can be wrong ends in one line, and
+what is unpacked of it has a limit.
 """
 
 from __future__ import annotations
 
-import contextlib
+import gzip
 import io
-import logging
 import os
-from collections import Counter
+import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..tcp.segments import Segment
-from .capture import to_segment
+from . import dissect, files, links
 
-LARGEST = 64 << 20  # bytes of a file
-MOST = 200_000  # frames of a file
+LARGEST = 64 << 20  # bytes of a file, unpacked
+MOST = 100_000  # frames of a file
+_FRAME = 1 << 18  # bytes; the loopback of Linux takes 65,550
 _PCAP_HEADER, _FRAME_HEADER = 24, 16  # bytes in a classic pcap file
 _PCAPNG = b"\n\r\r\n"
 _GZIP = b"\x1f\x8b"
@@ -40,132 +40,171 @@ class Found:
         return frozenset({(one.src, one.sport), (one.dst, one.dport)})
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """A frame of a file: its bytes, the link type, when, and how long it was on the wire."""
+
+    data: bytes
+    link: int
+    time: Any
+    length: int
+
+    @property
+    def is_cut(self) -> bool:
+        """True if the capture kept less of it than there was."""
+        inside = links.datagram(self.link, self.data)
+        return len(self.data) < self.length or (bool(inside) and len(inside) < links.length(inside))
+
+
 def read_frames(path: str | os.PathLike[str]) -> tuple[list[Found], list[str]]:
     """Return the TCP segments of a file in order of time, and notes about what was left out.
 
     Raises ValueError, in one line, for what is no capture file and for a file without a TCP segment.
     """
-    content = _content(Path(path))
-    packets, notes = _packets(path, content)
-    if not packets:
-        raise ValueError(f"file {path}: {'; '.join(notes) or 'it holds no frame'}; capture something first")
-    found = [one for one in map(_segment_of, packets) if one is not None]
-    notes += _left_out(packets, found)
+    content, notes = _unpacked(path, files.content(path, LARGEST, "a pcap file"))
+    with dissect.quiet():
+        frames, more = _frames(path, content)
+        notes += more
+        if not frames:
+            raise ValueError(f"file {path}: {'; '.join(notes) or 'it holds no frame'}; capture something first")
+        packets = [_packet(frame) for frame in frames]
+        found = [one for one in map(_segment_of, frames, packets) if one is not None]
+    cut = sum(frame.is_cut for frame in frames)
+    notes += _left_out(frames, packets, cut, len(found))
     if not found:
-        raise ValueError(f"file {path}: no TCP segment in it ({'; '.join(notes)}); capture a TCP port")
+        way_out = "capture whole frames, as with tcpdump -s 0" if cut else "capture a TCP port"
+        raise ValueError(f"file {path}: no TCP segment in it ({'; '.join(notes)}); {way_out}")
     ordered = sorted(found, key=lambda one: one.segment.time)
     if ordered != found:
         notes.append("the frames were not in order of time, and were sorted")
     return ordered, notes
 
 
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"file {str(path)!r}: {reason}; give the path of a pcap file") from None
-    if len(content) > LARGEST:
-        raise ValueError(f"file {path}: over {LARGEST >> 20} MiB; cut it first, as with tcpdump -r FILE -w PART")
-    if not content:
-        raise ValueError(f"file {path}: it is empty; give a pcap file")
-    return content
-
-
-def _packets(path: str | os.PathLike[str], content: bytes) -> tuple[list[Any], list[str]]:
-    """The frames up to the place where the file ends or breaks."""
-    packets: list[Any] = []
-    notes: list[str] = []
-    with _quiet():
+def _unpacked(path: str | os.PathLike[str], content: bytes) -> tuple[bytes, list[str]]:
+    """What is in a file that gzip made, up to where it breaks; any other content as it is."""
+    if not content.startswith(_GZIP):
+        return content, []
+    whole, notes = bytearray(), []
+    with gzip.open(io.BytesIO(content)) as packed:
         try:
-            for packet in _reader(content):
-                packets.append(packet)
-                if len(packets) == MOST:
-                    notes.append(f"only the first {MOST:,} frames were read")
-                    break
-        except Exception as error:  # scapy raises whatever a broken file makes it stumble over
-            if not packets:
+            while len(whole) <= LARGEST and (part := packed.read1(1 << 16)):
+                whole += part
+        except (EOFError, OSError, zlib.error) as error:
+            if not whole:
                 raise ValueError(f"file {path}: not a pcap file ({_one_line(error)}); give a pcap file") from None
-            notes.append(f"the file breaks after frame {len(packets)}")
-    if not notes and _ends_early(content, packets):
+            notes = ["the file breaks in what gzip packed"]
+    return files.within(path, bytes(whole), LARGEST), notes
+
+
+def _frames(path: str | os.PathLike[str], content: bytes) -> tuple[list[_Frame], list[str]]:
+    """The frames up to the place where the file ends or breaks."""
+    frames: list[_Frame] = []
+    notes: list[str] = []
+    try:
+        for frame in _read(content):
+            frames.append(frame)
+            if len(frames) == MOST:
+                notes.append(f"only the first {MOST:,} frames were read")
+                break
+    except Exception as error:  # scapy raises whatever a broken file makes it stumble over
+        if not frames:
+            raise ValueError(f"file {path}: not a pcap file ({_one_line(error)}); give a pcap file") from None
+        notes.append(f"the file breaks after frame {len(frames)}")
+    if not notes and _ends_early(content, frames):
         notes.append("the file ends in the middle of a frame")
-    return packets, notes
+    return frames, notes
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _reader(content: bytes) -> Iterator[Any]:
-    from scapy.layers import inet, inet6, l2  # importing a layer is what registers it
-    from scapy.utils import PcapReader
-
-    assert inet.TCP and inet6.IPv6 and l2.Ether
-    return iter(PcapReader(io.BytesIO(content)))
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep scapy's warnings about broken files off stderr: the notes say it."""
-    logger = logging.getLogger("scapy")
-    loggers = [logger, logging.getLogger("scapy.runtime"), logging.getLogger("scapy.loading")]
-    before = [one.level for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for one, level in zip(loggers, before, strict=True):
-            one.setLevel(level)
+def _read(content: bytes) -> Iterator[_Frame]:
+    reader = dissect.scapy().RawPcapReader(io.BytesIO(content))
+    while True:
+        try:
+            data, told = reader._read_packet(_FRAME)  # iterating would cut a frame at 65,535 bytes
+        except EOFError:
+            return
+        if hasattr(told, "tsresol"):  # pcapng; a simple packet block tells no time
+            time = _seconds(((told.tshigh or 0) << 32) + (told.tslow or 0), told.tsresol)
+            yield _Frame(data, told.linktype, time, told.wirelen)
+        else:
+            time = _seconds(told.usec, 10**9 if reader.nano else 10**6) + told.sec
+            yield _Frame(data, links.link_type(reader.linktype), time, told.wirelen)
 
 
-def _ends_early(content: bytes, packets: list[Any]) -> bool:
+def _seconds(ticks: int, in_a_second: int) -> Any:
+    decimal = dissect.scapy().EDecimal  # a float would lose nanoseconds
+    return decimal(ticks) / decimal(in_a_second)
+
+
+def _ends_early(content: bytes, frames: list[_Frame]) -> bool:
     """True if a classic pcap file has bytes after its last whole frame. Other formats tell it by breaking."""
-    if content.startswith((_PCAPNG, _GZIP)):
+    if content.startswith(_PCAPNG):
         return False
-    return len(content) != _PCAP_HEADER + sum(_FRAME_HEADER + len(packet.original) for packet in packets)
+    return len(content) != _PCAP_HEADER + sum(_FRAME_HEADER + len(frame.data) for frame in frames)
 
 
-def _is_cut(packet: Any) -> bool:
-    return len(packet.original) < (getattr(packet, "wirelen", None) or 0)
+def _packet(frame: _Frame) -> Any:
+    """The scapy packet; where scapy does not get to TCP by the link type, its datagram alone."""
+    packet = _by_link(frame)
+    inside = b"" if dissect.scapy().TCP in packet else links.datagram(frame.link, frame.data)
+    return dissect.datagram(inside, frame.time) if inside else packet
 
 
-def _segment_of(packet: Any) -> Found | None:
+def _by_link(frame: _Frame) -> Any:
+    scapy = dissect.scapy()
+    kinds = scapy.conf.l2types.num2layer
+    try:
+        packet = kinds[frame.link](frame.data)
+    except Exception:  # a link type that scapy does not have, or a layer that stumbles over what is in it
+        packet = scapy.Raw(frame.data)
+    packet.time = frame.time
+    return packet
+
+
+def _segment_of(frame: _Frame, packet: Any) -> Found | None:
     """The TCP segment in a frame; None for other traffic, and for a segment of which a part is missing."""
-    from scapy.layers.inet import TCP
-
-    if _is_cut(packet) or TCP not in packet:
+    if frame.is_cut or dissect.scapy().TCP not in packet or _is_fragment(packet):
         return None
     try:
-        segment = to_segment(packet)
+        segment = dissect.to_segment(packet)
+        datagram = dissect.network(packet).original
     except (AttributeError, TypeError, ValueError, IndexError):  # a header that cannot be
         return None
     ports = segment.sport is not None and segment.dport is not None
     if not (ports and isinstance(segment.src, str) and isinstance(segment.dst, str)):
         return None
-    return Found(packet, replace(segment, time=float(packet.time)), bytes(packet[TCP].underlayer.original))
+    return Found(packet, segment, datagram[: links.length(datagram)])
 
 
-def _left_out(packets: list[Any], found: list[Found]) -> list[str]:
+def _is_fragment(packet: Any) -> bool:
+    """True for a part of a datagram: the rest of the segment is in others."""
+    four, six = packet.getlayer("IP"), packet.getlayer("IPv6ExtHdrFragment")
+    return bool((four is not None and (four.flags.MF or four.frag)) or (six is not None and (six.m or six.offset)))
+
+
+def _left_out(frames: list[_Frame], packets: list[Any], cut: int, found: int) -> list[str]:
     """Say how many frames are no segment, and why."""
-    cut = sum(map(_is_cut, packets))
-    other = len(packets) - cut - len(found)
+    other = len(packets) - cut - found
     notes = []
     if cut:
-        notes.append(f"{_frames(cut)} cut short and left out")
+        notes.append(f"{_count(cut)} cut short and left out")
     if other:
-        kinds = Counter(_kind(packet) for packet in packets if not _is_cut(packet))
-        names = ", ".join(sorted(name for name in kinds if name != "TCP"))
-        notes.append(f"{_frames(other)} no TCP segment{f' ({names})' if names else ''} and left out")
+        whole = [packet for frame, packet in zip(frames, packets, strict=True) if not frame.is_cut]
+        names = ", ".join(sorted(set(map(_kind, whole)) - {"TCP"}))
+        notes.append(f"{_count(other)} no TCP segment{f' ({names})' if names else ''} and left out")
     return notes
 
 
-def _frames(count: int) -> str:
+def _count(count: int) -> str:
     return "1 frame is" if count == 1 else f"{count:,} frames are"
 
 
 def _kind(packet: Any) -> str:
     """What a frame is: UDP, ARP ..., or its lowest layer."""
+    if _is_fragment(packet):
+        return "fragment"
     names = [layer.__name__ for layer in packet.layers()]
     return next((name for name in names if name in ("TCP", "UDP", "ICMP", "ARP")), names[0])

@@ -20,6 +20,7 @@ from ..ports.ranges import parse_port
 from ..stacks.stack import Frame
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
+from . import dissect
 from .capture import Exchange
 from .pcap_file import Found, read_frames
 
@@ -97,9 +98,7 @@ class RecordedExchange(Exchange):
     @property
     def packets(self) -> PacketList:
         """The segments as scapy packets, each once."""
-        from scapy.plist import PacketList
-
-        return PacketList([one.packet for one in self._sent], self.name)
+        return dissect.packets((one.packet for one in self._sent), self.name)
 
     def close(self) -> None:
         """Do nothing: there is no capture to end."""
