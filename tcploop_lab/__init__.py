@@ -59,7 +59,7 @@ _HOME = {
 
 __all__ = ["__version__", *_HOME]
 
-_present.install(lambda: import_module(f"{__name__}.render"))  # type: ignore[arg-type, return-value]
+_present.install(lambda: import_module(f"{__name__}.render"))
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,7 @@ def checked() -> Iterator[None]:
         raise BadValue(str(error)) from None
 
 
-class Value(click.ParamType):
+class Value(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """A kind of value; `name` stands for it in the help, `parse` returns it or raises ValueError."""
 
     def __init__(self, name: str, parse: Callable[[Any], Any]) -> None:

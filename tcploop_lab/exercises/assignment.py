@@ -9,7 +9,7 @@ the answers are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import accumulate, count
@@ -189,7 +189,11 @@ def _ports(draw: Draws, era: str, ports: PortRange) -> tuple[int, ...]:
     many = ports.width // 2
     if era == "geometric":
         return tuple(ports.low + 2 * draw.below(many) for _ in range(10))
-    steps = {"hashed-sequence": lambda: 1, "even-sequence": lambda: 2, "random-walk": lambda: 2 + 2 * draw.below(8)}
+    steps: dict[str, Callable[[], int]] = {
+        "hashed-sequence": lambda: 1,
+        "even-sequence": lambda: 2,
+        "random-walk": lambda: 2 + 2 * draw.below(8),
+    }
     first = ports.low + 2 * draw.below(many - 80)
     return tuple(accumulate((steps[era]() for _ in range(9)), initial=first))
 

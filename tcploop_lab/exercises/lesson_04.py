@@ -85,11 +85,12 @@ def _predicts(predicted: float, result: StudyResult) -> bool:
 def _agrees(result: StudyResult) -> bool:
     """True if the measured mean is as near to theory as chance allows."""
     cell = result.cells[0]
-    return abs(cell.mean - cell.law.mean) < _ERRORS * cell.standard_error
+    return cell.mean is not None and abs(cell.mean - cell.law.mean) < _ERRORS * (cell.standard_error or 0.0)
 
 
 def _comparison(answer: tuple[float, StudyResult]) -> str:
     cell = answer[1].cells[0]
+    assert cell.mean is not None and cell.standard_error is not None, "a cell that was measured has a mean"
     distance = abs(cell.mean - cell.law.mean) / cell.standard_error
     return (
         f"Predicted {answer[0]:,.0f} tries, measured {cell.mean:,.0f} ± {cell.standard_error:,.0f}: "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -32,7 +33,7 @@ def compare(laws: Sequence[TriesDistribution], ax: Axes | None = None, title: st
     end = max(law.quantile(_SEEN * law.ever) for law in laws)
     x = np.unique(np.linspace(0, end, _POINTS).astype(np.int64))
     for i, law in enumerate(laws):
-        line = {"color": style.CYCLE[i % len(style.CYCLE)], "linestyle": _DASHES[i % len(_DASHES)]}
+        line: dict[str, Any] = {"color": style.CYCLE[i % len(style.CYCLE)], "linestyle": _DASHES[i % len(_DASHES)]}
         ax.plot(x, law.cdf(x), label=_words(law), drawstyle="steps-post", **line)
     _finish(ax, laws, end, title)
     return style.set_alt(ax, _alt(ax, laws))

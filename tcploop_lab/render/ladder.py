@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from textwrap import wrap
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
@@ -50,7 +51,8 @@ _TOP = 0.95  # room for the names
 _SLOPE = 0.26  # how far an arrow falls
 _TEXT = 0.185  # a line of text
 _NEAR = 0.22  # between two things that happen at about the same time
-_BEHIND = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.6}  # text stays readable over an arrow
+# Text stays readable over an arrow.
+_BEHIND: dict[str, Any] = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.6}
 _COLUMNS, _HALF = 80, 36  # characters in a line of small print: across, and where two labels stand side by side
 
 
@@ -237,7 +239,7 @@ def _badge(ax: Axes, x: float, y: float, state: State, link: float | None) -> No
     if link is not None:
         ax.plot([x, link], [y, y], color=colour, linewidth=2, zorder=1, solid_capstyle="butt")
     corner = (x - width / 2, y - height / 2)
-    look = {"facecolor": colour, "edgecolor": style.INK, "linewidth": 0.8, "zorder": 5}
+    look: dict[str, Any] = {"facecolor": colour, "edgecolor": style.INK, "linewidth": 0.8, "zorder": 5}
     ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **look))
     ink = style.text_on(colour)
     ax.text(x, y, state, ha="center", va="center", fontsize=8.8, fontweight="bold", color=ink, zorder=6)
@@ -274,7 +276,7 @@ def _draw_segment(ax: Axes, layout: _Layout, index: int, step: Step) -> None:
         end = (start[0] + 0.6 * (end[0] - start[0]), start[1] + 0.6 * (end[1] - start[1]))
         if index not in layout.under_way:
             ax.plot(*end, marker="x", markersize=9, markeredgewidth=2.5, color=style.VERMILLION, zorder=6)
-    look = {"color": style.INK, "linewidth": 1.8}
+    look: dict[str, Any] = {"color": style.INK, "linewidth": 1.8}
     if step.impossible:
         look = {"color": style.VERMILLION, "linewidth": 1.8, "linestyle": (0, (4, 3))}
     arrow = {"arrowstyle": "-|>,head_length=0.7,head_width=0.3", "shrinkA": 4, "shrinkB": 4, **look}
@@ -290,7 +292,7 @@ def _draw_label(ax: Axes, layout: _Layout, index: int) -> None:
     if layout.crosses(index):
         x, align = (_LINE[0] + 0.2, "left") if side == 0 else (_LINE[1] - 0.2, "right")
     y = layout.tail[index] - 0.03
-    look = {"ha": align, "va": "bottom", "zorder": 4, "bbox": _BEHIND}
+    look: dict[str, Any] = {"ha": align, "va": "bottom", "zorder": 4, "bbox": _BEHIND}
     for remark, colour in reversed(layout.remarks(index)):
         ax.text(x, y, remark, fontsize=9.2, color=colour, fontweight="bold", **look)
         y -= _TEXT

@@ -120,7 +120,7 @@ def state_diagram(
 def _transitions(path: Replay | End | Iterable[State | Transition]) -> tuple[Transition, ...]:
     if isinstance(path, Replay):
         path = path.ends[0] if path.ends else ()
-    items = list(path.transitions if isinstance(path, End) else path)
+    items: list[Any] = list(path.transitions if isinstance(path, End) else path)
     rows = [item for item in items if isinstance(item, Transition)]
     if not rows:  # states
         rows = [_between(State(a), State(b)) for a, b in pairwise(items)]
@@ -163,10 +163,10 @@ def _draw_state(ax: Axes, state: State, place: _Point, visited: bool) -> None:
     (x, y), (width, height) = place, _BOX
     colour = STATE_COLOURS[state] if visited else style.PAPER
     edge = style.INK if visited else style.GREY
-    look = {"facecolor": colour, "edgecolor": edge, "linewidth": 1.2, "zorder": 5}
+    look: dict[str, Any] = {"facecolor": colour, "edgecolor": edge, "linewidth": 1.2, "zorder": 5}
     corner, shape = (x - width / 2, y - height / 2), "round,pad=0,rounding_size=0.12"
     ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **look))
-    text = {"color": style.text_on(colour), "fontweight": "bold"} if visited else {"color": style.GREY}
+    text: dict[str, Any] = {"color": style.text_on(colour), "fontweight": "bold"} if visited else {"color": style.GREY}
     ax.text(x, y, state, ha="center", va="center", fontsize=10.5, zorder=6, **text)
 
 
@@ -201,8 +201,8 @@ def _draw_line(ax: Axes, rows: Sequence[Transition], colour: str, strong: bool) 
     ax.add_patch(FancyArrowPatch(path=_rounded(route.points), color=colour, arrowstyle=head, **look))
     text = "\n".join(dict.fromkeys(_label(row, route.where) for row in rows))
     ha, va = route.alignment
-    ink = {"color": colour, "fontweight": "bold" if strong else "normal", "fontsize": 9}
-    behind = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5}
+    ink: dict[str, Any] = {"color": colour, "fontweight": "bold" if strong else "normal", "fontsize": 9}
+    behind: dict[str, Any] = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5}
     ax.text(*route.label, text, ha=ha, va=va, zorder=4, bbox=behind, **ink)
 
 
@@ -215,7 +215,7 @@ def _draw_numbers(ax: Axes, steps: Sequence[tuple[int, Transition]]) -> None:
         share = (0.3 + 0.36 * place) / length
         spot = (x + share * (to_x - x), y + share * (to_y - y))
         ax.plot(*spot, marker="o", markersize=15, color=style.BLUE, markeredgecolor=style.PAPER, zorder=7)
-        look = {"ha": "center", "va": "center", "fontsize": 9, "fontweight": "bold"}
+        look: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "fontweight": "bold"}
         ax.text(*spot, str(number), color=style.text_on(style.BLUE), zorder=8, **look)
 
 

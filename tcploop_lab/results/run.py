@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 import struct
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
@@ -15,6 +15,7 @@ from ..tcp.endpoint import Endpoint
 from .shown import Shown
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
+_SOL_SOCKET, _SO_LINGER = 1, 13
 ORDERLY = struct.pack("ii", 0, 0)
 
 
@@ -40,7 +41,7 @@ class Run(Shown):
     max_tries: int
     kernel: str
     trace: array[int] | None = field(default=None, repr=False)
-    socket: socket.socket | None = field(default=None, repr=False, compare=False)
+    socket: Any = field(default=None, repr=False, compare=False)
     stack: str = "live"
 
     @property
@@ -89,9 +90,9 @@ class Run(Shown):
     def _linger(self, setting: bytes) -> None:
         if self.socket is not None:
             with contextlib.suppress(OSError):  # it may be closed already
-                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, setting)
+                self.socket.setsockopt(_SOL_SOCKET, _SO_LINGER, setting)
 
-    def _live(self) -> socket.socket:
+    def _live(self) -> Any:
         if self.socket is None or self.socket.fileno() < 0:
             raise RuntimeError(f"this run has no open socket (it ended: {self.stopped}); run connect_loop again")
         return self.socket

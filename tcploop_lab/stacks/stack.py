@@ -7,6 +7,7 @@ the real calls, made in a worker process, and `simulated` by a kernel in pure Py
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -96,7 +97,11 @@ class Host(Protocol):
     """
 
     socket: Any
-    cable: Cable
+
+    @property
+    def cable(self) -> Cable:
+        """The host's end of the cable."""
+        ...
 
     def state(self) -> State:
         """Return the state of the host's connection, as its kernel tells it."""
@@ -119,7 +124,11 @@ class Stack(Protocol):
     """What can be done to a kernel. `provenance` is live or simulated, `kernel` names it in every result."""
 
     provenance: str
-    kernel: str
+
+    @property
+    def kernel(self) -> str:
+        """The name of the kernel, as results carry it."""
+        ...
 
     def socket(self, family: int = ..., kind: int = ...) -> Any:
         """Return a new socket: methods, errors and return values of `socket.socket`."""
@@ -195,4 +204,48 @@ class Stack(Protocol):
 
     def two_hosts(self) -> tuple[Host, Host]:
         """Return two hosts that reach each other through their cables only."""
+        ...
+
+
+class StackExecutor(Protocol):
+    """Brings functions and a stack together: in a worker process (`executor`), or in place (`in_place`)."""
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What is known of where it runs: `pid`, `network`, and `range_set`, whether the range could be set."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """True once it was shut down."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """How many functions it can run at once."""
+        ...
+
+    @property
+    def here(self) -> Stack:
+        """The stack of this process: its clock, and the waiting for the stack's sockets."""
+        ...
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(*args, **kwargs)`; its reports arrive in `future.reports`."""
+        ...
+
+    def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(stack, *args, **kwargs)`."""
+        ...
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> Beside:
+        """Let a function run beside the caller, with sockets of the stack."""
+        ...
+
+    def stop(self, future: Future[Any]) -> None:
+        """Ask a function that runs to return what it has."""
+        ...
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End it."""
         ...

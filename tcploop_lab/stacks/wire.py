@@ -52,8 +52,8 @@ class _Unpickler(pickle.Unpickler):
         descriptor = self._descriptors[index]
         if len(kind) == 1:
             return OpenFile(descriptor, *kind)
-        timeout, *family = kind
-        sock = socket.socket(*family, fileno=descriptor)
+        timeout, family, of_type, protocol = kind
+        sock = socket.socket(family, of_type, protocol, descriptor)
         sock.settimeout(timeout)  # its own, whatever socket.setdefaulttimeout() says in the program that receives it
         return sock
 

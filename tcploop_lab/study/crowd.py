@@ -215,7 +215,8 @@ def _draw(
     spec = LoopSpec("", plan.port, plan.client, plan.max_tries(law.era), TIMEOUT, socket_range=socket_range)
     first = random.SystemRandom().randrange(ADDRESSES)  # those of an earlier run are just past the port for 10 s
     addresses = [address(first + number) for number in range(len(schedule))]
-    future = pool.executor.on_stack(  # type: ignore[attr-defined]
+    assert pool.own is not None, "a crowd is drawn on a testbed, never on a foreign executor"
+    future = pool.own.on_stack(
         draw_crowd, spec, schedule, addresses, namespace_range, other_traffic
     )
     found: CrowdSamples = _wait(pool, future, len(schedule), progress)

@@ -15,6 +15,7 @@ from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..stacks.executor import MAX_WORKERS, NamespaceExecutor
 from ..stacks.in_place import InPlaceExecutor
 from ..stacks.namespace import network_id
+from ..stacks.stack import StackExecutor
 from ..testbed.loop import why_unsuitable
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import Testbed, open_testbed
@@ -32,7 +33,7 @@ class Pool:
     `kind` is that of the testbed they run in, `width` how many tasks to hand out at once.
     """
 
-    executor: Executor
+    executor: Executor | StackExecutor
     kind: str
     place: Place
     width: int
@@ -61,21 +62,22 @@ class Pool:
 
     def submit(self, task: Task) -> Future[Samples]:
         """Begin a task."""
-        if self._own:
-            return self.executor.on_stack(run_task, task)  # type: ignore[attr-defined, no-any-return]
+        if self.own is not None:
+            return self.own.on_stack(run_task, task)
         return self.executor.submit(run_task_nested, task)
 
     def stop(self, futures: Iterable[Future[Samples]]) -> None:
         """Ask tasks to return what they have; another executor can only cancel those that have not begun."""
         for future in futures:
-            if self._own:
-                self.executor.stop(future)  # type: ignore[attr-defined]
+            if self.own is not None:
+                self.own.stop(future)
             else:
                 future.cancel()
 
     @property
-    def _own(self) -> bool:
-        return isinstance(self.executor, (NamespaceExecutor, InPlaceExecutor))
+    def own(self) -> StackExecutor | None:
+        """The executor, if it is the lab's: it has a stack, and tasks of it can be stopped."""
+        return self.executor if isinstance(self.executor, (NamespaceExecutor, InPlaceExecutor)) else None
 
 
 def cores() -> int:
@@ -114,7 +116,7 @@ def _open(place: Any, workers: int) -> Testbed:
     return open_testbed(kind="simulated")
 
 
-def _own_pool(executor: NamespaceExecutor | InPlaceExecutor, kind: str) -> Pool:
+def _own_pool(executor: StackExecutor, kind: str) -> Pool:
     place = executor.on_stack(probe_place, kind).result()
     return Pool(executor, kind, place, _TASKS_PER_WORKER * executor.workers)
 

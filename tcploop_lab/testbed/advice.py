@@ -130,7 +130,8 @@ class Machine:
         what, said = refusal.filename or "network", f"({refusal.strerror})"
         if what == "namespace":
             reason = f"each needs a network of its own {said}"
-            return f"{reason}; use the namespace testbed, or where it is refused: {self.for_namespace(refusal.errno)}"
+            way_out = self.for_namespace(refusal.errno or 0)
+            return f"{reason}; use the namespace testbed, or where it is refused: {way_out}"
         if what in ("netlink", "packet"):
             return f"a {what} socket is refused {said}; {_SOCKETS}"
         if refusal.errno == errno.EOPNOTSUPP:

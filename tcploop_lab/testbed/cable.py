@@ -58,7 +58,8 @@ class SoFar:
 
 def so_far(passed: Sequence[Passed], held: Sequence[Held]) -> SoFar:
     """Return what `passed` and what is `held` as one picture."""
-    sent = sorted((*passed, *held), key=lambda one: one.segment.time)
+    everything: tuple[Passed | Held, ...] = (*passed, *held)
+    sent = sorted(everything, key=lambda one: one.segment.time)
     gone = {place: one.received for place, one in enumerate(sent) if isinstance(one, Passed)}
     return SoFar(
         segments=tuple(one.segment for one in sent),

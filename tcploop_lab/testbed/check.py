@@ -103,7 +103,7 @@ def _is_given(stack: Stack, spec: LoopSpec) -> bool | None:
             set_socket_range(sock, PortRange(spec.port, spec.port))
         except OSError:
             return None
-        return sock.connect_ex((spec.host, dead)) != errno.EADDRNOTAVAIL
+        return bool(sock.connect_ex((spec.host, dead)) != errno.EADDRNOTAVAIL)
 
 
 def _is_bindable(stack: Stack, spec: LoopSpec) -> bool:

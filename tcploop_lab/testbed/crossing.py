@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotOnThisTestbed
 from ..results.shown import Shown
 from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
-from ..stacks.executor import NamespaceExecutor
-from ..stacks.in_place import InPlaceExecutor
-from ..stacks.stack import ADDRESSES, PORTS, Cable, Frame, Host, Stack
+from ..stacks.stack import ADDRESSES, PORTS, Cable, Frame, Host, Stack, StackExecutor
 from ..tcp.outcomes import Ending, ending
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
@@ -79,8 +77,10 @@ class Crossing(Shown):
         """Cut the cable: both hosts and their namespaces are gone. What passed stays."""
         self._last_states = self.states
         self._closed = True
-        for end in (*self._hosts.values(), *self._listeners):
-            end.close()
+        for host in self._hosts.values():
+            host.close()
+        for listener in self._listeners:
+            listener.close()
 
     def connect(self, host: str) -> None:
         """Let `host` call connect() to the other one; its SYN is then on the cable. ValueError for no host."""
@@ -347,7 +347,7 @@ def _other(host: str) -> str:
     return "B" if host == "A" else "A"
 
 
-def open_crossing(executor: NamespaceExecutor | InPlaceExecutor) -> Crossing:
+def open_crossing(executor: StackExecutor) -> Crossing:
     """Return a new Crossing of a testbed's stack. Raises NotOnThisTestbed with the reason and the way out."""
     try:
         hosts = executor.on_stack(_two_hosts).result()

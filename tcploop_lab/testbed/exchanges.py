@@ -35,7 +35,8 @@ def four_exchanges(testbed: Testbed) -> dict[str, Exchange | Crossing]:
     What cannot be made on this testbed, without the right to capture or to make two hosts, is the recorded one: it
     has a `label` that says so.
     """
-    makers = (refused, handshake, self_connection, simultaneous_open)
+    makers: list[Callable[[Testbed], Exchange | Crossing]]
+    makers = [refused, handshake, self_connection, simultaneous_open]
     return {name: _made_or_recorded(testbed, name, make) for name, make in zip(NAMES, makers, strict=True)}
 
 

@@ -138,9 +138,9 @@ class _NewSockets:
     def dial(self, address: tuple[str, int]) -> int:
         try:
             sock = self.socket = make_socket(self._stack, self._spec)
-        except OSError as error:  # no descriptors left, or no port to bind: an end like any other, after this count
+        except OSError as refused:  # no descriptors left, or no port to bind: an end like any other, after this count
             self.socket = None
-            return error.errno or errno.EIO
+            return refused.errno or errno.EIO
         error = sock.connect_ex(address)
         if self._ports is not None:
             self._ports.append(sock.getsockname()[1])
@@ -161,7 +161,8 @@ def _loop(stack: Stack, spec: LoopSpec, outcome: LoopOutcome, deadline: float) -
         if connected:
             return dialler.socket
         if outcome.stopped:
-            return _close(dialler.socket)
+            _close(dialler.socket)
+            return None
         size = min(_BURST_LIMIT, size * 2) if stack.monotonic() - began < _CHECK_SECONDS else max(1, size // 2)
 
 

@@ -206,5 +206,5 @@ def _kind(packet: Any) -> str:
     """What a frame is: UDP, ARP ..., or its lowest layer."""
     if _is_fragment(packet):
         return "fragment"
-    names = [layer.__name__ for layer in packet.layers()]
+    names: list[str] = [layer.__name__ for layer in packet.layers()]
     return next((name for name in names if name in ("TCP", "UDP", "ICMP", "ARP")), names[0])

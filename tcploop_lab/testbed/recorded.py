@@ -69,7 +69,7 @@ class RecordedExchange(Exchange):
         self.notes = (*notes, *_complaints(self.replayed))
 
     @property
-    def label(self) -> str:
+    def label(self) -> str:  # type: ignore[override]
         """What it must be shown with: when it was recorded, on which kernel; or which file it was read from."""
         return f"recorded on {self.recorded_on}, {self.kernel}" if self.provenance else f"read from {self.name}"
 
@@ -169,7 +169,8 @@ def _pair(found: Sequence[Found]) -> tuple[list[Found], list[Found], list[str]]:
     Retransmissions are no copies: their timestamps or IP identifications differ.
     """
     seen: Counter[bytes] = Counter()
-    sent, arrived = [], []
+    sent: list[Found] = []
+    arrived: list[Found] = []
     for one in found:
         (arrived if seen[one.datagram] % 2 else sent).append(one)
         seen[one.datagram] += 1

@@ -114,7 +114,7 @@ def _held_by_a_process(lent: Sequence[socket.socket]) -> Iterator[None]:
     holders = []
     try:
         for sock in lent:
-            holders.append(subprocess.Popen(_HOLDER, stdin=sock, stdout=subprocess.DEVNULL))
+            holders.append(subprocess.Popen(_HOLDER, stdin=sock.fileno(), stdout=subprocess.DEVNULL))
             sock.close()  # the copy that came with the message: only the lab and the holder keep one
         yield
     finally:

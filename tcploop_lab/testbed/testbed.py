@@ -16,9 +16,7 @@ from ..ports.preconditions import Verdict, judge
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, parse_port
 from ..results.run import Run
 from ..results.shown import Shown
-from ..stacks.executor import NamespaceExecutor
-from ..stacks.in_place import InPlaceExecutor
-from ..stacks.stack import Stack
+from ..stacks.stack import Stack, StackExecutor
 from . import sockets
 from .capture import Exchange, open_packet_socket, why_no_capture
 from .check import collect
@@ -26,6 +24,7 @@ from .crossing import Crossing, open_crossing
 from .hosts import Target, resolve_own
 from .limits import MAX_TIMEOUT, default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket, run_loop
+from .sockets import Look, SocketTable
 from .waiting import wait_for
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Testbed(Shown):
     __test__ = False  # the name is no test case
 
     def __init__(
-        self, kind: str, why: str, executor: NamespaceExecutor | InPlaceExecutor, port_range: PortRange | None
+        self, kind: str, why: str, executor: StackExecutor, port_range: PortRange | None
     ) -> None:
         self.kind = kind
         self.why = why
@@ -208,7 +207,8 @@ class Testbed(Shown):
         It belongs to the testbed's network, whichever process uses it. A call that waits ends after 60 s.
         """
         spec = self._spec(1, host, "same-socket", max_tries=1, timeout=60.0)
-        return self.submit(make_socket, spec).result()
+        made: socket.socket = self.submit(make_socket, spec).result()
+        return made
 
     def hold(self, port: object, host: str = "127.0.0.1") -> socket.socket:
         """Return a socket that holds `port` with bind() and does not listen. Close it to let go of the port.
@@ -269,12 +269,12 @@ class Testbed(Shown):
         kernel = getattr(self.executor.here, "version", None)  # only a simulated stack has one
         return open_testbed(port_range, workers, self.kind, kernel=kernel)
 
-    def sockets(self, port: object) -> sockets.SocketTable:
+    def sockets(self, port: object) -> SocketTable:
         """Return the kernel's table of sockets, those with this local port."""
         number = parse_port(port)
-        return sockets.SocketTable(number, self.submit(sockets.socket_rows, number).result())
+        return SocketTable(number, self.submit(sockets.socket_rows, number).result())
 
-    def holders(self, port: object) -> sockets.SocketTable:
+    def holders(self, port: object) -> SocketTable:
         """Return the sockets that only hold `port`: they called bind() and nothing else, so `sockets` has no line.
 
         Raises ValueError for a bad port, NotOnThisTestbed where the kernel does not tell.
@@ -283,7 +283,7 @@ class Testbed(Shown):
         rows = self.submit(sockets.holder_rows, number).result()
         if rows is None:
             raise NotOnThisTestbed("this kernel does not tell which sockets are only bound; Linux 6.8 and later do")
-        return sockets.SocketTable(number, rows)
+        return SocketTable(number, rows)
 
     def counters(self) -> dict[str, int]:
         """Return the TCP counters of the testbed's network, such as ActiveOpens, AttemptFails, OutRsts.
@@ -296,7 +296,7 @@ class Testbed(Shown):
         except FileNotFoundError:
             raise NotOnThisTestbed("the counters are read from /proc/net/snmp, which only Linux has") from None
 
-    def look(self, port: object, tool: str = "ss") -> sockets.Look:
+    def look(self, port: object, tool: str = "ss") -> Look:
         """Return what ss or lsof prints about `port` inside the testbed, with the command that made it.
 
         The live socket of a run is lent to a process inside (`sleep`): the tools name no process outside. No tool can
@@ -306,7 +306,7 @@ class Testbed(Shown):
         sockets.command_of(tool, number)
         if self.label:
             return sockets.recorded_look(tool)
-        found: sockets.Look = self.executor.submit(sockets.look, tool, number, self._live_sockets(number)).result()
+        found: Look = self.executor.submit(sockets.look, tool, number, self._live_sockets(number)).result()
         return found
 
     def _live_sockets(self, port: int) -> list[socket.socket]:
@@ -314,8 +314,8 @@ class Testbed(Shown):
         if self.kind != "namespace":
             return []
         runs = [found() for (_, number), found in self._runs.items() if number == port]
-        sockets = [run.socket for run in runs if run is not None and run.socket is not None]
-        return [sock for sock in sockets if sock.fileno() >= 0]
+        held = [run.socket for run in runs if run is not None and run.socket is not None]
+        return [sock for sock in held if sock.fileno() >= 0]
 
     def _spec(
         self,

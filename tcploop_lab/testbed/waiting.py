@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..stacks.executor import NamespaceExecutor
+from ..stacks.stack import StackExecutor
 
 _QUIET = 1.0  # seconds without a progress bar: most loops are over by then
 _LOOK_EVERY = 0.1  # seconds
 
 
 def wait_for(
-    executor: NamespaceExecutor,
+    executor: StackExecutor,
     future: concurrent.futures.Future[Any],
     progress: int | Callable[[int], None] | None,
     grace: float,

@@ -100,7 +100,7 @@ def _cell() -> tuple[str | None, Any]:
     """The cell that is running and which execution of it this is; None where nobody tells, as outside Jupyter."""
     from IPython import get_ipython
 
-    message = getattr(get_ipython(), "get_parent", dict)()
+    message: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()
     return message.get("metadata", {}).get("cellId"), message.get("header", {}).get("msg_id")
 
 
