@@ -65,7 +65,7 @@ def python_rate(testbed: Testbed, tries: int, client: str) -> Measure:
 def c_rate(testbed: Testbed, program: str, tries: int, kind: str) -> Measure:
     """The C loop, run inside the same testbed."""
     command = [program, str(PORT), str(tries), kind]
-    return lambda: tries / float(testbed.submit(subprocess.check_output, command, timeout=300).result())
+    return lambda: tries / float(testbed.executor.submit(subprocess.check_output, command, timeout=300).result())
 
 
 def captured_rate(testbed: Testbed, tries: int) -> Measure:
@@ -136,6 +136,40 @@ def seconds_per_sample(size: int, samples: int = 200) -> float:
     return (time.perf_counter() - began) / samples
 
 
+def seconds_to_open() -> float:
+    """How long it takes until a testbed is open."""
+    began = time.perf_counter()
+    with lab.open_testbed(RANGE):
+        return time.perf_counter() - began
+
+
+def seconds_to_stop() -> float:
+    """How long it takes until a loop that is told to stop has returned what it has."""
+    with lab.open_testbed(RANGE) as testbed:
+        spec = LoopSpec("127.0.0.1", PORT, lab.ClientKind.SAME_SOCKET, 10**9, 600.0)
+        future = testbed.submit(run_loop, spec)
+        while not future.reports:  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        began = time.perf_counter()
+        testbed.executor.stop(future)
+        future.result()
+        return time.perf_counter() - began
+
+
+def seconds_to_cross() -> float:
+    """How long two hosts and a crossing without delay take; the first of a process loads scapy, too."""
+    with lab.open_testbed(RANGE) as testbed:
+        began = time.perf_counter()
+        with testbed.cross(0.0):
+            return time.perf_counter() - began
+
+
+def median_milliseconds(rounds: int) -> dict[str, float]:
+    """How long one waits for the lab, in each case the median."""
+    cases = {"open a testbed": seconds_to_open, "stop a loop": seconds_to_stop, "cross": seconds_to_cross}
+    return {name: 1e3 * statistics.median(case() for _ in range(rounds)) for name, case in cases.items()}
+
+
 def measure_all(rounds: int, tries: int) -> dict[str, object]:
     """Return every comparison of this file, by its sentence."""
     with tempfile.TemporaryDirectory() as folder, lab.open_testbed(RANGE, kind="namespace") as testbed:
@@ -157,6 +191,7 @@ def measure_all(rounds: int, tries: int) -> dict[str, object]:
     return {
         "kernel": testbed.kernel,
         "comparisons": results,
+        "milliseconds to": median_milliseconds(rounds),
         "milliseconds per sample": {size: 1e3 * seconds_per_sample(size) for size in RANGE_SIZES},
     }
 
@@ -167,6 +202,9 @@ def show(results: dict[str, object]) -> None:
     for name, row in results["comparisons"].items():  # type: ignore[attr-defined]
         rates = f"{row['rate']:9,.0f} / {row['other_rate']:9,.0f} tries/s"
         print(f"{name:44} {row['ratio']:5.2f}  ({row['lowest']:.2f} to {row['highest']:.2f})  {rates}")
+    print("time to:")
+    for name, milliseconds in results["milliseconds to"].items():  # type: ignore[attr-defined]
+        print(f"  {name:15} {milliseconds:8.2f} ms")
     print("time per sample, by ports in the range:")
     for size, milliseconds in results["milliseconds per sample"].items():  # type: ignore[attr-defined]
         print(f"  {size:6,} ports  {milliseconds:8.2f} ms")

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, Page, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 120_000  # milliseconds for whatever a page is to show: the machine may be busy
 FLAGS = [
     "--headless",
     "--no-sandbox",  # Chromium refuses its sandbox to root; the page is our own
@@ -46,6 +47,7 @@ def page(browser: Browser, width: int = 1400, height: int = 1000, sharp: float =
     """
     context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=sharp)
     try:
+        context.set_default_timeout(PATIENCE)
         yield context.new_page()
     finally:
         context.close()

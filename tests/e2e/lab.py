@@ -90,7 +90,7 @@ def _end_with_the_tests() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def address(server: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> str:
+def address(server: subprocess.Popen[bytes], log: Path, seconds: float = 180) -> str:
     """The address with its token, once the server has printed it; fails with the log if it ends."""
     end = monotonic() + seconds
     while not (found := URL.search(log.read_text())):
@@ -104,10 +104,10 @@ def stop(server: subprocess.Popen[bytes]) -> list[psutil.Process]:
     family = psutil.Process(server.pid).children(recursive=True) if server.poll() is None else []
     if family:
         family[0].terminate()  # the server itself, which ends its kernels before it goes
-    _, left = psutil.wait_procs(family, timeout=20)
+    _, left = psutil.wait_procs(family, timeout=60)
     for process in left:
         process.kill()
-    server.wait(timeout=20)
+    server.wait(timeout=60)
     return left
 
 

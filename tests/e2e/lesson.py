@@ -69,9 +69,9 @@ class Lesson:
         """
         place = f"/lab/workspaces/{self.file.stem}/tree/notebooks/{self.name}"
         self.page.goto(re.sub(r"/lab/tree/[^?]*", place, address))
-        self.page.get_by_text(_IDLE).wait_for(timeout=60_000)
+        self.page.get_by_text(_IDLE).wait_for()
 
-    def run_all(self, seconds: float = 150) -> None:
+    def run_all(self, seconds: float = 600) -> None:
         """Run all cells and wait until each is stored with its count, or one has raised."""
         self.start_all()
         self._save_until(self._stored, seconds)
@@ -96,8 +96,8 @@ class Lesson:
         """Restart the kernel and clear all outputs, as one does who begins again."""
         self.choose("Kernel", "Restart Kernel and Clear Outputs of All Cells")
         self.page.locator(".jp-Dialog button.jp-mod-accept").click()
-        self._save_until(lambda: not any(self.counts()), 60)
-        self.page.get_by_text(_IDLE).wait_for(timeout=60_000)
+        self._save_until(lambda: not any(self.counts()), 120)
+        self.page.get_by_text(_IDLE).wait_for()
 
     def shut_down(self) -> None:
         """End the kernel."""
@@ -127,7 +127,7 @@ class Lesson:
         of.screenshot(path=path) if of is not None else self.page.screenshot(path=path)
 
 
-def all_together(lessons: Iterable[Lesson], begin: Callable[[Lesson], None], seconds: float = 240) -> None:
+def all_together(lessons: Iterable[Lesson], begin: Callable[[Lesson], None], seconds: float = 1200) -> None:
     """Run lessons in their pages, as many at a time as the machine has processors; one that is late complains.
 
     A lesson waits for the kernel, for a worker and for the network, so that two side by side take little more than one.

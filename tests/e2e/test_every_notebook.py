@@ -17,7 +17,7 @@ from .browser import page
 from .conftest import notebooks
 from .lesson import Lesson, all_together
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 AXE = {"resultTypes": ["violations"]}
 OUTPUTS = ".jp-OutputArea-output"

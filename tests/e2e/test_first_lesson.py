@@ -9,7 +9,7 @@ import pytest
 
 from .lesson import Lesson
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.anyuser]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800), pytest.mark.anyuser]
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
-
 import nbformat
 import pytest
 
+from ..waiting import wait_until
 from .lab import Server
 from .lesson import Lesson
 from .widgets import press, sees, write
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NAME = "leaving.ipynb"
 CELLS = (
@@ -21,12 +20,9 @@ CELLS = (
 )
 
 
-def settled(server: Server, count: int, seconds: float = 10.0) -> bool:
-    """Whether there come to be just so many workers."""
-    end = monotonic() + seconds
-    while len(server.workers()) != count and monotonic() < end:
-        sleep(0.1)
-    return len(server.workers()) == count
+def settled(server: Server, count: int) -> None:
+    """Wait until there are just so many workers."""
+    wait_until(lambda: len(server.workers()) == count)
 
 
 @pytest.fixture
@@ -44,19 +40,20 @@ def test_nothing_stays_of_a_widget_at_work(lesson, server):
     write(cells.nth(1), "port to dial", "33333")
     press(cells.nth(1), "Start")
     sees(cells.nth(1), "It cannot succeed")
-    assert settled(server, 2)  # the testbed's own, and the loop's
+    settled(server, 2)  # the testbed's own, and the loop's
 
     cells.nth(2).locator(".jp-InputArea-prompt").click()
     lesson.page.keyboard.press("Control+Enter")
-    sees(cells.nth(2), "the notebook is free", 10.0)  # the loop takes longer by far
+    sees(cells.nth(2), "the notebook is free")
+    assert len(server.workers()) == 2  # and the loop goes on
 
     cells.nth(1).locator(".jp-InputArea-prompt").click()
     lesson.page.keyboard.press("Control+Enter")
-    assert settled(server, 1)
+    settled(server, 1)
     sees(cells.nth(1), "This run was made to begin with")
 
     write(cells.nth(1), "port to dial", "33333")
     press(cells.nth(1), "Start")
     sees(cells.nth(1), "It cannot succeed")
     lesson.shut_down()
-    assert settled(server, 0)
+    settled(server, 0)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import tcploop_lab as lab
 from tcploop_lab.audits import supervisor
 from tcploop_lab.audits.run import Output
 
+from ..waiting import PATIENCE, wait_until
 from . import inside
 
 PY = sys.executable
@@ -285,11 +285,17 @@ def test_outside_a_namespace_the_supervisor_does_nothing() -> None:
     assert done.stdout == b""
 
 
+def interrupt_once_it_runs(mark: str) -> None:
+    """Send Ctrl-C to these tests when the audited program is there."""
+    wait_until(lambda: alive(mark))
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_an_interrupt_ends_the_program() -> None:
     """Ctrl-C returns what was seen so far; the program is gone."""
     mark = f"{MARK}-interrupt-{os.getpid()}"
-    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    result = lab.audit(python(f"'{mark}'\nimport time; time.sleep(60)"), timeout=30)
+    threading.Thread(target=interrupt_once_it_runs, args=(mark,)).start()
+    result = lab.audit(python(f"'{mark}'\nimport time; time.sleep(600)"), timeout=2 * PATIENCE)
     assert result.stopped == "interrupted"
     assert alive(mark) == []
 
@@ -299,15 +305,6 @@ def test_a_killed_lab_leaves_nothing() -> None:
     mark = f"{MARK}-killed-{os.getpid()}"
     code = f"import tcploop_lab as lab; lab.audit([{PY!r}, '-c', 'import time; time.sleep(60)', {mark!r}], timeout=50)"
     with subprocess.Popen([PY, "-c", code]) as lab_process:
-        deadline = time.monotonic() + 20
-        while (
-            sum("sleep(60)" in line and "lab.audit" not in line for line in alive(mark)) < 2
-            and time.monotonic() < deadline
-        ):
-            time.sleep(0.1)
-        assert len(alive(mark)) > 1
+        wait_until(lambda: sum("sleep(60)" in line and "lab.audit" not in line for line in alive(mark)) > 1)
         lab_process.kill()
-    deadline = time.monotonic() + 5
-    while alive(mark) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert alive(mark) == []
+    wait_until(lambda: not alive(mark))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.ports.preconditions import Verdict
 from tcploop_lab.testbed.testbed import Testbed
 
+from ..waiting import wait_until
 from . import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
@@ -146,9 +145,8 @@ def test_a_port_that_a_connection_to_somebody_else_uses_can_loop(testbed: Testbe
 def test_time_wait(testbed: Testbed) -> None:
     """After an orderly close the connection waits, and check() says so."""
     testbed.connect_loop(40500, max_tries=ENOUGH).close(reset=False)
-    time.sleep(0.05)
+    wait_until(lambda: broken(testbed.check(40500)) == ["not in TIME-WAIT"])
     verdict = testbed.check(40500)
-    assert broken(verdict) == ["not in TIME-WAIT"]
     assert "TIME-WAIT" in verdict.broken[0].evidence
 
 

@@ -21,8 +21,8 @@ from tcploop_lab.stacks.namespace import network_id, read_port_range
 from tcploop_lab.study.tasks import ADDRESSES
 from tcploop_lab.tries.theory import TriesDistribution, distribution
 
+from ..waiting import wait_until
 from .student import PORT, RANGE, SAMPLES
-from .test_executor import wait_until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -132,7 +132,7 @@ def test_all_are_gone_at_the_end(thirty: Class) -> None:
         student.stdin.flush()
         student.kill()
     thirty.dismiss()
-    assert wait_until(lambda: not any(map(_alive, workers)), 5.0)
+    wait_until(lambda: not any(map(_alive, workers)))
 
 
 def _alive(pid: int) -> bool:

@@ -19,8 +19,8 @@ from tcploop_lab.testbed import advice
 from tcploop_lab.testbed.cable import echo_request
 from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.testbed import Testbed
-from tests.waiting import wait_until
 
+from ..waiting import wait_until
 from . import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]

