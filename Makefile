@@ -70,8 +70,9 @@ matrix: env ## run every lesson on every kind of machine, and store docs/matrix.
 faults: env ## make every fault twenty times, and store docs/faults.md (some minutes)
 	@$(PY) -m tests.faults.table
 
-fuzz: env ## fuzz the pcap reader with atheris, where it is installed (FUZZ_ARGS=-max_total_time=120)
-	@$(PY) tools/fuzz_pcap.py $(FUZZ_ARGS)
+fuzz: env ## give every parser 10,000 inputs, and more by coverage where atheris is installed (FUZZ_ARGS=...)
+	@FUZZ_INPUTS=10000 $(PY) -m pytest -q --timeout=0 tests/faults/test_fuzz.py
+	@! $(PY) -c "import atheris" 2> /dev/null || $(PY) tools/fuzz_pcap.py $(FUZZ_ARGS)
 
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png

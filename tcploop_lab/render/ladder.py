@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
+from ..results.shown import enumerated
 from ..tcp.replay import End, Replay, Step
 from ..tcp.replay import replay as replay_segments
 from ..tcp.segments import Segment
@@ -44,6 +45,7 @@ STATE_COLOURS = {
 }
 
 _WIDTH = 11.4
+_MOST = 100  # segments; a figure of more takes minutes, and nobody reads it
 _LINE = (2.95, 8.45)  # the lifelines
 _BADGE = (1.85, 9.55)  # the middle of the state badges
 _TIME = (0.1, 11.3)
@@ -71,16 +73,20 @@ def ladder(
     `replay` holds the states (None: they are worked out), `received` the times of arrival in seconds by
     position in `segments`, where they are known. With `relative`, numbers count from x and y. A `label`, such as where
     the segments come from, stands in the title and in the alternative text; `under_way` lists the positions of those
-    that are still on the way.
+    that are still on the way. Of very many segments the first are drawn, and the label says so.
     Raises ValueError for no segments, or for segments of several connections.
     """
     segments = tuple(segments)
+    if len(segments) > _MOST:
+        part = f"the first {_MOST} of {len(segments):,} segments"
+        label = "; ".join(filter(None, (label, part)))
+        segments, replay = segments[:_MOST], None
     found = replay or replay_segments(segments, received=received)
     if not segments:
         raise ValueError("segments: there are none to draw; capture a connection first")
     if len(found.ends) > 2:
-        ports = sorted({end.port for end in found.ends})
-        raise ValueError(f"segments: a ladder shows one connection, these use ports {ports}; choose two")
+        ports = enumerated(sorted(map(str, {end.port for end in found.ends})), first=6, last=1)
+        raise ValueError(f"segments: a ladder shows one connection, these use the ports {ports}; choose two")
     return _draw(_Layout(segments, found, relative, received or {}, under_way), title, ax, label)
 
 

@@ -15,7 +15,7 @@ _CELL = (
     "color: inherit; background: transparent"
 )
 _NO_WRAP, _SHORT = "; white-space: nowrap", 24
-_LONGEST = 40  # rows of a table; the rest is counted
+_FIRST, _LAST = 30, 10  # rows of a long table; what is between is counted
 
 Row = Sequence[object]
 
@@ -35,12 +35,17 @@ class Mark:
 
 
 def table(head: Sequence[str], rows: Iterable[Row], caption: str = "") -> str:
-    """Return a table with its caption; columns with numbers stand right, a long table is cut and says so."""
+    """Return a table with its caption; columns with numbers stand right, a long one is cut in the middle."""
     listed = [list(row) for row in rows]
     sides = [_side(listed, column) for column in range(len(head))]
-    body = "".join(_row("td", [_value(value) for value in row], sides) for row in listed[:_LONGEST])
-    if len(listed) > _LONGEST:
-        body += f'<tr><td colspan="{len(head)}" style="{_CELL}">and {len(listed) - _LONGEST:,} more</td></tr>'
+    between = len(listed) - _FIRST - _LAST
+    shown = [
+        _row("td", [_value(value) for value in row], sides)
+        for row in (listed if between <= 0 else listed[:_FIRST] + listed[-_LAST:])
+    ]
+    if between > 0:
+        shown.insert(_FIRST, f'<tr><td colspan="{len(head)}" style="{_CELL}">and {between:,} more between</td></tr>')
+    body = "".join(shown)
     names = _row('th scope="col"', [escape(name) for name in head], sides)
     return f"{line(caption)}<table {_TABLE}><thead>{names}</thead><tbody>{body}</tbody></table>"
 

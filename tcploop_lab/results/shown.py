@@ -51,6 +51,14 @@ class Shown:
         return _presenter().plot(self, ax)
 
 
+def enumerated(words: Sequence[str], first: int = 24, last: int = 6) -> str:
+    """Return words separated by commas; of very many the first and the last, and how many are between."""
+    between = len(words) - first - last
+    if between > 0:
+        words = [*words[:first], f"({between:,} more)", *words[-last:]]
+    return ", ".join(words)
+
+
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Return rows of equal length as lines of text, their columns two spaces apart. ValueError for other lengths."""
     widths = [max(map(len, column)) + 2 for column in zip(*rows, strict=True)]

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..results.shown import Shown
+from ..results.shown import Shown, enumerated
 from ..stacks.stack import Frame, PacketSocket, Stack
 from ..tcp.replay import Replay, replay
 from ..tcp.segments import Segment
@@ -51,6 +51,7 @@ class Exchange(Shown):
         self.label = label  # what it must be shown with, if it is not live
         self._socket = packet_socket
         self._frames: list[Frame] = []
+        self._segments: list[Segment] = []
         self._dropped = 0
 
     def __enter__(self) -> Exchange:
@@ -86,7 +87,9 @@ class Exchange(Shown):
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The segments, each once, in the order in which they were sent."""
-        return tuple(dissect.to_segment(packet) for packet in self.packets)
+        outgoing = [frame for frame in self.copies if frame.outgoing]
+        self._segments += map(segment_of, outgoing[len(self._segments) :])  # each is dissected once
+        return tuple(self._segments)
 
     @property
     def received(self) -> dict[int, float]:
@@ -113,9 +116,10 @@ class Exchange(Shown):
     @property
     def summary(self) -> str:
         """One sentence: how many segments, which, and whether any was dropped."""
-        flags = ", ".join(segment.flags for segment in self.segments) or _NOTHING
+        segments = self.segments
+        flags = enumerated([segment.flags for segment in segments]) or _NOTHING
         label = f"{self.label}: " if self.label else ""
-        return f"{label}{len(self.segments)} segments on port {self.port}: {flags}; {self.dropped} dropped"
+        return f"{label}{len(segments):,} segments on port {self.port}: {flags}; {self.dropped} dropped"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.summary}>"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
-from ..results.shown import Shown
+from ..results.shown import Shown, enumerated
 from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
 from ..stacks.stack import ADDRESSES, PORTS, Cable, Frame, Host, Stack, StackExecutor
 from ..tcp.outcomes import Ending, ending
@@ -229,7 +229,7 @@ class Crossing(Shown):
     @property
     def summary(self) -> str:
         """One sentence: what passed, what is held, what both ends say."""
-        flags = ", ".join(f"{one.sender} {one.flags}" for one in self.segments) or "nothing yet"
+        flags = enumerated([f"{one.sender} {one.flags}" for one in self.segments]) or "nothing yet"
         states = ", ".join(f"{host} {state}" for host, state in self.states.items())
         label = f"{self.label}: " if self.label else ""
         return f"{label}{len(self.segments)} segments passed ({flags}), {len(self.held)} held; {states}"

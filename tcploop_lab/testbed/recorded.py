@@ -106,7 +106,7 @@ class RecordedExchange(Exchange):
     @property
     def summary(self) -> str:
         """One sentence: that it is recorded, how many segments, which, and what is wrong with them."""
-        return "; ".join((f"{self.label}: {super().summary}", *self.notes))
+        return "; ".join((super().summary, *self.notes))
 
 
 def recorded_names() -> tuple[str, ...]:

@@ -17,6 +17,10 @@ from .cases import CASES, new_children
 from .elsewhere import ELSEWHERE, FUZZED
 
 MUTATED = 10_000
+MUTATED_LINE = (
+    f"`make faults` mutated {MUTATED:,} study files, by bytes and by SQL, and {MUTATED:,} captures, by bytes "
+    "and by the type of their links: 0 tracebacks."
+)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# What goes wrong, and what you see then
 
@@ -38,7 +42,7 @@ Others have tests of their own:
 INPUTS = """
 Whatever is read may be anything. A parser returns a value, or says in one line (ValueError) why not; nothing else.
 `tests/faults/test_fuzz.py` gives each in CI so many inputs of hypothesis, random or a real file with changed bytes.
-`make fuzz` runs the pcap reader under atheris, which follows the coverage.
+`make fuzz` gives each 10,000, and runs the pcap reader under atheris, which follows the coverage.
 
 | what is read | inputs |
 | --- | --- |
@@ -71,12 +75,14 @@ def make(name: str) -> Finding:
 
 
 def mutated() -> str:
-    """Mutate many study files, and say how many; ends the program if one of them ends in anything else than a line."""
-    test = "tests/faults/test_fuzz.py::test_study_files"
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", test], env=os.environ | {"FUZZ_INPUTS": str(MUTATED)})
+    """Mutate many files, and say how many; ends the program if one of them ends in anything else than a line."""
+    tests = [f"tests/faults/test_fuzz.py::test_{name}_files" for name in ("study", "pcap")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--timeout=0", *tests], env=os.environ | {"FUZZ_INPUTS": str(MUTATED)}
+    )
     if done.returncode:
-        raise SystemExit("a mutated study file ends in a traceback: see above")
-    return f"\n`make faults` mutated {MUTATED:,} study files, by bytes and by SQL: 0 tracebacks.\n"
+        raise SystemExit("a mutated file ends in a traceback: see above")
+    return f"\n{MUTATED_LINE}\n"
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
 """Whatever is read may be anything: a parser returns a value or says in one line (ValueError) why not. Nothing else.
 
-How many inputs each parser gets in CI stands in `elsewhere.FUZZED`, and with it in docs/faults.md; `make faults` makes
-10,000 study files. `make fuzz` runs the pcap reader under atheris, which follows the coverage, where that is installed.
+How many inputs each parser gets in CI stands in `elsewhere.FUZZED`, and with it in docs/faults.md; `make fuzz` gives
+each 10,000, and runs the pcap reader under atheris, which follows the coverage, where that is installed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import math
 import os
@@ -26,10 +27,12 @@ from tcploop_lab.stacks import namespace
 from tcploop_lab.study.plan import Study
 from tcploop_lab.study.store import Store
 from tcploop_lab.testbed import sockets
+from tcploop_lab.testbed.recorded import FOLDER, recorded_names
 
 from .elsewhere import FUZZED
 
 STUDY = lab.Study([40500], [(40000, 40999)], samples=300)
+LINKS = (0, 1, 12, 101, 108, 113, 226, 228, 229, 276, 0x5400_0001)  # of the loopbacks: testbed/links.py
 LIKE_PORTS = st.text(st.sampled_from("0123456789-,. +_\n\t٣e"), max_size=24)
 ANYTHING = st.one_of(LIKE_PORTS, st.text(max_size=30), st.integers(), st.floats(), st.none(), st.binary(max_size=9))
 JSON = st.recursive(
@@ -130,13 +133,17 @@ def test_what_the_kernel_prints(text: str, tmp_path: Path, monkeypatch: pytest.M
 @quick("pcap files")
 @given(data=st.data())
 def test_pcap_files(tmp_path: Path, data: st.DataObject) -> None:
-    """A real capture with some bytes changed, cut off, or doubled."""
-    whole = bytearray((Path(lab.__file__).parent / "recorded" / "self-connection-ipv6.pcap").read_bytes())
+    """A real capture of any link type, with some bytes changed, cut off, or doubled, packed or not."""
+    whole = bytearray((FOLDER / f"{data.draw(st.sampled_from(recorded_names()))}.pcap").read_bytes())
+    whole[20:24] = data.draw(st.sampled_from(LINKS) | st.integers(0, 2**32 - 1)).to_bytes(4, "little")
     for place, byte in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=6)):
         whole[place] = byte
     file = tmp_path / "fuzzed.pcap"
-    file.write_bytes(whole[: data.draw(st.integers(0, len(whole)))] * data.draw(st.integers(1, 2)))
-    value_or_one_line(lambda: lab.read_pcap(file).replayed)
+    content = bytes(whole[: data.draw(st.integers(0, len(whole)))] * data.draw(st.integers(1, 2)))
+    file.write_bytes(
+        gzip.compress(content, 1)[: data.draw(st.integers(1, 2000))] if data.draw(st.booleans()) else content
+    )
+    value_or_one_line(lambda: repr(lab.read_pcap(file)))
 
 
 @pytest.fixture(scope="module")

@@ -153,10 +153,10 @@ def test_colours_follow_the_theme() -> None:
 
 
 def test_a_long_table_is_cut_and_says_so() -> None:
-    """Forty rows are shown, the rest is counted."""
+    """The first thirty rows and the last ten are shown, the rest is counted."""
     text = table(("n",), [(n,) for n in range(100)])
     assert text.count("<tr>") == 1 + 40 + 1
-    assert "and 60 more" in text
+    assert "and 60 more between" in text and ">90<" in text and ">89<" not in text
 
 
 def test_numbers_stand_right_and_words_left() -> None:

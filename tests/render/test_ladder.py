@@ -226,5 +226,5 @@ def test_what_cannot_be_drawn() -> None:
     """No segments, or segments of several connections, are refused in one line with the way out."""
     with pytest.raises(ValueError, match=r"^segments: there are none to draw; capture a connection first$"):
         ladder([])
-    with pytest.raises(ValueError, match=r"one connection, these use ports \[33334, 40430\]; choose two$"):
+    with pytest.raises(ValueError, match=r"one connection, these use the ports 33334, 40430; choose two$"):
         ladder(exchanges.refused() + exchanges.self_connection())

@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from scapy.packet import Raw
 
 import tcploop_lab as lab
 from tcploop_lab.errors import NotOnThisTestbed
+from tcploop_lab.render import html
 from tcploop_lab.testbed import dissect, pcap_file
 
 ROOT = Path(__file__).parents[2]
@@ -129,8 +131,23 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
             lab.read_pcap(path)
 
 
+def test_a_long_exchange_is_shown_short(tmp_path: Path) -> None:
+    """Of 5,042 segments the first and the last are shown, and how many are between; a table takes no time."""
+    frames = [
+        bytes(IP(src="127.0.0.1", dst="127.0.0.1") / TCP(sport=9, dport=9, flags="A", seq=seq)) for seq in range(5_042)
+    ]
+    exchange = lab.read_pcap(write(tmp_path / "x.pcap", 101, frames))
+    began = time.process_time()
+    text = html(exchange)
+    assert time.process_time() - began < 1
+    assert "and 5,002 more between" in text and len(text) < 100_000
+    assert "A, A, (5,012 more), A, A" in repr(exchange) and len(repr(exchange)) < 600
+    assert "the first 100 of 5,042 segments" in exchange.ladder().get_title(loc="left")
+
+
 WITHOUT_NETLINK = """
 import sys
+import time
 from tests.matrix.seccomp import refuse
 from tests.matrix.situations import NO_NETLINK
 refuse([NO_NETLINK])
