@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
+import ipykernel
 import psutil
+
+from tcploop_lab.stacks import worker
 
 ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -46,11 +49,11 @@ class Server:
 
     def workers(self) -> set[int]:
         """The numbers of the processes that are workers of testbeds."""
-        return self._running("testbed.worker")
+        return self._running(worker.__name__)
 
     def kernels(self) -> set[int]:
         """The numbers of the processes that are kernels of notebooks."""
-        return self._running("ipykernel")
+        return self._running(ipykernel.__name__)
 
     def _running(self, module: str) -> set[int]:
         return {process.pid for process in self.family() if module in " ".join(process.cmdline())}

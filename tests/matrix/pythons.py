@@ -47,7 +47,7 @@ def newest() -> str:
     """Return the path of the newest Python from 3.12 on that is in the PATH or of pyenv. Raises NoSuchPython."""
     named = [shutil.which(f"python3.{minor}") for minor in range(12, 30)]
     home = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    pyenv = map(str, home.glob("versions/3.*/bin/python3"))
+    pyenv = map(str, home.glob("versions/3.*/bin/python3") if os.access(home, os.R_OK | os.X_OK) else ())
     found = {python: version_of(python) for python in (*filter(None, named), *pyenv)}
     recent = {python: _number(version) for python, version in found.items() if version and _number(version) >= (3, 12)}
     if not recent:
