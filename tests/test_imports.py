@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from IPython.core.completer import IPCompleter, provisionalcompleter
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"IPython", "ipywidgets", "matplotlib", "numpy", "pandas", "scapy", "scipy"}
@@ -53,3 +55,69 @@ def test_public_names_load():
     names = tcploop_lab.__all__
     assert len(names) == len(set(names)) > 5
     assert [name for name in names if getattr(tcploop_lab, name, None) is None] == []
+
+
+VERBS = "capture check close connect_loop counters cross crossing hold holders listen look probe reserve sockets"
+VERBS += " tcp_socket use_range wait"
+FACTS = "closed kernel kind missing port_range stack summary why"
+
+
+@pytest.mark.parametrize("jedi", [True, False], ids=["jedi", "dir"])
+def test_tab_shows_what_a_learner_may_use(jedi):
+    """`lab.` and `testbed.` with Tab list the public names and no others, in both ways in which IPython looks."""
+    import tcploop_lab as lab
+
+    with lab.open_testbed(kernel="4.1") as testbed, provisionalcompleter():
+        tab = IPCompleter(namespace={"lab": lab, "testbed": testbed})
+        tab.use_jedi = jedi
+        shown = [{c.text.lstrip(".") for c in tab.completions(text, len(text))} for text in ("lab.", "testbed.")]
+    assert shown == [set(lab.__all__), {*VERBS.split(), *FACTS.split()}]
+
+
+def test_help_on_the_loop_tells_every_kind_of_client():
+    """`testbed.connect_loop?` has an example, types that mean something, and a line for each kind of client."""
+    import tcploop_lab as lab
+
+    told = lab.Testbed.connect_loop.__doc__
+    assert "testbed.connect_loop(33334, " in told
+    assert [kind for kind in lab.ClientKind if f"{kind:<13}{kind.description}\n" not in told] == []
+    assert "object" not in str(inspect.signature(lab.Testbed.connect_loop))
+
+
+@pytest.mark.slow
+def test_type_checkers_know_the_public_names(tmp_path):
+    """mypy finds the types behind `lab.`, and a wrong argument."""
+    code = tmp_path / "user.py"
+    code.write_text(
+        "import tcploop_lab as lab\n"
+        "reveal_type(lab.open_testbed().connect_loop(33334).tries)\n"
+        "reveal_type(lab.distribution('random-walk', (32768, 60999), 33334).mean)\n"
+        "lab.open_testbed().connect_loop(3.5)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", str(code)],
+        capture_output=True, text=True, timeout=300, cwd=ROOT,
+    )  # fmt: skip
+    assert [line.partition(": ")[2] for line in done.stdout.splitlines()[:3]] == [
+        'note: Revealed type is "int"',
+        'note: Revealed type is "float"',
+        'error: Argument 1 to "connect_loop" of "Testbed" has incompatible type "float"; expected "int | str"  '
+        "[arg-type]",
+    ]
+
+
+def test_names_of_older_lessons_load():
+    """A learner's own copy of a lesson from before the modules moved still finds what it imports."""
+    code = """
+from tcploop_lab import exercises, show
+from tcploop_lab.model.theory import distribution
+from tcploop_lab.model.rfc_figures import FIGURE_6, FIGURE_7, FIGURE_12, FIGURE_13, RFC793_FIGURE_8
+from tcploop_lab.study.fit import fit
+from tcploop_lab.testbed import defences
+from tcploop_lab.exercises.lesson_03 import blanked, shuffled
+import tcploop_lab as lab
+print(distribution is lab.distribution, fit is lab.fit, FIGURE_7 is lab.FIGURE_7)
+print(defences.dial.__name__, show.means.__name__)
+"""
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60, cwd=ROOT)
+    assert printed.split() == ["True", "True", "True", "dial", "means"]

@@ -174,3 +174,15 @@ def shortened(answer: Any) -> str:
     """Return an answer as text, cut to at most 60 characters."""
     text = _text(answer)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 4]} ..."
+
+
+_checker = Checker()
+
+
+def check(exercise: str, answer: object) -> Feedback:
+    """Return the feedback on `answer` to the exercise with this number, such as "01.2".
+
+    An answer that is still `...` is told so. No answer raises, whatever its type; ValueError only for the
+    number of an exercise that does not exist.
+    """
+    return _checker.check(exercise, answer)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, StrEnum
-from typing import Self
+from typing import Any, Self, TypeAlias, TypeVar
 
 
 class Binds(Enum):
@@ -64,9 +65,22 @@ class ClientKind(StrEnum):
     )
 
 
+Client: TypeAlias = ClientKind | str  # ClientKind.NEW_SOCKET or "new-socket": what parse_client takes
+
+
 def parse_client(value: object) -> ClientKind:
     """Return the client kind named `value`; ValueError lists the kinds there are."""
     kind = next((kind for kind in ClientKind if kind == value), None)
     if kind is None:
         raise ValueError(f"client {value!r}: a client is one of {', '.join(ClientKind)}")
     return kind
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def tells_clients(function: _F) -> _F:
+    """Put the kinds there are, each with what it is, in the place of CLIENTS in the docstring of a function."""
+    kinds = "\n".join(f"            {kind:<13}{kind.description}" for kind in ClientKind)
+    function.__doc__ = (function.__doc__ or "").replace("            CLIENTS", kinds)
+    return function

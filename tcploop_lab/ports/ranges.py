@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
+
+Port: TypeAlias = int | str  # 33334 or "33334": what parse_port takes
 
 LOWEST_PORT = 1
 HIGHEST_PORT = 65535
@@ -96,6 +98,7 @@ class PortRange:
         return f"{self.low}-{self.high}"
 
 
+Range: TypeAlias = PortRange | tuple[int, int] | str  # (40000, 40999) or "40000-40999": what PortRange.parse takes
 LINUX_DEFAULT_RANGE = PortRange(32768, 60999)  # Linux since 4.2 (07f4c90062f8); before: 32768-61000
 
 

@@ -48,8 +48,6 @@ def rows(lines: list[str]) -> Iterator[SocketRow]:
 def _endpoint(text: str) -> Endpoint:
     """The address is words of 32 bits in the byte order of the machine, the port a number."""
     address, port = text.split(":")
-    packed = b"".join(
-        int(address[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8)
-    )
+    packed = b"".join(int(address[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(address), 8))
     family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
     return Endpoint(socket.inet_ntop(family, packed), int(port, 16))

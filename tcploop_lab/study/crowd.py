@@ -216,9 +216,7 @@ def _draw(
     first = random.SystemRandom().randrange(ADDRESSES)  # those of an earlier run are just past the port for 10 s
     addresses = [address(first + number) for number in range(len(schedule))]
     assert pool.own is not None, "a crowd is drawn on a testbed, never on a foreign executor"
-    future = pool.own.on_stack(
-        draw_crowd, spec, schedule, addresses, namespace_range, other_traffic
-    )
+    future = pool.own.on_stack(draw_crowd, spec, schedule, addresses, namespace_range, other_traffic)
     found: CrowdSamples = _wait(pool, future, len(schedule), progress)
     return found
 

@@ -16,11 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
 from ..stacks.stack import Stack
 from ..testbed.loop import LoopSpec
-from ..testbed.sampling import Place, Samples, describe_place, draw_first_hits, draw_returns
+from ..testbed.sampling import Place, Samples, binds_alone, describe_place, draw_first_hits, draw_returns
 
 if TYPE_CHECKING:
     from ..testbed.testbed import Testbed
@@ -73,6 +74,8 @@ class Task:
 
 def run_task(stack: Stack, task: Task) -> Samples:
     """Draw the samples of a task on a stack. Raises what draw_first_hits does."""
+    if task.kind == "host" and not binds_alone(stack):  # there no address is added: the host's settings stay
+        raise NotOnThisTestbed("on the host a study needs IP_BIND_ADDRESS_NO_PORT, which Linux has since 4.2")
     namespace_range = task.port_range if task.kind != "host" and not task.socket_ranges else None
     count, first = len(task.numbers), task.first_address
     addresses = (address(first + i) for i in range(count))

@@ -94,8 +94,9 @@ def draw_first_hits(
     stack's network meanwhile; None leaves it as it is. Raises NotOnThisTestbed where a loop cannot be run, or somebody
     else answers.
     """
+    alone = binds_alone(stack)
     with in_port_range(stack, port_range):
-        return _collect(stack, (_one_loop(stack, _at(spec, address)) for address in addresses), seconds)
+        return _collect(stack, (_one_loop(stack, _at(stack, spec, address, alone)) for address in addresses), seconds)
 
 
 def draw_returns(
@@ -112,8 +113,9 @@ def draw_returns(
     Where a loop missed, another one of at most `lead_tries` leads back. A lead that never arrives stands
     for the sample that it was to begin: both are censored.
     """
+    there = _at(stack, spec, address, binds_alone(stack))
     with in_port_range(stack, port_range):
-        return _collect(stack, _returns(stack, _at(spec, address), count, lead_tries), seconds)
+        return _collect(stack, _returns(stack, there, count, lead_tries), seconds)
 
 
 def _returns(stack: Stack, spec: LoopSpec, count: int, lead_tries: int) -> Iterator[LoopOutcome]:
@@ -135,8 +137,20 @@ def _collect(stack: Stack, outcomes: Iterable[LoopOutcome], seconds: float) -> S
     return samples
 
 
-def _at(spec: LoopSpec, address: str) -> LoopSpec:
-    return replace(spec, host=address, source=address)
+def binds_alone(stack: Stack) -> bool:
+    """Return whether a socket can bind an address and leave the port to connect(): since Linux 4.2, found by doing."""
+    with stack.socket() as sock, contextlib.suppress(OSError):
+        sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
+        return True
+    return False
+
+
+def _at(stack: Stack, spec: LoopSpec, address: str, alone: bool) -> LoopSpec:
+    """The loop from and to an address. Where it cannot be bound alone, lo is given it, and then sends from it."""
+    if alone:
+        return replace(spec, host=address, source=address)
+    stack.add_address(address)
+    return replace(spec, host=address)
 
 
 def here(stack: Stack) -> tuple[str, str]:

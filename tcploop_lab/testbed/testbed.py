@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
-from ..ports.clients import parse_client
+from ..ports.clients import Client, parse_client, tells_clients
 from ..ports.preconditions import Verdict, judge
-from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, parse_port
+from ..ports.ranges import LINUX_DEFAULT_RANGE, Port, PortRange, Range, parse_port
 from ..results.run import Run
 from ..results.shown import Shown
 from ..stacks.stack import Stack, StackExecutor
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..ports.identify import ProbeResult
 
 _STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured
+_OF_THE_LAB = frozenset({"executor", "label", "mro", "plot", "sibling", "submit"})  # Tab does not show them
 MISSING: dict[str, tuple[str, ...]] = {
     "namespace": (),
     "host": ("a port range of its own", "capture, unless you may capture"),
@@ -38,7 +39,14 @@ MISSING: dict[str, tuple[str, ...]] = {
 }
 
 
-class Testbed(Shown):
+class _Tab(type):
+    """IPython asks the class of an object, too, which names to offer."""
+
+    def __dir__(cls) -> list[str]:
+        return sorted({*super().__dir__()} - _OF_THE_LAB)
+
+
+class Testbed(Shown, metaclass=_Tab):
     """A place where tries happen. Make one with `open_testbed()`; close it, or use it in a `with` block.
 
     `kind` is namespace, host or simulated, `why` says why it is that one, `missing` lists what it cannot do.
@@ -46,9 +54,7 @@ class Testbed(Shown):
 
     __test__ = False  # the name is no test case
 
-    def __init__(
-        self, kind: str, why: str, executor: StackExecutor, port_range: PortRange | None
-    ) -> None:
+    def __init__(self, kind: str, why: str, executor: StackExecutor, port_range: PortRange | None) -> None:
         self.kind = kind
         self.why = why
         self.executor = executor
@@ -84,6 +90,9 @@ class Testbed(Shown):
         lacks = f"; missing: {', '.join(self.missing)}" if self.missing else ""
         return f"{self.kind} testbed ({self.why}) on {self.kernel}, ephemeral ports {self.port_range}{lacks}"
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__()} - _OF_THE_LAB)
+
     def __repr__(self) -> str:
         return f"<Testbed: {self.summary if not self.closed else 'closed'}>"
 
@@ -110,7 +119,7 @@ class Testbed(Shown):
         """Let so many seconds pass: by the clock on the wall, or at once by that of a simulated kernel."""
         self.submit(_sleep, parse_delay(seconds, "seconds", MAX_TIMEOUT)).result()
 
-    def check(self, port: object, host: str = "127.0.0.1", client: object = "same-socket") -> Verdict:
+    def check(self, port: Port, host: str = "127.0.0.1", client: Client = "same-socket") -> Verdict:
         """Return which preconditions hold for dialling `port` on `host`, each with its evidence.
 
         Raises ValueError for a bad port, host or client.
@@ -118,11 +127,12 @@ class Testbed(Shown):
         spec = self._spec(port, host, client, max_tries=1, timeout=10.0)
         return replace(judge(self.submit(collect, spec).result()), label=self.label)
 
+    @tells_clients
     def connect_loop(
         self,
-        port: object,
+        port: Port,
         host: str = "127.0.0.1",
-        client: object = "same-socket",
+        client: Client = "same-socket",
         max_tries: int | None = None,
         timeout: float = 60.0,
         trace: bool = False,
@@ -130,6 +140,12 @@ class Testbed(Shown):
         progress: bool | Callable[[int], None] = True,
     ) -> Run:
         """Dial `port` until a connect succeeds, and return what happened.
+
+            run = testbed.connect_loop(33334, client="new-socket", trace=True)
+
+        `port` is a number or text, `host` an address of this machine; `client` is how the sockets are made:
+
+            CLIENTS
 
         `max_tries` None means as many as a port that can loop needs but once in a million; `timeout` is in seconds;
         `trace` keeps the source port of every try; `source` is an address of this host to dial from; `progress` shows
@@ -166,7 +182,7 @@ class Testbed(Shown):
             self._runs[spec.host, spec.port] = weakref.ref(run)
         return run
 
-    def capture(self, port: object, both_ends: bool = True) -> Exchange:
+    def capture(self, port: Port, both_ends: bool = True) -> Exchange:
         """Begin to capture the segments of `port` on loopback; use it in a `with` block.
 
         `both_ends` keeps only segments from the port to the same port: a self-connection, without the refused tries.
@@ -179,7 +195,7 @@ class Testbed(Shown):
             raise NotOnThisTestbed(why_no_capture(error, self.kind == "namespace")) from None
         return Exchange(number, packets, self.kernel, self.label)
 
-    def probe(self, tries: int = 400, client: object = "same-socket") -> ProbeResult:
+    def probe(self, tries: int = 400, client: Client = "same-socket") -> ProbeResult:
         """Return which allocator the kernel uses, found from the source ports of refused tries alone."""
         from .probe import probe_source_ports
 
@@ -210,7 +226,7 @@ class Testbed(Shown):
         made: socket.socket = self.submit(make_socket, spec).result()
         return made
 
-    def hold(self, port: object, host: str = "127.0.0.1") -> socket.socket:
+    def hold(self, port: Port, host: str = "127.0.0.1") -> socket.socket:
         """Return a socket that holds `port` with bind() and does not listen. Close it to let go of the port.
 
         Raises ValueError for a bad port or host, OSError (EADDRINUSE) if the port is taken.
@@ -223,13 +239,13 @@ class Testbed(Shown):
             raise
         return sock
 
-    def listen(self, port: object, host: str = "127.0.0.1") -> socket.socket:
+    def listen(self, port: Port, host: str = "127.0.0.1") -> socket.socket:
         """Return a socket that listens on `port`. Close it to end the listening. Raises as `hold` does."""
         sock = self.hold(port, host)
         sock.listen()
         return sock
 
-    def reserve(self, ports: object) -> contextlib.ExitStack:
+    def reserve(self, ports: int | str) -> contextlib.ExitStack:
         """Reserve ports (40100, or "40100,40200-40210"): connect() no longer picks them, bind() may.
 
         They stay reserved until the end of the `with` block, or until `.close()` of what this returns. Raises
@@ -250,7 +266,7 @@ class Testbed(Shown):
         undo.callback(lambda: self.submit(sockets.set_reserved, before).result())
         return undo
 
-    def use_range(self, port_range: Any) -> contextlib.ExitStack:
+    def use_range(self, port_range: Range) -> contextlib.ExitStack:
         """Use another ephemeral range; that before comes back with the end of the `with` block, or with `.close()`.
 
         A private network gets it as its own; elsewhere each socket of a loop gets it. Raises ValueError.
@@ -264,17 +280,17 @@ class Testbed(Shown):
             self._socket_range = wanted
         return undo
 
-    def sibling(self, port_range: Any = None, workers: int = 1) -> Testbed:
+    def sibling(self, port_range: Range | None = None, workers: int = 1) -> Testbed:
         """Open one more testbed of this kind and kernel, with workers of its own, for long work beside this one's."""
         kernel = getattr(self.executor.here, "version", None)  # only a simulated stack has one
         return open_testbed(port_range, workers, self.kind, kernel=kernel)
 
-    def sockets(self, port: object) -> SocketTable:
+    def sockets(self, port: Port) -> SocketTable:
         """Return the kernel's table of sockets, those with this local port."""
         number = parse_port(port)
         return SocketTable(number, self.submit(sockets.socket_rows, number).result())
 
-    def holders(self, port: object) -> SocketTable:
+    def holders(self, port: Port) -> SocketTable:
         """Return the sockets that only hold `port`: they called bind() and nothing else, so `sockets` has no line.
 
         Raises ValueError for a bad port, NotOnThisTestbed where the kernel does not tell.
@@ -296,7 +312,7 @@ class Testbed(Shown):
         except FileNotFoundError:
             raise NotOnThisTestbed("the counters are read from /proc/net/snmp, which only Linux has") from None
 
-    def look(self, port: object, tool: str = "ss") -> Look:
+    def look(self, port: Port, tool: str = "ss") -> Look:
         """Return what ss or lsof prints about `port` inside the testbed, with the command that made it.
 
         The live socket of a run is lent to a process inside (`sleep`): the tools name no process outside. No tool can
@@ -319,7 +335,7 @@ class Testbed(Shown):
 
     def _spec(
         self,
-        port: object,
+        port: Port,
         host: str,
         client: object,
         max_tries: int,
@@ -377,11 +393,11 @@ def _sleep(stack: Stack, seconds: float) -> None:
 
 
 def open_testbed(
-    port_range: Any = None,
+    port_range: Range | None = None,
     workers: int = 1,
     kind: str | None = None,
     *,
-    kernel: object = None,
+    kernel: str | None = None,
     needs: str | Sequence[str] = (),
     seed: int | None = None,
 ) -> Testbed:

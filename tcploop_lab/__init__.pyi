@@ -1,0 +1,52 @@
+"""The public names, from which `__init__.py` loads each at its first use; type checkers and editors read them here."""
+
+from . import exercises as exercises
+from . import show as show
+from .audits.audit import AuditResult as AuditResult
+from .audits.audit import audit as audit
+from .audits.table import audit_programs as audit_programs
+from .audits.table import stored_audits as stored_audits
+from .defence.table import defences as defences
+from .defence.table import measure_client as measure_client
+from .defence.table import measure_defence as measure_defence
+from .errors import NotOnThisTestbed as NotOnThisTestbed
+from .ports.clients import ClientKind as ClientKind
+from .ports.ranges import PortRange as PortRange
+from .render.ladder import ladder as ladder
+from .render.rfc_figure import rfc_figure as rfc_figure
+from .render.side_by_side import side_by_side as side_by_side
+from .render.statediagram import state_diagram as state_diagram
+from .render.widgets.board import precondition_board as precondition_board
+from .render.widgets.console import loop_console as loop_console
+from .render.widgets.crossing import crossing_by_hand as crossing_by_hand
+from .render.widgets.explorer import distribution_explorer as distribution_explorer
+from .render.widgets.stepper import state_stepper as state_stepper
+from .results.run import Run as Run
+from .study.crowd import crowd as crowd
+from .study.plan import Study as Study
+from .study.result import StudyResult as StudyResult
+from .tcp.replay import replay as replay
+from .tcp.rfc_figures import FIGURE_6 as FIGURE_6
+from .tcp.rfc_figures import FIGURE_7 as FIGURE_7
+from .tcp.rfc_figures import FIGURE_12 as FIGURE_12
+from .tcp.rfc_figures import FIGURE_13 as FIGURE_13
+from .tcp.rfc_figures import RFC793_FIGURE_8 as RFC793_FIGURE_8
+from .tcp.segments import Segment as Segment
+from .testbed.capture import Exchange as Exchange
+from .testbed.doctor import doctor as doctor
+from .testbed.exchanges import four_exchanges as four_exchanges
+from .testbed.luck import crossing_by_luck as crossing_by_luck
+from .testbed.recorded import read_pcap as read_pcap
+from .testbed.recorded import recorded as recorded
+from .testbed.testbed import Testbed as Testbed
+from .testbed.testbed import open_testbed as open_testbed
+from .testbed.witnesses import witnesses as witnesses
+from .thief.thief import ThiefResult as ThiefResult
+from .thief.thief import port_thief as port_thief
+from .thief.thief import port_thief_table as port_thief_table
+from .thief.thief import recorded_thief as recorded_thief
+from .thief.thief import recorded_thief_table as recorded_thief_table
+from .tries.fit import fit as fit
+from .tries.theory import distribution as distribution
+
+__version__: str
