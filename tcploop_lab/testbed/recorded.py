@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..ports.ranges import parse_port
+from ..ports.ranges import Port, parse_port
 from ..stacks.stack import Frame
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
@@ -122,7 +122,7 @@ def recorded(name: str) -> RecordedExchange:
     return _exchange(name, *read_frames(FOLDER / f"{name}.pcap"), provenance)
 
 
-def read_pcap(path: str | os.PathLike[str], port: object = None) -> RecordedExchange:
+def read_pcap(path: str | os.PathLike[str], port: Port | None = None) -> RecordedExchange:
     """Return the exchange that a pcap or pcapng file holds; its `notes` say what is wrong or missing.
 
     Of several connections it is the self-connection, else the one with the most segments; `port` keeps those of one

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
+from ..ports.clients import Client
+from ..ports.ranges import Port
 from ..results.run import Run
 from ..results.shown import Shown
 from ..tcp.endpoint import Endpoint
@@ -72,7 +74,7 @@ class Witnesses(Shown):
         return f"<Witnesses: {self.summary}>"
 
 
-def witnesses(testbed: Testbed, port: object, host: str = "127.0.0.1", client: object = "same-socket") -> Witnesses:
+def witnesses(testbed: Testbed, port: Port, host: str = "127.0.0.1", client: Client = "same-socket") -> Witnesses:
     """Make one connect loop, ask all witnesses about it, and return what they say. The connection is closed after.
 
     Raises ValueError for a bad port, host or client.
@@ -168,7 +170,7 @@ def _tables(testbed: Testbed, run: Run, absent: dict[str, str]) -> dict[str, Ans
     return accounts
 
 
-def _capture(testbed: Testbed, port: object, absent: dict[str, str]) -> Exchange | None:
+def _capture(testbed: Testbed, port: Port, absent: dict[str, str]) -> Exchange | None:
     try:
         return testbed.capture(port, both_ends=False)
     except NotOnThisTestbed as reason:

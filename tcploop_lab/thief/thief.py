@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..ports.clients import ClientKind
-from ..ports.ranges import PortRange, parse_port
+from ..ports.ranges import Port, PortRange, parse_port
 from ..results.shown import Shown, columns
 from ..stacks.stack import SocketRow, Stack
 from ..testbed.limits import default_max_tries, parse_delay
@@ -113,7 +113,7 @@ class ThiefTable(Shown):
     cells: tuple[ThiefResult, ...]
     heads: ClassVar = ("neither", "client only", "server only", "both")  # who has SO_REUSEADDR, as in COMBINATIONS
 
-    def cell(self, ending: object, client_reuse: bool = False, server_reuse: bool = False) -> ThiefResult:
+    def cell(self, ending: Ending | str, client_reuse: bool = False, server_reuse: bool = False) -> ThiefResult:
         """Return one case. Raises ValueError for an ending that there is none of."""
         wanted = (parse_ending(ending), client_reuse, server_reuse)
         return next(cell for cell in self.cells if (cell.ending, cell.client_reuse, cell.server_reuse) == wanted)
@@ -152,10 +152,10 @@ def port_thief(
     client_reuse: bool = False,
     testbed: Testbed | None = None,
     *,
-    ending: object = Ending.CLOSES,
+    ending: Ending | str = Ending.CLOSES,
     hold: float = 0.5,
     patience: float = 2.0,
-    port: object = None,
+    port: Port | None = None,
 ) -> ThiefResult:
     """Play the port thief: the server crashes, its client connects to itself, the server tries to start again.
 
