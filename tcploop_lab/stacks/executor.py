@@ -9,120 +9,42 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import queue
-import select
-import socket
-import subprocess
-import sys
 import threading
-import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from pathlib import Path
 from typing import Any
 
 from ..errors import WorkerDied
 from ..ports.ranges import PortRange
 from . import linux, wire
-from .namespace import NamespaceRefused
+from .ownership import OfOneProcess
+from .worker_process import END_TIMEOUT, START_TIMEOUT, WorkerProcess, start_worker
 
 MAX_WORKERS = 64
-_START_TIMEOUT = 20.0  # seconds; a worker is up in well under one
-_END_TIMEOUT = 1.0  # seconds a worker gets to end by itself
-STOPPED_TIMEOUT = 5.0  # seconds that a worker may be stopped (SIGSTOP) before it counts as dead
-_LOOK_EVERY = 0.5  # seconds between two looks at a silent worker
-_BOOT = "import sys; sys.path[:] = {path!r}; from tcploop_lab.stacks.worker import main; main{arguments}"
 
 
-class _Worker:
-    """One worker process and the channel to it."""
-
-    def __init__(self, private: bool, port_range: PortRange | None) -> None:
-        ours, theirs = socket.socketpair()
-        ends = (port_range.low, port_range.high) if port_range else None
-        lifeline, ours_alive = os.pipe()
-        self._lifeline: int | None = ours_alive
-        boot = _BOOT.format(path=sys.path, arguments=(theirs.fileno(), lifeline, private, ends))
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", boot],
-                pass_fds=[theirs.fileno(), lifeline],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,  # a Ctrl-C at the terminal reaches the lab only
-            )
-        finally:
-            theirs.close()
-            os.close(lifeline)
-        self.channel = ours
-        self.info = self._wait_until_ready()
-
-    def _wait_until_ready(self) -> dict[str, Any]:
-        self.channel.settimeout(_START_TIMEOUT)
-        try:
-            kind, value = wire.receive(self.channel)
-        except (EOFError, OSError) as error:
-            self.end()
-            raise WorkerDied(f"a worker process did not start: {error}") from None
-        self.channel.settimeout(None)
-        if kind == "refused":
-            self.end()
-            raise NamespaceRefused(*value)
-        info: dict[str, Any] = value
-        return info
-
-    def wait_for_message(self) -> None:
-        """Return when there is something to read. WorkerDied for a process that somebody has stopped (SIGSTOP)."""
-        if self.channel.fileno() < 0:
-            raise EOFError("the channel is closed")
-        since = None
-        poll = select.poll()
-        poll.register(self.channel, select.POLLIN)
-        while not poll.poll(_LOOK_EVERY * 1000):
-            since = (since or time.monotonic()) if _is_stopped(self.process.pid) else None
-            if since and time.monotonic() - since >= STOPPED_TIMEOUT:
-                raise WorkerDied(
-                    f"the worker process was stopped from outside for {STOPPED_TIMEOUT:g} s and is ended; run it again"
-                )
-
-    def end(self) -> None:
-        """Let go of the worker, which ends it; kill it if it does not."""
-        if self._lifeline is None:
-            return
-        os.close(self._lifeline)
-        self._lifeline = None
-        with contextlib.suppress(OSError):
-            self.channel.shutdown(socket.SHUT_RDWR)
-        try:
-            self.process.wait(_END_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.channel.close()
-
-
-class NamespaceExecutor(Executor):
+class NamespaceExecutor(OfOneProcess, Executor):
     """Runs functions in worker processes, each in a private network namespace of its own.
 
     `private=False` gives workers on the host's own network. Functions must be importable (not defined in a
-    notebook). Raises NamespaceRefused when the system refuses namespaces.
+    notebook). Its processes end with `shutdown`, with this process, and when nobody refers to it any more and what was
+    submitted is done. Raises NamespaceRefused when the system refuses namespaces.
     """
 
     def __init__(self, workers: int = 1, port_range: PortRange | None = None, private: bool = True) -> None:
+        super().__init__()
         if not 1 <= workers <= MAX_WORKERS:
             raise ValueError(f"workers {workers!r}: give 1 to {MAX_WORKERS}")
-        self._settings = (private, port_range)
-        self._tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._numbers = itertools.count()
-        self._running: dict[Future[Any], tuple[_Worker, int]] = {}
-        self._lock = threading.Lock()
+        self._crew = _Crew(private, port_range)
         self._closed = False
-        self._workers = [_Worker(*self._settings)]
-        self._threads: list[threading.Thread] = []
-        for index in range(workers):
-            thread = threading.Thread(target=self._manage, args=(index,), daemon=True)
-            self._threads.append(thread)
+        self._threads = [
+            threading.Thread(target=self._crew.manage, args=(n == 0,), daemon=True) for n in range(workers)
+        ]
+        for thread in self._threads:
             thread.start()
+        weakref.finalize(self, self._crew.tasks.put, None).atexit = False
 
     @property
     def here(self) -> linux.LinuxStack:
@@ -142,17 +64,19 @@ class NamespaceExecutor(Executor):
     @property
     def info(self) -> dict[str, Any]:
         """What the oldest living worker says of itself: `pid` and `network`; empty once all have ended."""
-        with self._lock:
-            return self._workers[0].info if self._workers else {}
+        self.must_be_at_home()
+        with self._crew.lock:
+            return self._crew.workers[0].info if self._crew.workers else {}
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(*args, **kwargs)` in a worker; its reports arrive in `future.reports`, newest last."""
+        self.must_be_at_home()
         if self._closed:
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
         _importable(function)
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
-        self._tasks.put((future, function, args, kwargs))
+        self._crew.tasks.put((future, function, args, kwargs))
         return future
 
     def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -166,18 +90,44 @@ class NamespaceExecutor(Executor):
 
     def stop(self, future: Future[Any]) -> None:
         """Ask the task of `future` to return what it has. A task that has not begun is cancelled."""
-        if future.cancel():
+        if self.elsewhere or future.cancel():
             return
-        with self._lock:
-            worker, number = self._running.get(future, (None, -1))
+        with self._crew.lock:
+            worker, number = self._crew.running.get(future, (None, -1))
         if worker is not None:
             with contextlib.suppress(OSError):
                 wire.send(worker.channel, ("stop", number))
 
-    def _manage(self, index: int) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End all workers. Running tasks are stopped; with `wait` they may finish first. A fork of it ends nothing."""
+        if self._closed or self.elsewhere:
+            return
+        self._closed = True
+        if cancel_futures:
+            self._crew.cancel_waiting()
+        self._crew.tasks.put(None)
+        if not wait:
+            self._crew.end_workers()
+        for thread in self._threads:
+            thread.join(START_TIMEOUT if wait else 2 * END_TIMEOUT)
+        self._crew.end_workers()
+
+
+class _Crew:
+    """The workers of an executor and what is to be done. Its threads refer to it, so that nobody keeps the executor."""
+
+    def __init__(self, private: bool, port_range: PortRange | None) -> None:
+        self._settings = (private, port_range)
+        self.tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.running: dict[Future[Any], tuple[WorkerProcess, int]] = {}
+        self.lock = threading.Lock()
+        self._numbers = itertools.count()
+        self.workers = [start_worker(*self._settings)]
+
+    def manage(self, is_first: bool) -> None:
         """Own one worker for the executor's life: start it, feed it, and replace it when it dies."""
-        worker: _Worker | None = self._workers[0] if index == 0 else None
-        while (item := self._tasks.get()) is not None:
+        worker: WorkerProcess | None = self.workers[0] if is_first else None
+        while (item := self.tasks.get()) is not None:
             future, *call = item
             if not future.set_running_or_notify_cancel():
                 continue
@@ -190,38 +140,40 @@ class NamespaceExecutor(Executor):
                 future.set_exception(error)
             except BaseException as error:
                 future.set_exception(error)
-        self._tasks.put(None)  # the next thread's turn to end
+            del item, future, call  # what they hold is not held until the next task
+        self.tasks.put(None)  # the next thread's turn to end
+        self._bury(worker)
 
-    def _start(self) -> _Worker:
-        worker = _Worker(*self._settings)
-        with self._lock:
-            self._workers.append(worker)
+    def _start(self) -> WorkerProcess:
+        worker = start_worker(*self._settings)
+        with self.lock:
+            self.workers.append(worker)
         return worker
 
-    def _bury(self, worker: _Worker | None) -> None:
+    def _bury(self, worker: WorkerProcess | None) -> None:
         if worker is not None:
             worker.end()
-            with self._lock, contextlib.suppress(ValueError):
-                self._workers.remove(worker)
+            with self.lock, contextlib.suppress(ValueError):
+                self.workers.remove(worker)
 
-    def _run(self, worker: _Worker, future: Future[Any], call: list[Any]) -> None:
+    def _run(self, worker: WorkerProcess, future: Future[Any], call: list[Any]) -> None:
         number = next(self._numbers)
-        with self._lock:
-            self._running[future] = (worker, number)
+        with self.lock:
+            self.running[future] = (worker, number)
         try:
             wire.send(worker.channel, ("task", number, *call))
             kind, value = self._answer(worker, future)
         except (EOFError, OSError):
             raise WorkerDied("the worker process ended in the middle of its task; run it again") from None
         finally:
-            with self._lock:
-                self._running.pop(future)
+            with self.lock:
+                self.running.pop(future)
         if kind == "result":
             future.set_result(value)
         else:
             future.set_exception(value)
 
-    def _answer(self, worker: _Worker, future: Future[Any]) -> tuple[str, Any]:
+    def _answer(self, worker: WorkerProcess, future: Future[Any]) -> tuple[str, Any]:
         while True:
             worker.wait_for_message()
             kind, _, value = wire.receive(worker.channel)
@@ -229,29 +181,17 @@ class NamespaceExecutor(Executor):
                 return kind, value
             future.reports.append(value)  # type: ignore[attr-defined]
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End all workers. Running tasks are stopped; with `wait` they may finish first."""
-        if self._closed:
-            return
-        self._closed = True
-        if cancel_futures:
-            self._cancel_waiting()
-        self._tasks.put(None)
-        if not wait:
-            self._end_workers()
-        for thread in self._threads:
-            thread.join(_START_TIMEOUT if wait else _END_TIMEOUT)
-        self._end_workers()
-
-    def _cancel_waiting(self) -> None:
+    def cancel_waiting(self) -> None:
+        """Cancel what nobody has begun."""
         with contextlib.suppress(queue.Empty):
             while True:
-                item = self._tasks.get_nowait()
+                item = self.tasks.get_nowait()
                 item[0].cancel()
 
-    def _end_workers(self) -> None:
-        with self._lock:
-            workers, self._workers[:] = list(self._workers), []
+    def end_workers(self) -> None:
+        """End every worker, whatever it does."""
+        with self.lock:
+            workers, self.workers[:] = list(self.workers), []
         for worker in workers:
             worker.end()
 
@@ -260,11 +200,3 @@ def _importable(function: Callable[..., Any]) -> None:
     if getattr(function, "__module__", None) == "__main__":
         name = getattr(function, "__name__", function)
         raise ValueError(f"function {name}: a worker runs what it can import; put it in a module, not a notebook")
-
-
-def _is_stopped(pid: int) -> bool:
-    """True if a process is stopped by a signal (proc_pid_stat(5)); False where there is no /proc."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except (OSError, IndexError):
-        return False

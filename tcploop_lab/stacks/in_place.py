@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from typing import Any
 
+from .ownership import OfOneProcess
 from .stack import Beside, Stack
 from .task import Task, running
 
@@ -31,12 +32,13 @@ class _InterruptedTask(Task):
         self._reports.append(value)
 
 
-class InPlaceExecutor(Executor):
+class InPlaceExecutor(OfOneProcess, Executor):
     """Runs functions at once, on one stack, one after another whichever thread calls."""
 
     workers = 1
 
     def __init__(self, stack: Stack) -> None:
+        super().__init__()
         self.stack = stack
         self.closed = False
         self.info: dict[str, Any] = {"pid": os.getpid(), "network": "simulated", "range_set": True}
@@ -49,6 +51,7 @@ class InPlaceExecutor(Executor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(*args, **kwargs)` now and return its future, which is done; `future.reports` as a worker's."""
+        self.must_be_at_home()
         if self.closed:
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
         future: Future[Any] = Future()

@@ -221,6 +221,11 @@ class StackExecutor(Protocol):
         ...
 
     @property
+    def elsewhere(self) -> bool:
+        """True in a fork of the process that it belongs to: there it raises RuntimeError."""
+        ...
+
+    @property
     def workers(self) -> int:
         """How many functions it can run at once."""
         ...

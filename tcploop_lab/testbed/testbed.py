@@ -94,7 +94,8 @@ class Testbed(Shown, metaclass=_Tab):
         return sorted({*super().__dir__()} - _OF_THE_LAB)
 
     def __repr__(self) -> str:
-        return f"<Testbed: {self.summary if not self.closed else 'closed'}>"
+        state = "of another process" if self.executor.elsewhere else "closed" if self.closed else ""
+        return f"<Testbed: {state or self.summary}>"
 
     def __enter__(self) -> Testbed:
         return self

@@ -19,7 +19,7 @@ import psutil
 
 import tcploop_lab as lab
 from tcploop_lab.errors import WorkerDied
-from tcploop_lab.stacks import executor
+from tcploop_lab.stacks import worker_process
 from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
@@ -94,7 +94,7 @@ def worker_killed() -> tuple[str, str]:
 
 def worker_stopped() -> tuple[str, str]:
     """SIGSTOP of the worker in the middle of a loop."""
-    before, executor.STOPPED_TIMEOUT = executor.STOPPED_TIMEOUT, 0.6
+    before, worker_process.STOPPED_TIMEOUT = worker_process.STOPPED_TIMEOUT, 0.6
     try:
         with lab.open_testbed(RANGE) as testbed:
             with long_loop(testbed) as found:
@@ -102,7 +102,7 @@ def worker_stopped() -> tuple[str, str]:
             assert isinstance(found[0], WorkerDied)
             assert testbed.connect_loop(40500, progress=False).self_connected
     finally:
-        executor.STOPPED_TIMEOUT = before
+        worker_process.STOPPED_TIMEOUT = before
     return f"WorkerDied: {found[0]}".replace("0.6", f"{before:g}"), "the testbed: the next call gets a new worker"
 
 

@@ -86,7 +86,7 @@ def test_a_waiting_task_is_cancelled_by_stop(testbed: Testbed) -> None:
 
 def test_a_stop_that_comes_too_late_is_for_nobody(testbed: Testbed) -> None:
     """A stop for a task that has ended neither ends the worker nor stops the next task."""
-    worker = testbed.executor._workers[0]
+    worker = testbed.executor._crew.workers[0]
     testbed.executor.submit(os.getpid).result(PATIENCE)
     wire.send(worker.channel, ("stop", 0))
     assert testbed.executor.submit(inside.wait_for_stop, 0.1).result(PATIENCE) == "not stopped"
