@@ -93,7 +93,7 @@ def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -
     """Installed from the wheel, the lab loops, copies the course, and has its recorded data."""
     code = (
         "import tcploop_lab as lab; print(lab.__file__, lab.recorded('self-connection').segments[0].flags,"
-        "lab.open_testbed(kind='recorded').connect_loop(40000).self_connected)"
+        "lab.open_testbed(kind='simulated').connect_loop(40000).self_connected)"
     )
     where, flags, met = run(installed, tmp_path, "python", "-c", code).split()
     assert not Path(where).is_relative_to(ROOT)

@@ -92,11 +92,10 @@ def audit(
     no terminal and an empty stdin, reaches no other network, and ends with all its processes after `timeout` seconds.
     It may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet
     themselves; the later ones are refused. Where it closes a self-connection without a byte, it is run again with a
-    listener that stays silent, for comparison. Without a private network, or for the recorded testbed (`kind`), the
-    result is what was recorded of this command, if a lesson runs it.
+    listener that stays silent, for comparison. `kind` is the testbed that was asked for; only the private network will
+    do.
 
-    Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed for one that could neither
-    be run here nor is recorded.
+    Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network.
     """
     number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
     target = resolve_own(host)

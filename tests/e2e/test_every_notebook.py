@@ -65,7 +65,8 @@ def lesson(request, lessons) -> Lesson:
 
 def test_every_widget_is_in_a_lesson():
     """Each widget of the lab has a place in the course, and its use below."""
-    public = {f"lab.{name}(" for name, home in lab._HOME.items() if home.startswith("show.widgets.")}
+    homes = {name: getattr(getattr(lab, name), "__module__", "") for name in lab.__all__}
+    public = {f"lab.{name}(" for name, home in homes.items() if home.startswith("tcploop_lab.render.widgets.")}
     text = "\n".join(path.read_text() for path in notebooks())
     assert public == set(widgets.USES)
     assert {call for call in public if call in text} == public
