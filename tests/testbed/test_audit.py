@@ -259,7 +259,7 @@ def test_bad_values_are_one_line(values: dict[str, object], complaint: str) -> N
 
 
 def test_an_audit_needs_a_private_network() -> None:
-    """On the host's own loopback nothing would be certain, and a simulated kernel runs no program: refused with the reason."""
+    """On the host's own loopback nothing would be certain, and a simulated kernel runs no program: both refused."""
     for kind in ("host", "simulated"):
         with pytest.raises(lab.NotOnThisTestbed, match=f"needs the private network, not the {kind} testbed"):
             lab.audit("true", kind=kind)
