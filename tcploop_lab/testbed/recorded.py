@@ -65,7 +65,7 @@ class RecordedExchange(Exchange):
         self.settings = dict(provenance.settings) if provenance else {}
         ends = provenance.ends if provenance else {}
         self._sent, self._arrived = tuple(sent), tuple(arrived)
-        self._segments = tuple(replace(one.segment, sender=_end(one.segment, ends)) for one in sent)
+        self._segments = [replace(one.segment, sender=_end(one.segment, ends)) for one in sent]
         self.notes = (*notes, *_complaints(self.replayed))
 
     @property
@@ -76,7 +76,7 @@ class RecordedExchange(Exchange):
     @property
     def segments(self) -> tuple[Segment, ...]:
         """The segments, each once, in the order in which they were sent."""
-        return self._segments
+        return tuple(self._segments)
 
     @property
     def received(self) -> dict[int, float]:
