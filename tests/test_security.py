@@ -47,10 +47,9 @@ def python(code: str, folder: Path, **more: str) -> str:
 
 def watched(code: str, folder: Path, **more: str) -> tuple[str, set[str]]:
     """Run code, and return what it prints and which names it and the workers that it starts looked up or dialled."""
-    (folder / "watch").mkdir()
-    (folder / "watch" / "sitecustomize.py").write_text(WATCH)
-    more |= {"PYTHONPATH": f"{folder / 'watch'}:{ROOT}", "SEEN": str(folder / "seen")}
-    printed = python(code, folder, **more)
+    in_workers = "from tcploop_lab.stacks import worker_process as started\n"
+    in_workers += f"started._BOOT = {WATCH.replace('{', '{{').replace('}', '}}')!r} + started._BOOT"
+    printed = python("\n".join([WATCH, in_workers, code]), folder, SEEN=str(folder / "seen"), **more)
     return printed, set((folder / "seen").read_text().split())
 
 
