@@ -25,7 +25,7 @@ browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments record audit benchmark site screenshots matrix faults fuzz pins env clean
+.PHONY: help lab test lint notebooks assignments record audit benchmark site screenshots matrix faults fuzz pins differences env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -73,6 +73,9 @@ faults: env ## make every fault twenty times, and store docs/faults.md (some min
 fuzz: env ## give every parser 10,000 inputs, and more by coverage where atheris is installed (FUZZ_ARGS=...)
 	@FUZZ_INPUTS=10000 $(PY) -m pytest -q --timeout=0 tests/faults/test_fuzz.py
 	@! $(PY) -c "import atheris" 2> /dev/null || $(PY) tools/fuzz_pcap.py $(FUZZ_ARGS)
+
+differences: env ## play 20,000 random scripts on this kernel and on the simulated one: docs/simulated.md (an hour)
+	@$(PY) -m tests.stacks.differences $(SCRIPTS)
 
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png

@@ -70,7 +70,7 @@ class LinuxStack:
         """Let real time pass."""
         time.sleep(seconds)
 
-    def open_packet_socket(self, port: int, both_ends: bool = True) -> LivePacketSocket:
+    def open_packet_socket(self, port: int | None, both_ends: bool = True) -> LivePacketSocket:
         """Return a packet socket on lo. PermissionError without CAP_NET_RAW, AttributeError where there are none."""
         return LivePacketSocket(_packet_socket(port, both_ends))
 
@@ -163,9 +163,10 @@ class LivePacketSocket:
         return frames, struct.unpack("II", statistics)[1]
 
 
-def _packet_socket(port: int, both_ends: bool) -> socket.socket:
+def _packet_socket(port: int | None, both_ends: bool) -> socket.socket:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # protocol 0: nothing arrives before bind()
-    packet_filter.attach(sock, packet_filter.port_filter(port, both_ends))
+    program = packet_filter.any_port() if port is None else packet_filter.port_filter(port, both_ends)
+    packet_filter.attach(sock, program)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
     sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     sock.setblocking(False)

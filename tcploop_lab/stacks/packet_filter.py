@@ -47,6 +47,21 @@ def port_filter(port: int, both_ends: bool = True) -> list[tuple[int, int, int, 
     ]
 
 
+def any_port() -> list[tuple[int, int, int, int]]:
+    """Return the program that keeps the TCP segments of every port."""
+    return [
+        (_LDH_ABS, 0, 0, _ETHERTYPE),  # 0
+        (_JEQ, 0, 4 - 2, _IPV4),  # 1  not IPv4: go to 4
+        (_LDB_ABS, 0, 0, 23),  # 2  protocol
+        (_JEQ, 7 - 4, 8 - 4, _TCP),  # 3
+        (_JEQ, 0, 8 - 5, _IPV6),  # 4
+        (_LDB_ABS, 0, 0, 20),  # 5  next header
+        (_JEQ, 0, 8 - 7, _TCP),  # 6
+        (_RET, 0, 0, _WHOLE),  # 7 keep
+        (_RET, 0, 0, 0),  # 8 drop
+    ]
+
+
 def attach(sock: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
     """Attach the program to a socket. Raises OSError if the kernel refuses it."""
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in program))

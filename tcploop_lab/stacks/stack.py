@@ -134,8 +134,11 @@ class Stack(Protocol):
         """Return a new socket: methods, errors and return values of `socket.socket`."""
         ...
 
-    def open_packet_socket(self, port: int, both_ends: bool = True) -> PacketSocket:
-        """Return a capture of the TCP segments of `port` on lo; `both_ends`: from the port to the same port only."""
+    def open_packet_socket(self, port: int | None, both_ends: bool = True) -> PacketSocket:
+        """Return a capture of the TCP segments of `port` (None: of all) on lo.
+
+        `both_ends` keeps those from the port to the same port only.
+        """
         ...
 
     def socket_table(self) -> tuple[SocketRow, ...]:

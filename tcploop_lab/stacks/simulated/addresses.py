@@ -60,6 +60,8 @@ def _resolve(family: int, host: str) -> str:
         address = ip_address(host.partition("%")[0])
     except ValueError:
         raise socket.gaierror(socket.EAI_NONAME, f"{host}: a simulated host knows numbers and localhost") from None
+    if family == socket.AF_INET and getattr(address, "ipv4_mapped", None) is not None:
+        return str(address.ipv4_mapped)  # type: ignore[union-attr]  # glibc's getaddrinfo() takes it for an IPv4 address
     if (family == socket.AF_INET6) != (address.version == 6):
         number = getattr(socket, "EAI_ADDRFAMILY", socket.EAI_NONAME)
         raise socket.gaierror(number, "Address family for hostname not supported")

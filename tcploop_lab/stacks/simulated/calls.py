@@ -12,7 +12,7 @@ from socket import MSG_PEEK, SHUT_RDWR
 
 from ...tcp.states import Event, State
 from . import outgoing
-from .addresses import Name, failure, is_any
+from .addresses import Name, any_of, failure, is_any
 from .end import SEND_ROOM, End, Phase
 
 Patience = float | None
@@ -30,13 +30,12 @@ def bind(end: End, name: Name) -> None:
         raise failure(errno.EADDRNOTAVAIL)
     if end.state is not State.CLOSED or end.port:
         raise failure(errno.EINVAL)
-    before = end.source
     end.source, end.address_locked = address, end.address_locked or not is_any(address)
     if port or not end.options.bind_no_port:
         try:
             _take_port(end, port)
         except OSError:
-            end.source, end.address_locked = before, False
+            end.source, end.address_locked = any_of(end.family), False
             raise
         end.port_locked = bool(port)
     if ":" in address and not is_any(address):

@@ -60,13 +60,13 @@ def _not_believed(end: End, segment: Segment) -> bool:
 
 
 def _for_nobody(end: End, segment: Segment) -> bool:
-    """Data for a socket that is closed is answered by a reset (tcp_rcv_state_process, TCPABORTONDATA)."""
-    if not end.orphan or end.state not in _CLOSING or not segment.payload:
+    """Data for a socket that reads no more is answered by a reset (tcp_rcv_state_process, TCPABORTONDATA)."""
+    if not (end.orphan or end.receive_shut) or end.state not in _CLOSING or not segment.payload:
         return False
     if distance(segment.seq + len(segment.payload), end.tcb.rcv_nxt) <= 0:
         return False
     end.kernel.refuse(segment)
-    end.finish(errno.EPIPE)
+    end.finish(errno.EPIPE if end.orphan else errno.ECONNRESET)
     return True
 
 

@@ -1,0 +1,298 @@
+"""Random scripts of socket calls, for hypothesis: what programs do to one to four sockets, and what they should not.
+
+A script is a list of lines of Python on the sockets a to d and a `stack`. Ports are 20000 to 20002, or drawn by the
+kernel from a range of one to three ports, where the draw is certain (the parity decides), or from LINUX_RANGE, of which
+a script says the parity only.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from socket import AF_INET, AF_INET6
+from typing import Any
+
+from hypothesis import strategies as st
+
+from tcploop_lab.ports.ranges import PortRange
+from tcploop_lab.stacks import constants as c
+
+PORTS = (20000, 20001, 20002)
+LINUX_RANGE = PortRange(32768, 60999)
+_RANGES = (LINUX_RANGE, *(PortRange(low, high) for low in PORTS for high in PORTS if low <= high))
+_HOSTS = {AF_INET: ("127.0.0.1", "127.0.0.2", ""), AF_INET6: ("::1", "::", "::ffff:127.0.0.1")}
+_LETTERS = "abcd"
+_LEVELS = {c.SOL_SOCKET: "SOL_SOCKET", c.SOL_IP: "SOL_IP", c.SOL_TCP: "SOL_TCP"}
+_OPTIONS = {
+    (c.SOL_SOCKET, c.SO_REUSEADDR): "SO_REUSEADDR",
+    (c.SOL_SOCKET, c.SO_LINGER): "SO_LINGER",
+    (c.SOL_SOCKET, c.SO_ERROR): "SO_ERROR",
+    (c.SOL_SOCKET, c.SO_ACCEPTCONN): "SO_ACCEPTCONN",
+    (c.SOL_IP, c.IP_BIND_ADDRESS_NO_PORT): "IP_BIND_ADDRESS_NO_PORT",
+    (c.SOL_IP, c.IP_LOCAL_PORT_RANGE): "IP_LOCAL_PORT_RANGE",
+    (c.SOL_TCP, c.TCP_NODELAY): "TCP_NODELAY",
+}
+
+
+@dataclass(frozen=True)
+class NameOf:
+    """An argument: the name of a socket, as getsockname() of this stack tells it."""
+
+    letter: str
+
+    def __repr__(self) -> str:
+        return f"{self.letter}.getsockname()"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One line of a script: a method of a socket or of the stack, and the letter that its result gets.
+
+    No socket waits, but where `blocking`.
+    """
+
+    on: str
+    method: str
+    args: tuple[Any, ...] = ()
+    into: str = ""
+    blocking: bool = False
+
+    def __str__(self) -> str:
+        target = f"{self.into} = " if self.into else ""
+        wait = "  # blocking" if self.blocking else ""
+        return f"{target}{self.on}.{self.method}({', '.join(_written(self.method, self.args))}){wait}"
+
+
+Script = tuple[Call, ...]
+_Calls = st.SearchStrategy[tuple[Call, ...]]
+
+
+def _written(method: str, args: tuple[Any, ...]) -> list[str]:
+    """Arguments as a reader would write them."""
+    if method == "socket":
+        return ["AF_INET6" if args[0] == AF_INET6 else "AF_INET"]
+    if method.endswith("sockopt"):
+        return [_LEVELS[args[0]], _OPTIONS[args[:2]], *map(_value, args[2:])]
+    return [repr(argument) for argument in args]
+
+
+def _value(value: Any) -> str:
+    if value in (c.RESET, c.ORDERLY):
+        return "RESET" if value == c.RESET else "ORDERLY"
+    if isinstance(value, bytes):
+        word = int.from_bytes(value, sys.byteorder)
+        return f"range_option({word & 0xFFFF}, {word >> 16})"
+    return repr(value)
+
+
+def text(script: Iterable[Call]) -> str:
+    """Return a script as Python."""
+    return "\n".join(map(str, script))
+
+
+_port = st.sampled_from(PORTS)
+
+
+@functools.cache
+def _name(family: int, port: int | None = None) -> st.SearchStrategy[tuple[str, int]]:
+    """An address of this host, mostly the usual one, and a port."""
+    usual, *others = _HOSTS[family]
+    return st.tuples(st.sampled_from((*(usual,) * 4, *others)), _port if port is None else st.just(port))
+
+
+def _ask(letter: str) -> tuple[Call, ...]:
+    options = (c.SO_ERROR, c.SO_ACCEPTCONN, c.SO_REUSEADDR)
+    return (
+        *(Call(letter, method) for method in ("getsockname", "getpeername")),
+        *(Call(letter, "getsockopt", (c.SOL_SOCKET, option)) for option in options),
+    )
+
+
+def _set(letter: str) -> tuple[Call, ...]:
+    ranges = [(low, high) for low in (0, *PORTS) for high in (0, *PORTS) if low <= high or not high]
+    options = (
+        *((c.SOL_SOCKET, c.SO_REUSEADDR, value) for value in (1, 1, 1, 0)),
+        *((c.SOL_SOCKET, c.SO_LINGER, value) for value in (c.RESET, c.RESET, c.ORDERLY)),
+        *((c.SOL_TCP, c.TCP_NODELAY, value) for value in (1, 0)),
+        *((c.SOL_IP, c.IP_BIND_ADDRESS_NO_PORT, value) for value in (1, 1, 0)),
+    )
+    own_ranges = ((c.SOL_IP, c.IP_LOCAL_PORT_RANGE, c.range_option(*ports)) for ports in ranges)
+    return tuple(Call(letter, "setsockopt", option) for option in (*options, *own_ranges))
+
+
+@functools.cache
+def _moves(letter: str, families: tuple[int, ...]) -> dict[str, st.SearchStrategy[Call]]:
+    """What can be called on a socket, by kind."""
+    family = families[_LETTERS.index(letter)]
+    like = [NameOf(other) for other, its in zip(_LETTERS, families, strict=True) if its == family]
+    any_name = st.one_of(_name(family), st.sampled_from(like))
+    return {
+        "bind": _name(family).map(lambda name: Call(letter, "bind", (name,))),
+        "bind to any port": _name(family, 0).map(lambda name: Call(letter, "bind", (name,))),
+        "listen": st.sampled_from((5, 5, 1, 0)).map(lambda room: Call(letter, "listen", (room,))),
+        "connect": st.builds(lambda name, wait: Call(letter, "connect", (name,), "", wait), any_name, st.booleans()),
+        "connect to itself": st.booleans().map(lambda wait: Call(letter, "connect", (NameOf(letter),), "", wait)),
+        "accept": st.sampled_from([Call(letter, "accept", (), into) for into in _LETTERS if into != letter]),
+        "send": st.sampled_from([Call(letter, "send", (data,)) for data in (b"hi", b"a longer one" * 20, b"")]),
+        "recv": st.sampled_from([Call(letter, "recv", (size,)) for size in (100, 1000, 1)]),
+        "shutdown": st.sampled_from([Call(letter, "shutdown", (how,)) for how in (1, 0, 2)]),
+        "close": st.just(Call(letter, "close")),
+        "ask": st.sampled_from(_ask(letter)),
+        "set": st.sampled_from(_set(letter)),
+    }
+
+
+# What a program mostly does with a socket by what it has done before; now and then it does anything at all.
+_USUAL = {
+    "new": ("bind", "bind", "bind", "connect", "set", "bind to any port", "listen"),
+    "bound": ("listen", "listen", "listen", "connect", "connect to itself", "set", "close"),
+    "listening": ("accept", "accept", "accept", "accept", "shutdown", "close"),
+    "opened": ("send", "send", "send", "recv", "recv", "recv", "shutdown", "close", "ask", "set", "connect"),
+}
+_BECOMES = {"bind": "bound", "listen": "listening", "connect": "opened", "accept": "opened"}
+
+
+@functools.cache
+def _move(letter: str, families: tuple[int, ...], role: str, servers: str) -> st.SearchStrategy[Call]:
+    moves = _moves(letter, families)
+    usual = [moves[kind] for kind in _USUAL[role]]
+    if role in ("new", "bound"):
+        usual += [_calls_up(letter, server) for server in servers if _alike(families, letter, server)] * 4
+    return _one_of(*usual * 6, *moves.values())
+
+
+def _one_of(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Like one_of(), which takes what is there several times only once."""
+    return st.sampled_from(strategies).flatmap(lambda chosen: chosen)
+
+
+def _calls_up(letter: str, server: str) -> st.SearchStrategy[Call]:
+    return st.booleans().map(lambda wait: Call(letter, "connect", (NameOf(server),), "", wait))
+
+
+def _alike(families: tuple[int, ...], one: str, other: str) -> bool:
+    return families[_LETTERS.index(one)] == families[_LETTERS.index(other)]
+
+
+_of_the_stack = st.one_of(
+    st.sampled_from([Call("stack", "set_port_range", (ports,)) for ports in _RANGES]),
+    st.sampled_from([Call("stack", "set_reserved", (ports,)) for ports in ((), *((PortRange(p, p),) for p in PORTS))]),
+    # Mostly long enough for a delayed acknowledgement, at times for a recycled TIME-WAIT (tcp_tw_reuse_delay).
+    st.sampled_from([Call("stack", "sleep", (seconds,)) for seconds in (0.3, 0.3, 0.3, 1.3)]),
+)
+
+
+class _Plan:
+    """A script in the making, and what each socket will have been through, if all goes well."""
+
+    def __init__(self, families: tuple[int, ...]) -> None:
+        self.script: list[Call] = []
+        self.families = families
+        self.roles: dict[str, str] = {}
+        self.dialled: set[str] = set()
+
+    def add(self, call: Call) -> None:
+        """Add a call. A letter without an open socket gets one first; a letter that accept() takes is closed first."""
+        if call.method == "connect" and self._known_difference(call.on):
+            return
+        if call.on in _LETTERS and call.on not in self.roles:
+            self.script.append(Call("stack", "socket", (self.families[_LETTERS.index(call.on)],), call.on))
+            self.roles[call.on] = "new"
+        if call.into in self.roles:
+            self.script.append(Call(call.into, "close"))
+        self.script.append(call)
+        role = _BECOMES.get(call.method)
+        if call.method == "close":
+            del self.roles[call.on]
+            self.dialled.discard(call.on)
+        elif role is not None:
+            self.roles[call.into or call.on] = role
+
+    def _known_difference(self, letter: str) -> bool:
+        """True for a second connect() of an IPv6 socket (docs/simulated.md, "mapped")."""
+        again = letter in self.dialled
+        self.dialled.add(letter)
+        return again and self.families[_LETTERS.index(letter)] == AF_INET6
+
+    def clear(self, letters: str) -> None:
+        """Close what is open of these, so that something new can begin."""
+        for letter in letters:
+            if letter in self.roles:
+                self.add(Call(letter, "close"))
+
+    def next_move(self) -> st.SearchStrategy[Call]:
+        """What may come next: mostly something with a connection, if there is one."""
+        opened = [letter for letter, role in self.roles.items() if role == "opened"]
+        letters = st.sampled_from(sorted(opened) * 4 + list(_LETTERS))
+        servers = self._servers()
+        return letters.flatmap(lambda letter: _move(letter, self.families, self.roles.get(letter, "new"), servers))
+
+    def _servers(self) -> str:
+        return "".join(sorted(letter for letter, role in self.roles.items() if role == "listening"))
+
+
+@functools.cache
+def _scene(families: tuple[int, ...], letters: str) -> st.SearchStrategy[tuple[Call, ...]]:
+    """A few calls that belong together: a server and its client, a self-connection, two that call each other."""
+    family, (one, other, third) = families[_LETTERS.index(letters[0])], letters
+    alike = _alike(families, one, other)
+
+    def pair(name: tuple[str, int], room: int, wait: bool) -> tuple[Call, ...]:
+        called = (*_bound(one, name), Call(one, "listen", (room,)))
+        to = NameOf(one) if alike else ("127.0.0.1" if family == AF_INET6 else "::ffff:127.0.0.1", name[1])
+        return *called, Call(other, "connect", (to,), "", wait), Call(one, "accept", (), third)
+
+    def itself(name: tuple[str, int], by_range: bool, wait: bool) -> tuple[Call, ...]:
+        one_port = (Call("stack", "set_port_range", (PortRange(name[1], name[1]),)),)
+        return *(one_port if by_range else _bound(one, name)), Call(one, "connect", (name,), "", wait)
+
+    def crossing(name: tuple[str, int], port: int, wait: bool) -> tuple[Call, ...]:
+        calls = (Call(one, "connect", (NameOf(other),), "", wait), Call(other, "connect", (NameOf(one),), "", wait))
+        return *_bound(one, name), *_bound(other, (name[0], port)), *calls
+
+    def sharing(name: tuple[str, int], both: bool, listens: bool) -> tuple[Call, ...]:
+        reuse = [Call(letter, "setsockopt", (c.SOL_SOCKET, c.SO_REUSEADDR, 1)) for letter in (one, other)[: 1 + both]]
+        last = Call(other, "listen", (5,)) if listens else Call(one, "listen", (5,))
+        return *reuse, *_bound(one, name), *_bound(other, name), last
+
+    def reserving(name: tuple[str, int], port: int, by_bind: bool) -> tuple[Call, ...]:
+        ports = Call("stack", "set_port_range", (PortRange(PORTS[0], PORTS[1]),))
+        asks = _bound(one, (name[0], 0)) if by_bind else (Call(one, "connect", (name,)),)
+        return ports, Call("stack", "set_reserved", ((PortRange(port, port),),)), *asks
+
+    pairs = st.builds(pair, _name(family), st.sampled_from((5, 5, 1, 0)), st.booleans())
+    selves = st.builds(itself, _name(family), st.booleans(), st.booleans())
+    crossings = st.builds(crossing, _name(family), _port, st.booleans())
+    shared = st.builds(sharing, _name(family), st.booleans(), st.booleans())
+    reserved = st.builds(reserving, _name(family), _port, st.booleans())
+    return _one_of(pairs, pairs, pairs, selves, reserved, *[crossings, shared] * alike)
+
+
+def _bound(letter: str, name: tuple[str, int]) -> tuple[Call, ...]:
+    return (Call(letter, "bind", (name,)),)
+
+
+_same = st.sampled_from(((AF_INET,) * 4, (AF_INET,) * 4, (AF_INET6,) * 4))
+_families = _one_of(_same, _same, st.tuples(*(st.sampled_from((AF_INET, AF_INET6)),) * 4))
+_letters = st.sampled_from(["".join(three) for three in itertools.permutations(_LETTERS, 3)])
+_kinds = st.sampled_from((*("move",) * 20, *("scene",) * 3, "stack"))
+
+
+@st.composite
+def scripts(draw: st.DrawFn, most: int = 16) -> Script:
+    """Scripts of one to `most` steps: a call each, or a few calls that belong together."""
+    families = draw(_families)
+    plan = _Plan(families)
+    for _ in range(draw(st.integers(1, most))):
+        kind = draw(_kinds)
+        if kind == "scene":
+            letters = draw(_letters)
+            plan.clear(letters[:2])
+            for call in draw(_scene(families, letters)):
+                plan.add(call)
+        else:
+            plan.add(draw(_of_the_stack if kind == "stack" else plan.next_move()))
+    return tuple(plan.script)

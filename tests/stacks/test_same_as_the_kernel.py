@@ -1,0 +1,132 @@
+"""Random scripts of socket calls do the same on the simulated kernel as on the kernel that runs here.
+
+The scripts are the same in every run (derandomized). A script that differs is made shorter and shown as Python. What
+depends on the moment, such as a delayed acknowledgment on a machine that is busy just then, may differ once: a script
+counts as different if it differs three times in a row.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import tcploop_lab as lab
+from tcploop_lab.stacks.simulated import SimulatedStack
+from tcploop_lab.testbed.testbed import Testbed
+
+from .live import on_the_kernel
+from .planted import PLANTED
+from .play import play, without_segments
+from .scripts import Script, scripts, text
+
+SCRIPTS = 200  # in CI; make differences plays 20,000
+FIRST = 2000  # of the same sequence, in which each planted bug must be found
+WORKERS = 8  # they mostly wait
+TIMES = 3
+KERNEL = ".".join(platform.release().split(".")[:2])
+
+pytestmark = pytest.mark.slow
+
+
+@functools.cache
+def first_scripts(number: int) -> list[Script]:
+    """The first scripts of the sequence that never changes."""
+    found: list[Script] = []
+
+    def collect(script: Script) -> None:
+        found.append(script)
+
+    generate = settings(
+        max_examples=number, derandomize=True, deadline=None, phases=[Phase.generate], database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    generate(given(scripts())(collect))()
+    return found
+
+
+def simulated(script: Script, capture: bool = True) -> tuple[str, ...]:
+    """What the simulated kernel of this version does with a script."""
+    return play(SimulatedStack(KERNEL, seed=1), script, capture)
+
+
+def difference(testbed: Testbed, script: Script) -> tuple[str, str] | None:
+    """The first line that differs, live and simulated; None if one of three times nothing does.
+
+    Without a capture a refused try takes a shorter way in the simulated kernel, so that is played as well.
+    """
+    ours, unseen = simulated(script), without_segments(simulated(script, capture=False))
+    for _ in range(TIMES):
+        live = testbed.submit(on_the_kernel, script).result()
+        if live == ours and without_segments(live) == unseen:
+            return None
+    theirs, mine = (live, ours) if live != ours else (without_segments(live), unseen)
+    return next(
+        ((a, b) for a, b in zip(theirs, mine, strict=False) if a != b), (f"{len(theirs)} lines", f"{len(mine)} lines")
+    )
+
+
+def shortest(testbed: Testbed, script: Script) -> Script:
+    """The script without each call that the difference does not need."""
+    shorter = True
+    while shorter:
+        shorter = False
+        for place in range(len(script)):
+            without = script[:place] + script[place + 1 :]
+            if difference(testbed, without):
+                script, shorter = without, True
+                break
+    return script
+
+
+@pytest.fixture(scope="module")
+def testbed() -> Iterator[Testbed]:
+    """A testbed with so many workers, each with a private network."""
+    with lab.open_testbed(kind="namespace", workers=WORKERS) as place:
+        yield place
+
+
+def report(testbed: Testbed, script: Script) -> str:
+    """A difference for people: the shortest script, and what each kernel did."""
+    short = shortest(testbed, script)
+    live, ours = difference(testbed, short) or ("it did not differ again", "")
+    return f"{text(short)}\n  live       {live}\n  simulated  {ours}"
+
+
+def test_random_scripts_do_the_same_on_both_kernels(testbed: Testbed) -> None:
+    """Return values, errnos, states, socket table, counters and segments of 200 scripts agree."""
+    chosen = first_scripts(SCRIPTS)
+    assert len(chosen) == SCRIPTS
+    with ThreadPoolExecutor(WORKERS) as pool:
+        different = list(pool.map(lambda script: difference(testbed, script), chosen))
+    found = [report(testbed, script) for script, lines in zip(chosen, different, strict=True) if lines][:3]
+    assert found == [], "\n\n".join(found)
+
+
+@functools.cache
+def right(start: int) -> list[tuple[Script, tuple[str, ...]]]:
+    """A hundred scripts of the sequence from there on, and what the simulated kernel does with each as it is."""
+    return [(script, simulated(script)) for script in first_scripts(FIRST)[start : start + 100]]
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_bug_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some script of the first 2,000 does something else with the bug in it than the kernel without, which is right."""
+    assert any(_is_found(name, right(start), monkeypatch) for start in range(0, FIRST, 100))
+
+
+def _is_found(name: str, chosen: list[tuple[Script, tuple[str, ...]]], monkeypatch: pytest.MonkeyPatch) -> bool:
+    with monkeypatch.context() as planted:
+        PLANTED[name](planted.setattr)
+        return any(_broken(script) != lines for script, lines in chosen)
+
+
+def _broken(script: Script) -> tuple[str, ...]:
+    try:
+        return simulated(script)
+    except Exception as error:  # a bug may also be an error of the simulated kernel
+        return (repr(error),)
