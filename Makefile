@@ -51,9 +51,8 @@ assignments: env ## make what students get in notebooks/assignments/release (the
 	@cd notebooks/assignments && PATH="$(abspath $(VENV))/bin:$$PATH" nbgrader generate_assignment --force --log-level=WARN "*"
 	@echo "Made: notebooks/assignments/release"
 
-record: env ## record the exchanges, the port thief and the lessons' measurements again, on this kernel
+record: env ## record again what ships recorded, on this kernel (two minutes)
 	@$(PY) tools/record.py
-	@$(PY) tools/record_lessons.py
 
 audit: env ## audit the real programs of this machine again, and store the table (some 20 s)
 	@$(PY) tools/audit_table.py

@@ -13,11 +13,13 @@ import socket
 import struct
 from typing import Any
 
+from ..errors import LabError
+
 _HEADER = struct.Struct("!QI")  # payload length in bytes, number of descriptors
 _MAX_DESCRIPTORS = 64
 
 
-class NoDescriptorFree(RuntimeError):
+class NoDescriptorFree(LabError):
     """A message brought open files, and this process may open no more. The message is lost, the channel is sound."""
 
 

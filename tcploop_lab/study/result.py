@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LabError
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
 from ..results.shown import Shown
@@ -197,7 +198,7 @@ class StudyResult(Shown):
         return f"<StudyResult: {self.summary}>"
 
 
-class StudyStopped(RuntimeError):
+class StudyStopped(LabError):
     """A study could not go on. The text says why and the way out; `result` holds what is there, or None.
 
     `reason` is the text without the way out, which is another one on the command line.

@@ -17,6 +17,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 
+from ..errors import LabError
 from ..testbed import files
 from ..testbed.sampling import Samples
 from . import reading
@@ -24,7 +25,7 @@ from .plan import Study
 from .reading import Content, clear_errors
 
 
-class StoreFull(RuntimeError):
+class StoreFull(LabError):
     """A finished task could not be stored. What was stored before is intact."""
 
 

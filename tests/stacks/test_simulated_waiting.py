@@ -7,8 +7,8 @@ import time
 
 import pytest
 
+from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.stacks import constants as c
-from tcploop_lab.stacks.errors import NotOnThisTestbed
 from tcploop_lab.stacks.simulated import Deadlock, SimulatedStack
 
 HERE = ("127.0.0.1", 33334)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import Deadlock
+from ...errors import Deadlock
 from .stack import SimulatedStack
 from .versions import version
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import Deadlock
+from ...errors import Deadlock
 from .clock import Clock
 
 Ready = Callable[[], bool]

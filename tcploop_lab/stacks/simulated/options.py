@@ -7,9 +7,9 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...errors import NotOnThisTestbed
 from ...tcp.states import State
 from .. import constants as c
-from ..errors import NotOnThisTestbed
 from .addresses import failure
 from .end import RECEIVE_ROOM, SEND_ROOM
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from socket import MSG_PEEK
 from typing import Any, TypeVar
 
-from ..errors import NotOnThisTestbed
+from ...errors import NotOnThisTestbed
 from . import calls, connecting, options
 from .addresses import failure, parse, shown
 from .end import End
