@@ -15,7 +15,7 @@ from urllib.parse import unquote, urldefrag
 
 ROOT = Path(__file__).parents[1]
 SOURCE, PAGES = ROOT / "build" / "site" / "source", ROOT / "build" / "site" / "html"
-BESIDE = ("programs.md", "matrix.md", "faults.md", "security.md", "sources.md")
+BESIDE = ("programs.md", "simulated.md", "matrix.md", "faults.md", "security.md", "sources.md")
 ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
 
 
