@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
+from functools import cache
 
 import pytest
+
+from tcploop_lab.errors import NotOnThisTestbed
+from tcploop_lab.stacks.executor import NamespaceExecutor
+from tcploop_lab.stacks.namespace import NamespaceRefused
 
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
@@ -47,12 +52,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: may_skip needs a reason: may_skip('only where ...')")
 
 
+@cache
+def why_no_private_network() -> str:
+    """Why this machine gives no private network, "" if it gives one: found out by trying."""
+    try:
+        NamespaceExecutor().shutdown()
+    except NamespaceRefused as refusal:
+        return str(refusal.strerror)
+    return ""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked to need a private network, where there is none."""
+    if item.get_closest_marker("private_network") is not None and why_no_private_network():
+        pytest.skip(f"needs a private network: {why_no_private_network()}")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI, fail a test that skips without the may_skip mark. An expected failure is not a skip."""
+    """In CI, fail a test that skips without the may_skip mark. An expected failure is not a skip.
+
+    Elsewhere a test that asks for the namespace testbed, where this machine has none, has skipped itself.
+    """
     report = yield
+    refused = call.excinfo is not None and isinstance(call.excinfo.value, (NotOnThisTestbed, NamespaceRefused))
+    if report.failed and refused and why_no_private_network():
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), 0, f"Skipped: {call.excinfo.value}")
     skipped = report.skipped and not hasattr(report, "wasxfail")
     if IN_CI and skipped and item.get_closest_marker("may_skip") is None:
         fail_the_skip(report)

@@ -59,6 +59,7 @@ def test_doctor(tcploop: Lab) -> None:
         assert item["detail"] and bool(item["fix"]) is not item["ok"]
 
 
+@pytest.mark.private_network
 def test_check_says_yes(tcploop: Lab) -> None:
     """A port that can loop: exit code 0, every rule holds, M is half of the range."""
     code, answer = tcploop.json("check", "33334", *DEFAULT)
@@ -68,6 +69,7 @@ def test_check_says_yes(tcploop: Lab) -> None:
     assert all(rule["ok"] and rule["name"] and rule["evidence"] for rule in answer["rules"])
 
 
+@pytest.mark.private_network
 def test_check_says_no(tcploop: Lab) -> None:
     """Port 33333 cannot loop on a kernel with parity: exit code 1, and the one rule that fails says why."""
     code, answer = tcploop.json("check", "33333", *DEFAULT)
@@ -97,6 +99,7 @@ def test_connect_counts_refusals(tcploop: Lab) -> None:
     assert refused == answer["tries"] - 1
 
 
+@pytest.mark.private_network
 def test_connect_gives_up(tcploop: Lab) -> None:
     """A port of the wrong parity: exit code 1 after exactly the tries that were allowed."""
     code, answer = tcploop.json("connect", *ODD)
@@ -109,6 +112,7 @@ def test_connect_gives_up(tcploop: Lab) -> None:
     assert answer["local"] is answer["peer"] is None
 
 
+@pytest.mark.private_network
 def test_connect_times_out(tcploop: Lab) -> None:
     """The time-out ends a loop that cannot succeed, with what was measured."""
     code, answer = tcploop.json("connect", *ODD, "--max-tries", "100000000", "--timeout", "0.3")
@@ -135,6 +139,7 @@ def test_every_kind_of_client_can_be_named(tcploop: Lab, client: str, port: str)
     assert (code, answer["client"], answer["self_connected"]) == (0, client, True)
 
 
+@pytest.mark.private_network
 def test_capture(tcploop: Lab, tmp_path) -> None:
     """The three segments, each once, with the states they lead to; the file holds the same."""
     path = tmp_path / "loop.pcap"
@@ -150,6 +155,7 @@ def test_capture(tcploop: Lab, tmp_path) -> None:
     assert [str(packet["TCP"].flags) for packet in rdpcap(str(path))] == ["S", "SA", "A"]
 
 
+@pytest.mark.private_network
 def test_capture_a_talk(tcploop: Lab) -> None:
     """With --talk the data comes back, and the close goes through CLOSING to TIME-WAIT."""
     code, answer = tcploop.json("capture", *ONE, "--talk")
@@ -158,6 +164,7 @@ def test_capture_a_talk(tcploop: Lab) -> None:
     assert [item["state"] for item in answer["segments"]][-2:] == ["CLOSING", "TIME-WAIT"]
 
 
+@pytest.mark.private_network
 def test_capture_of_nothing(tcploop: Lab) -> None:
     """Where no self-connection happens there is no segment of one: exit code 1."""
     code, answer = tcploop.json("capture", *ODD)
@@ -209,6 +216,7 @@ def test_model_without_a_mean(tcploop: Lab, era: str, port: str, can_loop: bool)
     assert answer["mean"] is answer["quantiles"]["99"] is None
 
 
+@pytest.mark.private_network
 def test_study(tcploop: Lab, tmp_path) -> None:
     """A study of a port that can loop and one that cannot: hits and mean of each, and the totals."""
     args = ("study", "--ports", "40500,40501", "--ranges", "40000-40999", "--samples", "6", "--workers", "1")
@@ -252,6 +260,7 @@ def test_people_get_the_testbed_on_stderr(tcploop: Lab) -> None:
     assert "testbed (" in err and "40500-40500" in err
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize(
     ("args", "shown"),
     [

@@ -19,6 +19,7 @@ CARELESS = (sys.executable, "-c", CONNECT + "s.send(b'hello'); s.recv(9)")
 CAREFUL = (sys.executable, "-c", CONNECT + "if s.getsockname() == s.getpeername(): sys.exit(3)\ns.send(b'hello')")
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize(
     ("command", "verdict", "status", "code"),
     [(CARELESS, "self-connected", 0, 1), (CAREFUL, "detected", 3, 0), (("true",), "never-tried", 0, 0)],
@@ -33,6 +34,7 @@ def test_json_and_exit_code(command: tuple[str, ...], verdict: str, status: int,
     assert len(record["segments"]) == {"self-connected": 7, "detected": 5, "never-tried": 0}[verdict]
 
 
+@pytest.mark.private_network
 def test_for_people(capsys) -> None:
     """The verdict first, then the evidence, the socket table, and what the program printed."""
     assert main(["audit", "--port", "40001", "--", *CARELESS]) == 1
@@ -42,6 +44,7 @@ def test_for_people(capsys) -> None:
     assert any(line.split() == ["127.0.0.1:40001", "127.0.0.1:40001", "TIME-WAIT"] for line in lines)
 
 
+@pytest.mark.private_network
 def test_options_of_the_program_are_its_own(capsys) -> None:
     """What comes after the program's name is not read as an option of tcploop, with and without `--`."""
     for dashes in ((), ("--",)):
@@ -49,6 +52,7 @@ def test_options_of_the_program_are_its_own(capsys) -> None:
         assert json.loads(capsys.readouterr().out)["output"] == "--json -1 33334\n"
 
 
+@pytest.mark.private_network
 def test_a_long_output_is_shortened_and_cannot_steer_the_terminal(capsys) -> None:
     """For people the first and the last lines are shown, with control characters spelled out."""
     assert main(["audit", "--", "sh", "-c", "seq 1000; printf 'red \\033[31m'"]) == 0
@@ -81,6 +85,7 @@ def test_bad_arguments_are_one_line(words: list[str], complaint: str, capsys) ->
     assert complaint in err and err.count("\n") == 1
 
 
+@pytest.mark.private_network
 def test_an_interrupt_is_exit_code_130(capsys) -> None:
     """Ctrl-C ends the program, and what was seen is printed all the same."""
     threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()

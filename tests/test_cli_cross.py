@@ -28,6 +28,7 @@ def answer(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict]:
     return code, json.loads(out)
 
 
+@pytest.mark.private_network
 def test_six_segments_and_both_ends_established(capsys) -> None:
     """The SYNs cross: two of each segment, one from each host, and both kernels say ESTABLISHED."""
     code, found = answer(capsys)
@@ -39,6 +40,7 @@ def test_six_segments_and_both_ends_established(capsys) -> None:
     assert found["paths"]["A"] == ["CLOSED", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED"]
 
 
+@pytest.mark.private_network
 def test_the_keys_of_a_captured_segment(capsys) -> None:
     """Each segment has the keys that capture gives it, the host that sent it, and when it arrived."""
     _, found = answer(capsys, "--delay-ms", "1")
@@ -48,6 +50,7 @@ def test_the_keys_of_a_captured_segment(capsys) -> None:
     assert {(one["from"], one["sport"]) for one in found["segments"]} == {("A", 40001), ("B", 40002)}
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize("delay", ["0", "7.5", "120"])
 def test_the_delay_is_kept(capsys, delay: str) -> None:
     """No segment arrives before the delay is over."""
@@ -58,6 +61,7 @@ def test_the_delay_is_kept(capsys, delay: str) -> None:
     assert max(spans) < float(delay) / 1000 + 1.0
 
 
+@pytest.mark.private_network
 def test_people_read_a_table(capsys) -> None:
     """One line that answers, the segments with numbers from x and y, and what each kernel said."""
     assert main(["cross", "--delay-ms", "10"]) == 0
@@ -84,6 +88,7 @@ def cross_where(make: Callable[[], object]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, preexec_fn=make, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize("mode", [None, 0o000])
 def test_no_device_file_is_needed(mode: int | None) -> None:
     """Where /dev/net/tun is not there, or is not for this user, the hosts are made all the same."""
@@ -108,6 +113,7 @@ def test_where_hosts_cannot_be_made_it_is_exit_code_3(refused: Refusal) -> None:
     assert "Operation not permitted" in done.stderr and "; " in done.stderr
 
 
+@pytest.mark.private_network
 def test_not_established_is_exit_code_1(capsys, monkeypatch) -> None:
     """If the hosts do not get there, the answer is no, with what was seen."""
     monkeypatch.setattr(Crossing, "run", lambda self, delay: self.lose() and self)
@@ -118,6 +124,7 @@ def test_not_established_is_exit_code_1(capsys, monkeypatch) -> None:
     assert "never" in capsys.readouterr().out
 
 
+@pytest.mark.private_network
 def test_an_interrupt_keeps_what_crossed(capsys, monkeypatch) -> None:
     """Ctrl-C: exit code 130, and the segments so far."""
 

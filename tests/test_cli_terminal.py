@@ -66,6 +66,7 @@ def read_until(descriptor: int, mark: str) -> str:
     return text
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize("command", ["connect", "capture"])
 def test_ctrl_c_keeps_what_was_measured(command: str) -> None:
     """Interrupted, it prints the same keys with the tries so far, and ends with 130."""
@@ -80,6 +81,7 @@ def test_ctrl_c_keeps_what_was_measured(command: str) -> None:
     assert answer["tries"] == answer["errors"]["ECONNREFUSED"] > 1000
 
 
+@pytest.mark.private_network
 def test_ctrl_c_for_people() -> None:
     """Interrupted, it says how far it was, and shows no traceback."""
     with running("connect", *ENDLESS) as process:
@@ -91,6 +93,7 @@ def test_ctrl_c_for_people() -> None:
     assert "Traceback" not in err
 
 
+@pytest.mark.private_network
 def test_ctrl_c_ends_a_study(tmp_path) -> None:
     """An interrupted study says so, ends with 130, and its file goes on from there."""
     args = [
@@ -216,6 +219,7 @@ def test_dots_are_printed_as_the_tries_come(capsys) -> None:
     assert seen == [0, 0, 1, 0, 2, 7]
 
 
+@pytest.mark.private_network
 def test_the_articles_program_says_at_once_that_a_port_never_loops() -> None:
     """Port 33333: it says why, does not try, names the port beside it, and ends with 1."""
     done = run("33333", "--range", "32768-60999")

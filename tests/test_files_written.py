@@ -85,6 +85,7 @@ def test_what_is_there_is_left_alone(
     assert not (tmp_path / "file").exists() or (tmp_path / "file").read_text() == "keep me"
 
 
+@pytest.mark.private_network
 @pytest.mark.kernel
 @pytest.mark.parametrize(
     "words", [("capture", "40000", *LOOP, "--pcap"), (*STUDY, "--out")], ids=lambda words: words[0]

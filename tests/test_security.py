@@ -61,6 +61,7 @@ def test_every_line_of_the_page_has_its_test() -> None:
     assert [name for path, name in NAMED if f"def {name}(" not in (ROOT / path).read_text()] == []
 
 
+@pytest.mark.private_network
 def test_it_writes_only_what_is_named(tmp_path: Path) -> None:
     """A loop, a capture and a study leave the files that were named, and caches of libraries."""
     code = (
@@ -74,6 +75,7 @@ def test_it_writes_only_what_is_named(tmp_path: Path) -> None:
     assert {"named.pcap", "named.sqlite"} <= names <= {"named.pcap", "named.sqlite", ".cache", ".config"}
 
 
+@pytest.mark.private_network
 def test_an_audited_program_cannot_leave(tmp_path: Path) -> None:
     """A program under audit that dials another address gets "network is unreachable"."""
     dial = "import socket, pathlib; pathlib.Path('said').write_text(str(socket.socket().connect_ex(('192.0.2.1', 80))))"
@@ -104,6 +106,7 @@ def test_it_never_asks_for_root(tmp_path: Path) -> None:
     assert not (tmp_path / "called").exists()
 
 
+@pytest.mark.private_network
 def test_only_own_addresses_are_dialled(tmp_path: Path) -> None:
     """Foreign addresses are refused as host and as source on every testbed, and are neither dialled nor looked up."""
     code = (
@@ -120,6 +123,7 @@ def test_only_own_addresses_are_dialled(tmp_path: Path) -> None:
     assert seen == {"127.0.0.1"}
 
 
+@pytest.mark.private_network
 def test_a_lesson_dials_nothing_outside(tmp_path: Path) -> None:
     """The code of lesson 00, with every call of it and of its workers watched, dials names of this machine only."""
     cells = json.loads((ROOT / "notebooks" / "00_start_here.ipynb").read_text())["cells"]

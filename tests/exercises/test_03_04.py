@@ -292,6 +292,7 @@ def test_the_folded_solution_is_right(checker, number):
     assert feedback.right, feedback
 
 
+@pytest.mark.private_network
 @pytest.mark.kernel
 @pytest.mark.parametrize("number", sorted(LIVE))
 def test_the_live_solution_is_right(checker, number):

@@ -63,6 +63,7 @@ def checker() -> Checker:
     return Checker()
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize(("number", "answer"), RIGHT, ids=str)
 def test_right_answers_are_right(checker: Checker, number: str, answer: Any) -> None:
     """The solution is accepted, in each way in which one may write it."""
@@ -70,6 +71,7 @@ def test_right_answers_are_right(checker: Checker, number: str, answer: Any) -> 
     assert feedback.state is State.RIGHT, feedback
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN, ids=str)
 def test_a_typical_mistake_gets_its_own_hint(checker: Checker, number: str, answer: Any, hint: str) -> None:
     """Who makes a typical mistake is told about this very mistake."""
@@ -78,6 +80,7 @@ def test_a_typical_mistake_gets_its_own_hint(checker: Checker, number: str, answ
     assert hint in feedback.message
 
 
+@pytest.mark.private_network
 def test_a_client_that_refuses_everybody_is_no_repair(checker: Checker) -> None:
     """Exercise 06.2 wants a client that can still reach its server."""
 
@@ -88,6 +91,7 @@ def test_a_client_that_refuses_everybody_is_no_repair(checker: Checker) -> None:
     assert "does not accept a real server" in checker.check("06.2", refuse).message
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize(
     ("act", "seconds", "told"),
     [

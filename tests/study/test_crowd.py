@@ -22,6 +22,7 @@ def result() -> CrowdResult:
     return lab.crowd((1, 4), samples=400, progress=False)
 
 
+@pytest.mark.private_network
 def test_clients_together_need_the_tries_of_one(result: CrowdResult) -> None:
     """The clients share one counter: the tries together follow the law of one client, however many there are."""
     assert [(cell.clients, cell.samples, cell.hits) for cell in result.cells] == [(1, 400, 400), (4, 400, 400)]
@@ -67,6 +68,7 @@ def test_on_the_host_the_range_goes_to_the_sockets() -> None:
     assert (result[2].hits, result.law.era, result.provenance["testbed"]) == (20, "socket-range", "host")
 
 
+@pytest.mark.private_network
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

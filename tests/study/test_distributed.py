@@ -35,6 +35,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     assert [left_after(10.0, words) for words in PROCESSES] == [[], []]
 
 
+@pytest.mark.private_network
 def test_a_study_runs_on_dask(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes share the tasks: every sample is there once, with its host and kernel."""
     monkeypatch.setattr(engine, "TASK_TRIES", 2_000)  # some forty tasks, so that both get some

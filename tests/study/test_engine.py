@@ -45,6 +45,7 @@ def test_a_bar_ends_where_the_samples_end(shown: bool) -> None:
     assert bar.n == bar.total
 
 
+@pytest.mark.private_network
 def test_a_study_draws_every_sample_of_every_cell() -> None:
     """Hits where the port can loop, censored samples where it cannot, with their place."""
     study = lab.Study("40500,40501", (40000, 40999), samples=30)
@@ -134,6 +135,7 @@ print(result.provenance["testbed"], [(cell.law.era, cell.hits) for cell in resul
 """
 
 
+@pytest.mark.private_network
 def test_where_settings_are_read_only_ranges_go_to_the_sockets() -> None:
     """In many containers a namespace can be made but not set; a study works there all the same."""
     done = subprocess.run([sys.executable, "-c", READ_ONLY], capture_output=True, text=True, timeout=60)
@@ -201,6 +203,7 @@ def test_resuming_draws_only_what_is_missing(tmp_path: Path) -> None:
     assert [i for i in range(40) if not same[i]] == [10, 11, 12, 13, 14, 39]
 
 
+@pytest.mark.private_network
 def test_samples_of_two_kinds_of_testbed_do_not_mix(tmp_path: Path) -> None:
     """A study begun in a namespace is not continued on the host."""
     path = tmp_path / "study.sqlite"

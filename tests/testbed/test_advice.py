@@ -34,6 +34,7 @@ def command_in(text: str, program: str) -> str:
     return found[0]
 
 
+@pytest.mark.private_network
 def test_a_limit_of_namespaces_is_raised() -> None:
     """With max_user_namespaces 0 the advice is a sysctl command, after which a user without rights has a namespace."""
     kind, missing = doctor_after(f"echo 0 > {LIMIT}", *NO_RIGHTS)
@@ -44,6 +45,7 @@ def test_a_limit_of_namespaces_is_raised() -> None:
     assert (kind, "private namespace" in missing) == ("namespace", False)
 
 
+@pytest.mark.private_network
 def test_a_limit_outside_of_here_is_raised_outside() -> None:
     """A namespace that is full shows no limit of its own: the advice says where it lies, and raised there it works."""
     inner = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
@@ -54,12 +56,14 @@ def test_a_limit_outside_of_here_is_raised_outside() -> None:
     assert doctor_by([*after(f"echo 1 > {LIMIT} && {way_out} > /dev/null"), *inner])[0] == "namespace"
 
 
+@pytest.mark.private_network
 def test_root_needs_no_user_namespace() -> None:
     """Root that may make network namespaces gets a testbed where no user namespace is to be had."""
     kind, missing = doctor_after(f"echo 0 > {LIMIT}")
     assert (kind, "own port range" in missing) == ("namespace", False)
 
 
+@pytest.mark.private_network
 def test_settings_that_are_read_only_are_made_writable() -> None:
     """With /proc/sys read-only there is a namespace without a port range of its own; after the advice there is one."""
     kind, missing = doctor_after(READ_ONLY)
@@ -69,6 +73,7 @@ def test_settings_that_are_read_only_are_made_writable() -> None:
     assert "own port range" not in doctor_after(f"{READ_ONLY} && {way_out}")[1]
 
 
+@pytest.mark.private_network
 def test_proc_is_mounted() -> None:
     """Without /proc the advice is to mount it, which is enough; nothing says that this is no Linux."""
     kind, missing = doctor_after("mount -t tmpfs none /proc")
@@ -78,6 +83,7 @@ def test_proc_is_mounted() -> None:
     assert doctor_after(f"mount -t tmpfs none /proc && {way_out}")[0] == "namespace"
 
 
+@pytest.mark.private_network
 def test_a_chroot_is_entered_in_another_way(tmp_path: Path) -> None:
     """In a chroot a user gets no namespace; root there does, and so does who follows the advice from outside."""
     place = f"mount --rbind / {tmp_path} && cd {tmp_path}"
@@ -90,6 +96,7 @@ def test_a_chroot_is_entered_in_another_way(tmp_path: Path) -> None:
     assert (kind, "own port range" in missing) == ("namespace", False)
 
 
+@pytest.mark.private_network
 def test_root_without_rights_becomes_a_user_or_keeps_one() -> None:
     """As podman run --cap-drop=all has it: a user has no such trouble, and root none with the one capability."""
     kind, missing = doctor_after("true", *NO_RIGHTS, "--no-new-privs")
@@ -113,6 +120,7 @@ def no_unshare() -> None:
     refuse([Refusal("unshare", 1, bits=[(0, 0x10000000)]), Refusal("unshare", 1, bits=[(0, 0x40000000)])])
 
 
+@pytest.mark.private_network
 @pytest.mark.may_skip("needs firejail: apt install firejail")
 @pytest.mark.skipif(not shutil.which("firejail"), reason="needs firejail: apt install firejail")
 def test_firejail_is_left() -> None:

@@ -123,6 +123,7 @@ def test_the_table_has_a_column_for_each_witness(testbed: Testbed) -> None:
     assert text.count("✓ ok") == len(QUESTIONS)
 
 
+@pytest.mark.private_network
 def test_a_new_namespace_begins_at_zero() -> None:
     """The counters of a testbed are its own: a new one has opened nothing."""
     with lab.open_testbed((40000, 40999)) as testbed:

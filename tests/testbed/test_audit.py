@@ -265,6 +265,7 @@ def test_an_audit_needs_a_private_network() -> None:
             lab.audit("true", kind=kind)
 
 
+@pytest.mark.private_network
 def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where children cannot be kept together, nothing is run, and the reason is given."""
     from tcploop_lab.audits import audit as module
@@ -300,6 +301,7 @@ def test_an_interrupt_ends_the_program() -> None:
     assert alive(mark) == []
 
 
+@pytest.mark.private_network
 def test_a_killed_lab_leaves_nothing() -> None:
     """When the process that audits is killed, the audited program ends with it."""
     mark = f"{MARK}-killed-{os.getpid()}"

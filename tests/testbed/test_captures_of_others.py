@@ -160,6 +160,7 @@ print([one.flags for one in lab.read_pcap(sys.argv[1]).segments][:3])
 """
 
 
+@pytest.mark.private_network
 def test_where_netlink_is_refused(tmp_path: Path) -> None:
     """scapy's list of interfaces cannot be had there (firejail, seccomp): segments are captured, written and read."""
     command = [sys.executable, "-c", WITHOUT_NETLINK, str(tmp_path / "x.pcap")]

@@ -66,6 +66,7 @@ def test_the_parity_of_clients_that_choose_otherwise(testbed: Testbed) -> None:
     assert testbed.check(40501, client="socket-range").candidates == 1000
 
 
+@pytest.mark.private_network
 def test_an_odd_low_turns_the_parity_round() -> None:
     """With an odd low end the odd ports go first."""
     with lab.open_testbed((40001, 41000)) as testbed:
@@ -73,6 +74,7 @@ def test_an_odd_low_turns_the_parity_round() -> None:
         assert testbed.check(40501).can_loop
 
 
+@pytest.mark.private_network
 def test_the_last_port_of_an_odd_number_of_ports() -> None:
     """In 40000-40010 the port 40010 is left over: it has the right parity and still is no first choice."""
     with lab.open_testbed((40000, 40010)) as testbed:

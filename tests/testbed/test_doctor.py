@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 NEEDS_NAMESPACE = {"private namespace", "own port range", "two hosts"}
 
 
+@pytest.mark.private_network
 def test_a_machine_that_allows_everything() -> None:
     """Here nothing but optional programs is missing, and every capability says what was seen."""
     result = lab.doctor()
@@ -47,6 +48,7 @@ def test_nothing_of_the_host_is_changed() -> None:
     assert host() == before
 
 
+@pytest.mark.private_network
 def test_where_packet_sockets_are_refused() -> None:
     """In firejail without packet sockets there are neither captures nor two hosts, and the way out says so."""
     kind, missing = doctor_by(["firejail", "--quiet", "--noprofile", "--protocol=unix,inet,inet6,netlink"])
@@ -63,6 +65,7 @@ def test_the_host_testbed_can_be_asked_for() -> None:
     assert found["self-connection"].ok and "connected to itself" in found["self-connection"].detail
 
 
+@pytest.mark.private_network
 def test_programs_are_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without any of the programs the course works; each is named with the command that installs it."""
     monkeypatch.setattr(module.shutil, "which", lambda _: None)

@@ -32,6 +32,7 @@ def host_settings() -> dict[str, str]:
     return settings
 
 
+@pytest.mark.private_network
 def test_default_testbed_is_a_private_namespace() -> None:
     """open_testbed() gives a network namespace that is not the host's."""
     with lab.open_testbed() as testbed:
@@ -78,6 +79,7 @@ def test_an_own_address_of_the_host_can_be_dialled_inside(one_port: Testbed, add
     sock.close()
 
 
+@pytest.mark.private_network
 def test_refused_namespaces_give_the_host_testbed_and_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where unshare() is refused (made real: no namespace may be made below this one) the host is used."""
     script = (
@@ -98,6 +100,7 @@ def test_a_kind_that_is_unknown_or_refused_is_one_line() -> None:
         lab.open_testbed(kind="moon")
 
 
+@pytest.mark.private_network
 def test_a_range_of_privileged_ports_is_possible_inside() -> None:
     """A range below 1024 works in the namespace, where no port is privileged."""
     with lab.open_testbed((80, 90)) as testbed:
@@ -105,6 +108,7 @@ def test_a_range_of_privileged_ports_is_possible_inside() -> None:
         assert testbed.connect_loop(84).self_connected
 
 
+@pytest.mark.private_network
 def test_read_only_settings_give_the_range_to_each_socket() -> None:
     """Where /proc/sys is read-only (made real: mounted so), the namespace stays and sockets carry the range."""
     script = (
