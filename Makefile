@@ -6,12 +6,13 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.made-from-pyproject-and-constraints
 
 # Overrides:  make lab PORT=9999 BROWSER=firefox      make lab LAB_ARGS="--no-browser"
-#             make test TESTS=tests/tcp               make test PYTEST_ARGS="-m 'not slow'"
+#             make test TESTS=tests/tcp               make test PYTEST_ARGS="-m 'not slow'"        make test JOBS=0
 PORT ?= 8888
 BROWSER ?=
 LAB_ARGS ?=
 TESTS ?=
 PYTEST_ARGS ?=
+JOBS ?= logical
 NOTEBOOKS ?=
 FUZZ_ARGS ?=
 COURSE := notebooks/00_start_here.ipynb
@@ -34,9 +35,10 @@ lab: env ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
 	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
 	@$(PY) -m jupyterlab $(lab_args) $(root_args) $(browser_args) $(LAB_ARGS)
 
-test: env ## run every test and every notebook (TESTS=... PYTEST_ARGS=...)
+# In as many processes as there are processors; tests/conftest.py says which tests keep together.
+test: env ## run every test and every notebook (TESTS=... PYTEST_ARGS=... JOBS=...)
 	@echo "Running the tests and the notebooks ..."
-	@$(PY) -m pytest $(PYTEST_ARGS) $(TESTS)
+	@$(PY) -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(PYTEST_ARGS) $(TESTS)
 
 lint: env ## check style and types
 	@echo "Checking style and types ..."

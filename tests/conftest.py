@@ -20,9 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whose tests may make tries on the real kernel. They run one after another: its table of port offsets is one for the
-# whole host, so that two who dial the same port at once move each other's walk. .ci/run has all others run beside them,
+# whole host, so that two who dial the same port at once move each other's walk. All others run beside them (make test),
 # and those in the browser, which look at pages and not at walks.
-MAKE_TRIES = {"e2e", "faults", "matrix", "notebooks", "study", "testbed", "widgets"}
+MAKE_TRIES = {"faults", "matrix", "notebooks", "study", "testbed", "widgets"}
 
 # All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is slow.
 FOR_ANY_USER = {"testbed"}
@@ -40,6 +40,15 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     report.longrepr = f"{reason}\nIn CI a test must run: install what it needs, or mark it may_skip(reason)."
 
 
+def runs_with(item: pytest.Item) -> str:
+    """The name of the group of tests that run one after another in one process: those that make tries, or a file."""
+    if item.get_closest_marker("e2e") is not None:
+        return "browser"
+    return "tries" if item.get_closest_marker("kernel") is not None else item.path.stem
+
+
+# First, as pytest-xdist reads the groups in a hook of its own.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark who makes tries and what must work for any user, and refuse a may_skip mark that gives no reason."""
     for item in items:
@@ -47,6 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.kernel)
         if FOR_ANY_USER & set(item.path.parent.parts) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.anyuser)
+        if item.config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group(runs_with(item)))
         mark = item.get_closest_marker("may_skip")
         if mark is not None and not (mark.args and str(mark.args[0]).strip()):
             raise pytest.UsageError(f"{item.nodeid}: may_skip needs a reason: may_skip('only where ...')")

@@ -49,14 +49,14 @@ class Server:
 
     def workers(self) -> set[int]:
         """The numbers of the processes that are workers of testbeds."""
-        return self._running(worker.__name__)
+        return self._running(worker.NAME)
 
     def kernels(self) -> set[int]:
         """The numbers of the processes that are kernels of notebooks."""
         return self._running(ipykernel.__name__)
 
-    def _running(self, module: str) -> set[int]:
-        return {process.pid for process in self.family() if module in " ".join(process.cmdline())}
+    def _running(self, name: str) -> set[int]:
+        return {one.pid for one in self.family() if name in " ".join([one.name(), *one.cmdline()])}
 
 
 def copy_of_the_course(folder: Path) -> Path:

@@ -122,17 +122,16 @@ def test_a_right_answer_comes_through_after_wrong_ones(checker):
     assert states == [State.WRONG, State.WRONG, State.RIGHT]
 
 
-@pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: getattr(answer, "__name__", type(answer).__name__))
 @pytest.mark.parametrize("number", EVERY)
-def test_nonsense_never_raises(number, answer, capsys, monkeypatch):
+def test_nonsense_never_raises(number, capsys, monkeypatch):
     """Whatever is passed to an exercise, the feedback is one short text, says that it is not right, and comes soon."""
     for place in (trying, lesson_06):
-        monkeypatch.setattr(place, "SECONDS", 1.0)
-    feedback = Checker().check(number, answer)
-    assert feedback.state is State.WRONG
-    assert 0 < len(repr(feedback)) < 700
-    assert "\n" not in repr(feedback)
-    assert feedback._repr_html_().count("<div") == 1
+        monkeypatch.setattr(place, "SECONDS", 0.3)
+    for answer in NONSENSE:
+        feedback = Checker().check(number, answer)
+        words = repr(feedback)
+        assert (feedback.state, 0 < len(words) < 700, "\n" in words) == (State.WRONG, True, False), (answer, words)
+        assert feedback._repr_html_().count("<div") == 1, answer
     assert capsys.readouterr().out == ""
 
 

@@ -68,7 +68,7 @@ def course() -> list[str]:
 def lessons(situation: Situation, home: Path, names: list[str]) -> dict[str, Any]:
     """How many cells of these notebooks pass and fail under nbval there, and which do not pass."""
     folder = home / "lessons"
-    shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns("assignments", ".ipynb_checkpoints"))
+    shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-c", str(ROOT / "pyproject.toml")]
     if situation.read_only:
         folder.chmod(0o555)

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.stacks import worker
 from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.stacks.namespace import read_port_range
 from tcploop_lab.study import pool as module
@@ -166,11 +167,11 @@ def test_any_executor_will_do(kind: str, certain: lab.Study) -> None:
     with executor:
         result = certain.run(executor, progress=False)
     assert (numbers(result), result.hits) == ([list(range(60))], 60)
-    assert left_after(60.0, "tcploop_lab.stacks.worker") == []
+    assert left_after(60.0, worker.NAME) == []
 
 
 def left_after(seconds: float, words: str) -> list[str]:
-    """Command lines of descendants of this process that hold the words and do not end within the time."""
+    """Names and commands of descendants of this process that hold the words and do not end within the time."""
     end = time.monotonic() + seconds
     while True:
         family = psutil.Process().children(recursive=True)
@@ -181,9 +182,9 @@ def left_after(seconds: float, words: str) -> list[str]:
 
 
 def command_line(process: psutil.Process) -> str:
-    """The command of a process, empty once it has ended."""
+    """The name and the command of a process, empty once it has ended."""
     try:
-        return " ".join(process.cmdline())
+        return " ".join([process.name(), *process.cmdline()])
     except psutil.Error:
         return ""
 

@@ -16,13 +16,14 @@ from ..waiting import wait_until
 from . import inside
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+# `_held`: a connection that nobody holds is reset, which is one segment more.
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_self_connection_is_three_segments_with_one_initial_number(testbed: Testbed, host: str) -> None:
     """SYN (x), SYN-ACK (x, ack x+1), ACK (x+1, ack x+1): RFC 9293 section 3.5 with both ends the same."""
     with testbed.capture(40500) as exchange:
-        testbed.connect_loop(40500, host=host)
+        _held = testbed.connect_loop(40500, host=host)
     assert [segment.flags for segment in exchange.segments] == ["S", "SA", "A"]
     x = exchange.segments[0].seq
     after = (x + 1) % 2**32
@@ -33,7 +34,7 @@ def test_a_self_connection_is_three_segments_with_one_initial_number(testbed: Te
 def test_lo_shows_each_segment_twice(one_port: Testbed) -> None:
     """The packet socket sees six frames for three segments: each going out and coming in, byte for byte."""
     with one_port.capture(40500) as exchange:
-        one_port.connect_loop(40500)
+        _held = one_port.connect_loop(40500)
     out = [frame.data for frame in exchange.copies if frame.outgoing]
     back = [frame.data for frame in exchange.copies if not frame.outgoing]
     assert len(exchange.copies) == 6
@@ -44,7 +45,7 @@ def test_nothing_is_lost_beside_200_000_tries() -> None:
     """Beside a loop of 200,000 refused tries no frame is dropped, and the exchange that follows is complete."""
     with lab.open_testbed() as testbed, testbed.capture(40001) as exchange:
         refused = testbed.connect_loop(40001, max_tries=200_000)
-        testbed.connect_loop(40001, client="bind-self")
+        _held = testbed.connect_loop(40001, client="bind-self")
     assert refused.tries == 200_000
     assert exchange.dropped == 0
     assert [segment.flags for segment in exchange.segments] == ["S", "SA", "A"]
@@ -105,7 +106,7 @@ def test_scapy_packets_are_handed_out(one_port: Testbed) -> None:
     from scapy.layers.inet import IP, TCP
 
     with one_port.capture(40500) as exchange:
-        one_port.connect_loop(40500)
+        _held = one_port.connect_loop(40500)
     assert [str(packet[TCP].flags) for packet in exchange.packets] == ["S", "SA", "A"]
     assert {packet[IP].src for packet in exchange.packets} == {"127.0.0.1"}
 
@@ -116,7 +117,7 @@ def test_tshark_reads_the_pcap(one_port: Testbed, tmp_path: Path) -> None:
     if shutil.which("tshark") is None:
         pytest.skip("tshark is not installed: apt-get install tshark")
     with one_port.capture(40500) as exchange:
-        one_port.connect_loop(40500)
+        _held = one_port.connect_loop(40500)
     path = exchange.pcap(tmp_path / "self.pcap")
     fields = ["-T", "fields", "-e", "tcp.flags.str", "-e", "tcp.srcport", "-e", "tcp.dstport"]
     seen = subprocess.run(["tshark", "-r", str(path), *fields], capture_output=True, text=True, timeout=60)
