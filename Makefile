@@ -24,6 +24,7 @@ lab_args = --ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) --ServerApp.answer_
 browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
 # JupyterLab refuses to run as root, which is who one is in many containers.
 root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
+root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test lint notebooks assignments record audit benchmark site screenshots matrix faults fuzz pins differences env clean
@@ -33,6 +34,7 @@ help: ## show this list
 
 lab: env ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
 	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
+	@$(if $(root_args),echo "$(root_note)")
 	@$(PY) -m jupyterlab $(lab_args) $(root_args) $(browser_args) $(LAB_ARGS)
 
 # In as many processes as there are processors; tests/conftest.py says which tests keep together.

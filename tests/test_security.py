@@ -142,6 +142,16 @@ def test_jupyterlab_is_for_this_machine_and_has_a_token() -> None:
     assert not re.search(r"token|password|0\.0\.0\.0|allow_origin", started)
 
 
+@pytest.mark.parametrize(("user", "said"), [("0", True), ("1000", False)])
+def test_root_is_told_what_is_added_for_root(tmp_path: Path, user: str, said: bool) -> None:
+    """make lab says in one line that it adds --allow-root, and why; nobody else hears of it."""
+    (tmp_path / "id").write_text(f"#!/bin/sh\necho {user}\n")
+    (tmp_path / "id").chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    recipe = subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, env=os.environ | path, text=True)
+    assert ('echo "You are root, so --allow-root is added: ' in recipe) == said == (" --allow-root " in recipe)
+
+
 def test_what_is_read_is_not_run() -> None:
     """Nothing unpickles or evaluates but the channel to the lab's own workers."""
     dangerous = {"pickle", "marshal", "shelve", "dill", "yaml"}

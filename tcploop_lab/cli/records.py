@@ -72,6 +72,7 @@ def of_run(run: Run) -> Record:
         "local": run.local,
         "peer": run.peer,
         "errors": dict(run.errors),
+        "held_by": list(run.held_by),
         "stopped": run.stopped,
     }
 

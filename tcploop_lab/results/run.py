@@ -24,8 +24,9 @@ class Run(Shown):
     """One connect loop, as it went.
 
     `tries` counts connect calls, the successful one included; `seconds` is the loop's own time; `errors` counts
-    the failures per errno name; `stopped` is connected, max-tries, timeout, interrupted or error; `trace` holds the
-    source port of every try, if it was asked for; `socket` is live where the loop connected.
+    the failures per errno name; `stopped` is connected, max-tries, timeout, interrupted or error; `held_by` says whose
+    sockets held the port of a loop that did not connect; `trace` holds the source port of every try, if it was asked
+    for; `socket` is live where the loop connected.
     """
 
     port: int
@@ -43,6 +44,7 @@ class Run(Shown):
     trace: array[int] | None = field(default=None, repr=False)
     socket: Any = field(default=None, repr=False, compare=False)
     stack: str = "live"
+    held_by: tuple[str, ...] = ()
 
     @property
     def connected(self) -> bool:
@@ -70,11 +72,15 @@ class Run(Shown):
         Raises RuntimeError if there is no live socket, TimeoutError if nothing comes back.
         """
         sock = self._live()
+        before = sock.gettimeout()
         sock.settimeout(2.0)
-        sock.sendall(data)
-        received = b""
-        while len(received) < len(data) and (chunk := sock.recv(len(data) - len(received))):
-            received += chunk
+        try:
+            sock.sendall(data)
+            received = b""
+            while len(received) < len(data) and (chunk := sock.recv(len(data) - len(received))):
+                received += chunk
+        finally:
+            sock.settimeout(before)
         return received
 
     def close(self, reset: bool = True) -> None:
@@ -118,4 +124,5 @@ class Run(Shown):
     @property
     def _ending(self) -> str:
         others = [f"{name} x {count}" for name, count in self.errors.items() if name != "ECONNREFUSED"]
-        return "stopped by " + ", ".join([self.stopped.replace("-", " "), *others])
+        stopped = "stopped by " + ", ".join([self.stopped.replace("-", " "), *others])
+        return f"{stopped}; the port is held by {' and '.join(self.held_by)}" if self.held_by else stopped

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterator
 
 from ..tcp.endpoint import Endpoint
+from .stack import bind_somewhere
 
 _SOCK_DIAG, _BY_FAMILY, _DUMP = 4, 20, 0x301  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP
 _NO_ANSWER = (2, 3)  # NLMSG_ERROR, NLMSG_DONE
@@ -26,7 +27,7 @@ def bound_only(port: int) -> tuple[str, ...] | None:
     An older kernel answers as if there were none, so a socket of our own must be among the answers.
     """
     with socket.socket() as own:
-        own.bind(("127.0.0.1", 0))
+        bind_somewhere(own, "127.0.0.1")
         try:
             told = [name for family in (socket.AF_INET, socket.AF_INET6) for name in _ask(family)]
         except OSError:  # no netlink here, or no inet_diag in this kernel

@@ -6,6 +6,9 @@ the real calls, made in a worker process, and `simulated` by a kernel in pure Py
 
 from __future__ import annotations
 
+import errno
+import itertools
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -257,3 +260,16 @@ class StackExecutor(Protocol):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End it."""
         ...
+
+
+def bind_somewhere(sock: Any, host: str) -> None:
+    """Bind a free port: one of the range, and where none is left there, one outside. OSError if all are taken."""
+    for port in itertools.chain([0], range(1024, 1 << 16)):
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
-import os
 import socket
 from array import array
 from collections.abc import Iterator
@@ -15,10 +13,10 @@ from ..ports.clients import Binds
 from ..ports.preconditions import Facts
 from ..ports.ranges import PortRange
 from ..stacks import constants
-from ..stacks.stack import SocketRow, Stack
+from ..stacks.stack import SocketRow, Stack, bind_somewhere
 from ..tcp.endpoint import Endpoint
 from ..tcp.states import State
-from .loop import LoopSpec, run_loop, set_socket_range
+from .loop import LoopOutcome, LoopSpec, run_loop, set_socket_range
 
 SAMPLED_TRIES = 64  # all of one parity by chance, if the kernel had no preference: 2 ** -63
 
@@ -54,19 +52,8 @@ def source_of(stack: Stack, spec: LoopSpec) -> str | None:
 def held_port(stack: Stack, spec: LoopSpec) -> Iterator[int]:
     """Hold a free port with bind() and yield it: nobody can listen there, and it can never loop."""
     with stack.socket(spec.family, socket.SOCK_STREAM) as sock:
-        _bind_somewhere(sock, spec.host)
+        bind_somewhere(sock, spec.host)
         yield sock.getsockname()[1]
-
-
-def _bind_somewhere(sock: socket.socket, host: str) -> None:
-    """Bind a free port: one of the range, and where none is left there, one outside. OSError if all are taken."""
-    for port in itertools.chain([0], range(1024, 1 << 16)):
-        try:
-            return sock.bind((host, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def sample_source_ports(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
@@ -88,6 +75,25 @@ def socket_table(stack: Stack, host: str, port: int) -> tuple[tuple[str, ...], t
     listeners = tuple(row.local for row in rows if row.state == State.LISTEN)
     waiting = tuple(_pair(row) for row in same if row.state == State.TIME_WAIT)
     return listeners, tuple(_pair(row) for row in same if row.state != State.TIME_WAIT), waiting
+
+
+def dial(stack: Stack, spec: LoopSpec) -> tuple[LoopOutcome, socket.socket | None, tuple[str, ...]]:
+    """Run a loop; return what it brought, its live socket, and where it has none, who holds the port."""
+    outcome, connected = run_loop(stack, spec)
+    return outcome, connected, () if connected is not None else who_holds(stack, spec.host, spec.port)
+
+
+def who_holds(stack: Stack, host: str, port: int) -> tuple[str, ...]:
+    """Return whose sockets keep connect() from taking `port` to dial itself, as far as the system tells."""
+    with contextlib.suppress(OSError):  # no /proc
+        listeners, others, waiting = socket_table(stack, host, port)
+        bound = stack.bound_only(port) or ()
+        return (
+            *(f"{name} (LISTEN)" for name in listeners),
+            *(f"{name} (only bound)" for name in bound),
+            *(f"another self-connection, {name}" for name in (*others, *waiting)),
+        )
+    return ()
 
 
 def _pair(row: SocketRow) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..ports.ranges import PortRange, parse_port
 from ..results.shown import columns
+from ..stacks import constants
 from ..stacks.stack import SocketRow, Stack
 
 LOOKS = Path(__file__).parents[1] / "recorded" / "looks.json"
@@ -20,6 +21,7 @@ _TOOLS = {"ss": ("ss", "-tanp", "sport = :{port}"), "lsof": ("lsof", "-w", "-nP"
 _PACKAGES = {"ss": "iproute2", "lsof": "lsof"}
 _HOLDER = ("sleep", "20")  # seconds; it is ended long before
 _TOOL_TIMEOUT = 15.0  # seconds
+WAIT_LIMIT = 60.0  # seconds that a call on a socket of the lab may wait
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,19 @@ class Look:
     def __repr__(self) -> str:
         head = f"{self.label}; what runs here is another kernel, which no tool can look at\n" if self.label else ""
         return f"{head}$ {self.command}\n{self.output}"
+
+
+def limit_waiting(sock: socket.socket, python_too: bool = True) -> socket.socket:
+    """Let no call on this socket wait for ever, and return it: TimeoutError after `WAIT_LIMIT` seconds.
+
+    The kernel's own limit (SO_RCVTIMEO, socket(7)) goes over to sockets that it accepts, and stays with
+    setblocking(True); there the error is BlockingIOError. Python's, `python_too`, is not for a socket that is to dial
+    again after a refusal: it makes connect() one that does not block, after which each second one fails.
+    """
+    sock.setsockopt(constants.SOL_SOCKET, constants.SO_RCVTIMEO, constants.timeval(WAIT_LIMIT))
+    if python_too:
+        sock.settimeout(WAIT_LIMIT)
+    return sock
 
 
 def parse_reservation(ports: object) -> tuple[PortRange, ...]:

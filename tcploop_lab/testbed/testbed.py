@@ -19,11 +19,11 @@ from ..results.shown import Shown
 from ..stacks.stack import Stack, StackExecutor
 from . import sockets
 from .capture import Exchange, open_packet_socket, why_no_capture
-from .check import collect
+from .check import collect, dial
 from .crossing import Crossing, open_crossing
 from .hosts import Target, resolve_own
 from .limits import MAX_TIMEOUT, default_max_tries, parse_delay, parse_timeout, parse_tries
-from .loop import LoopSpec, make_socket, run_loop
+from .loop import LoopSpec, make_socket
 from .sockets import Look, SocketTable
 from .waiting import wait_for
 
@@ -152,15 +152,16 @@ class Testbed(Shown, metaclass=_Tab):
         `trace` keeps the source port of every try; `source` is an address of this host to dial from; `progress` shows
         a bar when it takes long, or is a function that is told the tries so far, some times a second. An interrupt
         ends the loop and returns what was measured. A self-connection of an earlier run on the same port is reset
-        first, since it would hold the port. Raises ValueError for arguments that are not allowed.
+        first, since it would hold the port. A call that waits on the run's socket ends after 60 s with TimeoutError.
+        Raises ValueError for arguments that are not allowed.
         """
         port_range, kind = self.port_range, parse_client(client)
         tries = default_max_tries(port_range, kind) if max_tries is None else parse_tries(max_tries)
         spec = self._spec(port, host, kind, tries, parse_timeout(timeout), trace, source)
         self._reset_earlier(spec)
-        future = self.submit(run_loop, spec)
+        future = self.submit(dial, spec)
         show = progress if callable(progress) else spec.max_tries if progress else None
-        outcome, sock = wait_for(self.executor, future, show, _STOP_GRACE)
+        outcome, sock, held_by = wait_for(self.executor, future, show, _STOP_GRACE)
         run = Run(
             port=spec.port,
             host=spec.host,
@@ -176,9 +177,11 @@ class Testbed(Shown, metaclass=_Tab):
             kernel=self.kernel,
             stack=self.stack,
             trace=outcome.ports,
+            held_by=held_by,
             socket=sock,
         )
         if sock is not None:
+            sockets.limit_waiting(sock)
             run.arm_reset()
             self._runs[spec.host, spec.port] = weakref.ref(run)
         return run
@@ -221,11 +224,12 @@ class Testbed(Shown, metaclass=_Tab):
     def tcp_socket(self, host: str = "127.0.0.1") -> socket.socket:
         """Return a new TCP socket of this testbed, neither bound nor connected, to use by hand.
 
-        It belongs to the testbed's network, whichever process uses it. A call that waits ends after 60 s.
+        It belongs to the testbed's network, whichever process uses it. A call that waits ends after 60 s, with
+        BlockingIOError.
         """
         spec = self._spec(1, host, "same-socket", max_tries=1, timeout=60.0)
         made: socket.socket = self.submit(make_socket, spec).result()
-        return made
+        return sockets.limit_waiting(made, python_too=False)
 
     def hold(self, port: Port, host: str = "127.0.0.1") -> socket.socket:
         """Return a socket that holds `port` with bind() and does not listen. Close it to let go of the port.
@@ -241,8 +245,11 @@ class Testbed(Shown, metaclass=_Tab):
         return sock
 
     def listen(self, port: Port, host: str = "127.0.0.1") -> socket.socket:
-        """Return a socket that listens on `port`. Close it to end the listening. Raises as `hold` does."""
-        sock = self.hold(port, host)
+        """Return a socket that listens on `port`. Close it to end the listening. Raises as `hold` does.
+
+        accept() ends after 60 s with TimeoutError, a call on what it returns with BlockingIOError.
+        """
+        sock = sockets.limit_waiting(self.hold(port, host))
         sock.listen()
         return sock
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -153,3 +154,57 @@ def test_a_sibling_has_a_network_of_its_own(one_port):
     with one_port.sibling("40500-40500") as other, one_port.hold(40500):
         assert (other.kind, other.connect_loop(40500).self_connected) == ("namespace", True)
     assert other.closed and not one_port.closed
+
+
+@pytest.mark.parametrize("kind", ["namespace", "simulated"])
+def test_who_dials_a_port_that_another_run_holds_is_told(kind):
+    """Ten threads dial one port that a self-connection holds: each is told so."""
+    testbed = lab.open_testbed((40500, 40500), kind=kind)
+    with testbed, ThreadPoolExecutor(10) as pool, testbed.tcp_socket() as other:
+        other.connect(("127.0.0.1", 40500))
+        runs = list(pool.map(lambda _: testbed.connect_loop(40500, max_tries=50, progress=False), range(10)))
+    held = "; the port is held by another self-connection, 127.0.0.1:40500 -> 127.0.0.1:40500 (ESTABLISHED)"
+    assert [run.summary for run in runs if run.connected or not run.summary.endswith(held)] == []
+
+
+@pytest.mark.parametrize("kind", ["namespace", "simulated"])
+@pytest.mark.may_skip("live it needs Linux 6.8")
+def test_who_dials_a_port_that_is_bound_is_told(kind):
+    """A loop in vain names the socket that only called bind(); one that nobody stands in the way of names none."""
+    with lab.open_testbed((40500, 40501), kind=kind) as testbed:
+        try:
+            testbed.holders(40500)
+        except lab.NotOnThisTestbed as reason:
+            pytest.skip(str(reason))
+        with testbed.hold(40500):
+            run = testbed.connect_loop(40500, max_tries=9, progress=False)
+        assert run.held_by == ("127.0.0.1:40500 (only bound)",)
+        assert testbed.connect_loop(40502, max_tries=9, progress=False).held_by == ()
+
+
+@pytest.mark.parametrize("kind", ["namespace", "simulated"])
+def test_no_socket_of_the_lab_waits_for_ever(kind, monkeypatch):
+    """recv() on a run, on a socket made by hand and on an accepted one, and accept(), end after the limit."""
+    monkeypatch.setattr(sockets, "WAIT_LIMIT", 0.2)
+    with lab.open_testbed((40500, 40500), kind=kind) as testbed:
+        run = testbed.connect_loop(40500, progress=False)
+        assert run.echo(b"hi") == b"hi"
+        with pytest.raises(TimeoutError):
+            run.socket.recv(1)
+        run.socket.setblocking(True)
+        with pytest.raises(BlockingIOError):
+            run.socket.recv(1)
+        with testbed.listen(40501) as listener, pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_what_a_listener_accepts_waits_no_longer(one_port, monkeypatch):
+    """The kernel hands its limit on to accepted sockets; a socket made by hand has it too, and may dial again."""
+    monkeypatch.setattr(sockets, "WAIT_LIMIT", 0.2)
+    with one_port.listen(40501) as listener, one_port.tcp_socket() as client:
+        assert [client.connect_ex(("127.0.0.1", 40502)) for _ in range(3)] == [errno.ECONNREFUSED] * 3
+        client.connect(("127.0.0.1", 40501))
+        with listener.accept()[0] as accepted:
+            for sock in (client, accepted):
+                with pytest.raises(BlockingIOError):
+                    sock.recv(1)
