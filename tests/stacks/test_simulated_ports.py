@@ -173,3 +173,29 @@ def test_the_walk_has_a_new_start_every_ten_seconds():
 def test_a_range_that_is_none_is_refused(value: bytes):
     """EINVAL for low above high, and for three bytes."""
     assert outcome(SimulatedStack().socket().setsockopt, c.SOL_IP, c.IP_LOCAL_PORT_RANGE, value) == "EINVAL"
+
+
+def test_a_port_that_connect_made_is_kept_from_it_by_bind() -> None:
+    """bind() with SO_REUSEADDR joins a port in TIME-WAIT on another address, and connect() picks it no more."""
+    stack = SimulatedStack("6.18", seed=1, port_range=(40000, 40000))
+    left = stack.socket()
+    left.connect(("127.0.0.1", 40000))
+    left.close()  # in order: TIME-WAIT keeps the port's bucket
+    holder = stack.socket()
+    holder.setsockopt(c.SOL_SOCKET, c.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.2", 40000))
+    stack.sleep(2)
+    assert stack.socket().connect_ex(("127.0.0.1", 40000)) == errno.EADDRNOTAVAIL
+
+
+def test_a_copy_keeps_a_listener_open() -> None:
+    """dup() makes one socket of two descriptors: the port listens until the last is closed."""
+    stack = SimulatedStack("6.18", seed=1)
+    listener = stack.socket()
+    listener.bind(("127.0.0.1", 8080))
+    listener.listen()
+    copy = listener.dup()
+    listener.close()
+    assert stack.socket().connect_ex(("127.0.0.1", 8080)) == 0
+    copy.close()
+    assert stack.socket().connect_ex(("127.0.0.1", 8080)) == errno.ECONNREFUSED

@@ -35,11 +35,16 @@ class Owner(Protocol):
 
 
 class Bucket:
-    """The owners of one port. `fast` is the kernel's fastreuse: 1 if all of them have SO_REUSEADDR and none listens."""
+    """The owners of one port.
+
+    `fast` is the kernel's fastreuse: 1 if all of them have SO_REUSEADDR and none listens. `held`: one of them called
+    bind(), so that connect() does not choose the port (fastreuseport, which any bind() without SO_REUSEPORT sets to 0).
+    """
 
     def __init__(self) -> None:
         self.owners: list[Owner] = []
         self.fast = CONNECT_ONLY
+        self.held = False
 
 
 class BindTable:
@@ -60,6 +65,7 @@ class BindTable:
             bucket.fast = int(owner.reuse_address)
         elif not owner.reuse_address:
             bucket.fast = 0
+        bucket.held = True
         bucket.owners.append(owner)
 
     def remove(self, owner: Owner) -> None:
@@ -74,7 +80,7 @@ class BindTable:
         if not bucket.owners:
             del self.buckets[owner.port]
         elif self._releases and all(other.connect_bound for other in bucket.owners):
-            bucket.fast = CONNECT_ONLY
+            bucket.fast, bucket.held = CONNECT_ONLY, False
 
     def replace(self, old: Owner, new: Owner) -> None:
         """Let `new` stand where `old` stood."""
@@ -89,7 +95,7 @@ class BindTable:
     def chosen_by_connect(self, port: int) -> bool:
         """True if the kernel may choose the port for a connect(): nobody holds it by bind()."""
         bucket = self.buckets.get(port)
-        return bucket is None or bucket.fast == CONNECT_ONLY
+        return bucket is None or not bucket.held
 
     def may_bind(self, owner: Owner, port: int) -> bool:
         """True if bind() to this port succeeds (inet_csk_get_port)."""

@@ -55,6 +55,7 @@ class End:
 
     def __init__(self, kernel: Kernel, family: int) -> None:
         self.kernel, self.family = kernel, family
+        self.descriptors = 1  # open copies of the socket: dup() makes one more
         self.counters = kernel.counters
         self.options: Options = Options()
         self.phase = Phase.UNCONNECTED

@@ -143,7 +143,17 @@ class SimulatedSocket:
         """As `socket.close`."""
         if self._number >= 0:
             self._number, self._refusals = -1, None
-            calls.close(self.end)
+            self.end.descriptors -= 1
+            if not self.end.descriptors:
+                calls.close(self.end)
+
+    def dup(self) -> SimulatedSocket:
+        """As `socket.dup`: one socket with two descriptors, which ends with the last of them."""
+        self._check_open()
+        self.end.descriptors += 1
+        copy = SimulatedSocket(self._kernel, self.family, self.end)
+        copy.settimeout(self._timeout)
+        return copy
 
     def __enter__(self) -> SimulatedSocket:
         return self
@@ -155,7 +165,9 @@ class SimulatedSocket:
         # A socket that nobody holds any more is closed, as Python closes a real one.
         if getattr(self, "_number", -1) >= 0:
             self._number = -1
-            self._kernel.abandon(self.end)
+            self.end.descriptors -= 1
+            if not self.end.descriptors:
+                self._kernel.abandon(self.end)
 
     # Questions and settings
 
