@@ -9,6 +9,7 @@ from ..tcp.endpoint import Endpoint
 from ..tcp.segments import Segment
 from ..tcp.tcb import distance
 
+_SYN, _ACK = 0x02, 0x10
 _Ends = tuple[str, int, str]  # source address, source port, target address
 
 
@@ -37,6 +38,31 @@ class Attempt:
 
     def __str__(self) -> str:
         return f"{Endpoint(self.source, self.sport)} -> {Endpoint(self.target, self.port)}"
+
+
+class Written:
+    """Counts by sequence numbers what callers of `port` write, however much, and whatever of it is kept or seen.
+
+    `bytes` has the count of each connection by its source port and the sequence number of its SYN. As long as less than
+    2 GiB at a time go unseen it is exact.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._newest: dict[int, int] = {}
+        self.bytes: dict[tuple[int, int], int] = {}
+
+    def add(self, sport: int, dport: int, seq: int, flags: int, length: int) -> None:
+        """Count a segment; `flags` are those of the header, `length` is that of its data."""
+        if dport != self._port:
+            return
+        if flags & (_SYN | _ACK) == _SYN:
+            self._newest[sport] = seq
+            self.bytes.setdefault((sport, seq), 0)
+        if length and sport in self._newest:
+            first = self._newest[sport]
+            end = seq + bool(flags & _SYN) + length
+            self.bytes[sport, first] += max(distance(end, first + 1 + self.bytes[sport, first]), 0)
 
 
 def attempts_of(segments: Iterable[Segment], port: int) -> tuple[Attempt, ...]:

@@ -100,12 +100,21 @@ def audit(
     number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
     target = resolve_own(host)
     words = parse_command(command, number, target.name)
-    order = Order(words, target, number, seconds, count, os.getcwd(), dict(os.environ))
+    order = Order(words, target, number, seconds, count, _folder(), dict(os.environ))
     needs = f"an audit needs the private network, not the {kind} testbed: use --testbed namespace"
     if kind not in (None, "namespace"):
         raise NotOnThisTestbed(needs)
     _must_be_a_program(words[0])
     return _audit(order, partial(open_testbed, kind="namespace"))
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        raise ValueError(
+            "folder '.': the current folder was deleted, and the program would run in it; cd elsewhere"
+        ) from None
 
 
 def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[str, ...]:
@@ -183,6 +192,7 @@ def _behaviour(report: Report) -> Behaviour:
         why_ended=report.why_ended,
         dropped=report.dropped,
         whole_until=report.whole_until,
+        written=report.written,
     )
 
 
@@ -192,7 +202,7 @@ def _beside(report: Report) -> list[str]:
     if report.left:
         lines.append(f"it left {report.left} process{'es' if report.left > 1 else ''} behind, which ended with it")
     if report.omitted:
-        lines.append(f"{report.omitted:,} further segments with data were not kept")
+        lines.append(f"{report.omitted:,} further segments with data were counted and not kept")
     return lines
 
 

@@ -7,10 +7,11 @@ part. It cannot leave the testbed's network. It can read and write files, as its
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import os
+import select
 import selectors
-import signal
 import socket
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from ..testbed.capture import why_no_capture
 from ..testbed.hosts import Target
 from ..testbed.sockets import socket_rows
 from . import supervisor
+from .attempts import Written
 
 _HEAD, _TAIL = 48 << 10, 16 << 10  # bytes of output that are kept: the beginning, and the last words
 _MOST_FRAMES = 2 << 20  # bytes of frames that are kept whole; after that only SYN, FIN and RST
@@ -39,6 +41,8 @@ _LOOK_EVERY = 0.05  # seconds
 _TAIL_OF_CAPTURE = 0.02  # seconds after the end: closing segments are sent by another context
 _TW_BUCKETS = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
 _ELSEWHERE = (PortRange(20000, 29999), PortRange(50000, 59999))
+_GRACE = 2.0  # seconds the supervisor gets to end all; after that the lab does
+_PR_SET_CHILD_SUBREAPER = 36
 INTERRUPT = "an interrupt"
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
 
@@ -66,13 +70,14 @@ class Order:
 class Report:
     """What the worker saw. `ended` is the time at which it ended the program, None if that ended by itself.
 
-    `version` is what the program says of itself; only a recording tells.
+    `written` is what `Written` counted. `version` is what the program says of itself; only a recording tells.
     """
 
     frames: list[Frame] = field(default_factory=list)
     dropped: int = 0
     whole_until: float = math.inf
     omitted: int = 0
+    written: dict[tuple[int, int], int] = field(default_factory=dict)
     output: bytes = b""
     status: int | None = None
     ended: float | None = None
@@ -155,6 +160,15 @@ def _listener(order: Order) -> Iterator[None]:
         yield
 
 
+def _kill_descendants() -> None:
+    """End all that this process started: the first process of the program's namespace, and with it all others."""
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+
+
 class _Watch:
     """One run of the program, from its start to the end of the last process."""
 
@@ -164,6 +178,7 @@ class _Watch:
         self._packets = packets
         self._output = Output()
         self._kept = 0
+        self._written = Written(order.port)
         self._syns: set[tuple[int, int]] = set()
         self._dialled: float | None = None
         self._wrote = False
@@ -174,6 +189,9 @@ class _Watch:
     def run(self) -> Report:
         """Start the program, watch it, and report when nothing of it is left."""
         began = time.monotonic()
+        ctypes.CDLL(None).prctl(
+            _PR_SET_CHILD_SUBREAPER, 1
+        )  # whoever loses a parent here becomes a child of this process
         status, theirs = os.pipe()
         try:
             process = self._start(theirs)
@@ -230,11 +248,16 @@ class _Watch:
         self._look_at_sockets()
         if process.poll() is None:
             self.report.ended = time.time()
-            process.send_signal(signal.SIGTERM)  # the supervisor ends the namespace with all that is in it
-        process.wait()
+            process.terminate()  # the supervisor ends the namespace with all that is in it
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+        if process.poll() != 0:  # somebody stopped, killed or overwrote it
+            _kill_descendants()
+            process.wait()
         assert process.stdout is not None
+        until = time.monotonic() + _GRACE  # somebody elsewhere may have got hold of the pipe
         for read, source in ((self._read_output, process.stdout), (self._read_status, told)):
-            while read(source):
+            while time.monotonic() < until and select.select([source], [], [], _LOOK_EVERY)[0] and read(source):
                 pass
         time.sleep(_TAIL_OF_CAPTURE)
         while self._take_frames():
@@ -267,6 +290,7 @@ class _Watch:
 
     def _take(self, frame: Frame) -> None:
         header = tcp_header(frame.data)
+        self._written.add(header.sport, header.dport, header.seq, header.flags, header.length)
         if self._kept + len(frame.data) <= _MOST_FRAMES or header.flags & (_SYN | _FIN | _RST):
             self.report.frames.append(frame)
             self._kept += len(frame.data)
@@ -303,5 +327,6 @@ class _Watch:
             report.ended, report.why_ended = None, ""
         report.left = int(told.get("left", 0))
         report.output = self._output.kept
+        report.written = self._written.bytes
         report.sockets = tuple(self._sockets)
         return report

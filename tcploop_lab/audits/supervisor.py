@@ -18,7 +18,7 @@ import signal
 import sys
 
 _CLONE_NEWPID = 0x20000000
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _END = {signal.SIGTERM}
 _EVERYBODY = -1  # kill(2): every process of this namespace but the caller, which is its first
 
@@ -37,6 +37,7 @@ def main(status: int, command: list[str]) -> None:
     """Run `command` as a child; return when nothing of it is left."""
     os.set_inheritable(status, False)
     libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_DUMPABLE, 0)  # nobody of this user traces it or writes into its memory (proc(5), /proc/PID/mem)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # who started this is gone
     signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # not between fork() and the handler
     first = os.fork()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ..tcp.segments import Segment
@@ -35,7 +35,8 @@ class Behaviour:
 
     `exit_status` is None where the lab ended the program: then `ended` says when (seconds since the epoch) and
     `why_ended` for which reason. A negative status is the number of the signal that ended it. `dropped` counts the
-    frames that the capture lost, all of them after `whole_until`.
+    frames that the capture lost, all of them after `whole_until`. `written` is what was counted (`attempts.Written`),
+    where that is more than the segments that were kept have.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -45,6 +46,12 @@ class Behaviour:
     why_ended: str = ""
     dropped: int = 0
     whole_until: float = math.inf
+    written: Mapping[tuple[int, int], int] = field(default_factory=dict)
+
+    def attempts(self, port: int) -> tuple[Attempt, ...]:
+        """Return the attempts to connect to `port`, with all that was written."""
+        found = attempts_of(self.segments, port)
+        return tuple(replace(one, sent=max(one.sent, self.written.get((one.sport, one.seq), 0))) for one in found)
 
     def misses(self, attempt: Attempt) -> bool:
         """True if the capture may have lost segments of this attempt."""
@@ -65,7 +72,7 @@ class Judgement:
 
 def counted(behaviour: Behaviour, port: int, attempts: int) -> list[Attempt]:
     """Return the self-connections that the verdict looks at: the first `attempts`."""
-    own = [one for one in attempts_of(behaviour.segments, port) if one.to_itself and one.answer == "open"]
+    own = [one for one in behaviour.attempts(port) if one.to_itself and one.answer == "open"]
     return own[:attempts]
 
 
@@ -80,7 +87,7 @@ def judge_audit(behaviour: Behaviour, port: int, attempts: int = 1, comparison: 
 
     The first `attempts` self-connections count. `comparison` is the same program with a listener that stays silent.
     """
-    tries = attempts_of(behaviour.segments, port)
+    tries = behaviour.attempts(port)
     own = counted(behaviour, port, attempts)
     if own:
         verdict, reasons = _on_self_connections(behaviour, own, port, comparison)
@@ -125,7 +132,7 @@ def _on_self_connections(
 
 def _compare(behaviour: Behaviour, comparison: Behaviour, port: int) -> tuple[AuditVerdict, list[str]]:
     """Judge a program that closed at once by what it does with a listener that stays silent."""
-    tries = [one for one in attempts_of(comparison.segments, port) if one.answer == "open"]
+    tries = [one for one in comparison.attempts(port) if one.answer == "open"]
     with_listener = "with a listener that stays silent"
     if not tries:
         return AuditVerdict.UNCLEAR, [f"{with_listener} it did not connect, so there is nothing to compare"]

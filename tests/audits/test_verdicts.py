@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcploop_lab.audits.attempts import attempts_of, other_ports
+from tcploop_lab.audits.attempts import Written, attempts_of, other_ports
 from tcploop_lab.audits.verdicts import AuditVerdict, Behaviour, counted, judge_audit, needs_comparison
 from tcploop_lab.tcp.segments import Segment
 from tests.tcp import exchanges
@@ -149,3 +149,14 @@ def test_two_families_are_two_attempts() -> None:
     own = counted(seen(six, with_itself()), PORT, 9)
     assert [one.source for one in own] == ["::1", "127.0.0.1"]
     assert str(own[0]) == "[::1]:33334 -> [::1]:33334"
+
+
+def test_more_than_sequence_numbers_can_tell_is_counted() -> None:
+    """4.2 GB in segments of 64 KB, some unseen, some twice: the count goes on where sequence numbers begin again."""
+    written, first, size = Written(33334), 4_000_000_000, 65_000
+    written.add(33334, 33334, first, 0x02, 0)
+    for number in range(65_000):
+        if number % 7:
+            written.add(33334, 33334, (first + 1 + number * size) % 2**32, 0x10, size)
+    written.add(33334, 33334, (first + 1 + 64_000 * size) % 2**32, 0x10, size)
+    assert written.bytes == {(33334, first): 65_000 * size}

@@ -310,3 +310,85 @@ def test_a_killed_lab_leaves_nothing() -> None:
         wait_until(lambda: sum("sleep(60)" in line and "lab.audit" not in line for line in alive(mark)) > 1)
         lab_process.kill()
     wait_until(lambda: not alive(mark))
+
+
+BULK = (
+    CONNECT
+    + "for _ in range(400):\n    s.sendall(bytes(60000))\n    left = 60000\n    while left: left -= len(s.recv(left))"
+)
+
+
+def test_all_that_is_written_is_counted() -> None:
+    """24 MB, ten times what is kept, are told to the byte."""
+    result = lab.audit(python(BULK))
+    assert "it went on and wrote 24,000,000 bytes to itself" in result.evidence
+    assert sum(len(one.payload) for one in result.segments) < 3 << 20
+
+
+STOPPING = "import time\nprint('{mark}', flush=True)\ntime.sleep(60)"
+OVERWRITING = """
+import glob, time
+for folder in glob.glob('/proc/[0-9]*'):
+    try:
+        line = open(folder + '/cmdline').read()
+        if 'supervisor.py' in line and '{mark}' in line:
+            place = int(open(folder + '/syscall').read().split()[-1], 16)
+            with open(folder + '/mem', 'r+b', buffering=0) as memory:
+                memory.seek(place)
+                memory.write(b'\\xeb\\xfe')  # jump to here, on x86
+            print('wrote', flush=True)
+    except OSError as error:
+        print(type(error).__name__, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_stopped_supervisor_does_not_hold_the_audit_up() -> None:
+    """Whoever stops the process that keeps the program together: the audit ends soon after its limit."""
+    mark = mark_of("stopped")
+
+    def stop() -> None:
+        wait_until(lambda: supervisors(mark))
+        os.kill(min(supervisors(mark)), signal.SIGSTOP)
+
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    result = lab.audit(python(STOPPING.replace("{mark}", mark)), timeout=2.0)
+    stopper.join()
+    assert (result.stopped, alive(mark)) == ("timeout", [])
+    assert result.seconds < 15
+
+
+def test_a_program_that_overwrites_its_supervisor_does_not_outlast_its_limit() -> None:
+    """Nobody but root can write into the supervisor's memory; and it ends soon after its limit even then."""
+    mark = mark_of("overwritten")
+    result = lab.audit(python(OVERWRITING.replace("{mark}", mark)), timeout=2.0)
+    assert (result.stopped, alive(mark)) == ("timeout", [])
+    assert result.seconds < 15
+    said = set(result.output.split())
+    assert said == ({"wrote"} if os.geteuid() == 0 else {"PermissionError"})
+
+
+def supervisors(mark: str) -> list[int]:
+    """The processes that keep the marked program together."""
+    found = {path.parent.name: path for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)}
+    return [int(pid) for pid, path in found.items() if {mark, "supervisor.py"} <= words_in(path, mark)]
+
+
+def words_in(path: Path, mark: str) -> set[str]:
+    """Which of the two words a command line has."""
+    try:
+        line = path.read_text(errors="replace")
+    except OSError:
+        return set()
+    return {word for word in (mark, "supervisor.py") if word in line}
+
+
+def test_a_deleted_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no folder to run the program in."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ValueError, match=r"^folder '\.': the current folder was deleted"):
+        lab.audit("true")
