@@ -12,6 +12,9 @@ from ..tcp.states import State
 from . import dissect
 
 
+HOSTS = ("A", "B")
+
+
 @dataclass(frozen=True)
 class Held:
     """A segment on the cable: sent, not yet delivered. `copies` counts it with its retransmissions."""
@@ -67,6 +70,13 @@ def so_far(passed: Sequence[Passed], held: Sequence[Held]) -> SoFar:
         under_way=tuple(place for place in range(len(sent)) if place not in gone),
         lost=tuple(place for place, moment in gone.items() if moment is None),
     )
+
+
+def other(host: str) -> str:
+    """Return the other one of the two hosts. ValueError for what is no host."""
+    if host not in HOSTS:
+        raise ValueError(f"host {host!r}: the hosts of a crossing are A and B")
+    return "B" if host == "A" else "A"
 
 
 def is_copy(one: Segment, other: Segment) -> bool:

@@ -12,6 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,12 @@ from ..tcp.replay import Replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
 from . import advice, cable, dissect
-from .cable import Held, Passed, SoFar
+from .cable import HOSTS, Held, Passed, SoFar
 from .capture import write_pcap
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList
 
-HOSTS = ("A", "B")
 _PATIENCE = 20.0  # seconds to wait for a ping: a machine may be busy
 _AGAIN = 0.05  # seconds after which a ping is sent again
 _AFTER = 0.002  # seconds to go on looking after it
@@ -88,12 +88,12 @@ class Crossing(Shown):
         self._settle(host)
 
     def _call(self, host: str) -> None:
-        other = _other(host)
+        other = cable.other(host)
         self.sockets[host].connect_ex((ADDRESSES[other], PORTS[other]))
 
     def listen(self, host: str) -> None:
         """Let `host` listen on its port, as a server does. ValueError for no host."""
-        _other(host)
+        cable.other(host)
         self.sockets[host].listen()
         self._look()
 
@@ -251,13 +251,13 @@ class Crossing(Shown):
     def _pass(self, held: Held, received: float | None) -> Passed:
         if received is not None:
             self._write(held)
-            self._settle(_other(held.segment.sender))
+            self._settle(cable.other(held.segment.sender))
         passed = Passed(held.segment, received, self.states, held.datagram)
         self.passed.append(passed)
         return passed
 
     def _write(self, held: Held) -> None:
-        self._hosts[_other(held.segment.sender)].cable.write(held.datagram)
+        self._hosts[cable.other(held.segment.sender)].cable.write(held.datagram)
         self._note_states()
 
     def _due(self, delay: float) -> list[Held]:
@@ -287,7 +287,7 @@ class Crossing(Shown):
 
     def _ping(self, hosts: set[str], number: int) -> None:
         for host in hosts:
-            self._hosts[host].cable.write(cable.echo_request(ADDRESSES[_other(host)], ADDRESSES[host], number))
+            self._hosts[host].cable.write(cable.echo_request(ADDRESSES[cable.other(host)], ADDRESSES[host], number))
 
     def _look(self, seconds: float = 0.0, by_hand: bool = True, ping: int = 0) -> set[str]:
         """Take from both cables what was sent since, note the states, and return who answered this ping."""
@@ -341,20 +341,10 @@ class Crossing(Shown):
                 self.paths[host].append(state)
 
 
-def _other(host: str) -> str:
-    if host not in HOSTS:
-        raise ValueError(f"host {host!r}: the hosts of a crossing are A and B")
-    return "B" if host == "A" else "A"
-
-
 def open_crossing(executor: StackExecutor) -> Crossing:
     """Return a new Crossing of a testbed's stack. Raises NotOnThisTestbed with the reason and the way out."""
     try:
-        hosts = executor.on_stack(_two_hosts).result()
+        hosts = executor.on_stack(methodcaller("two_hosts")).result()
     except OSError as refusal:
         raise NotOnThisTestbed(f"two hosts cannot be made here: {advice.Machine().for_two_hosts(refusal)}") from None
     return Crossing(hosts, executor.here)
-
-
-def _two_hosts(stack: Stack) -> tuple[Host, Host]:
-    return stack.two_hosts()
