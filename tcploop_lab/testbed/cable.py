@@ -11,7 +11,6 @@ from ..tcp.segments import Segment
 from ..tcp.states import State
 from . import dissect
 
-
 HOSTS = ("A", "B")
 
 
