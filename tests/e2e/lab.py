@@ -10,13 +10,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep
 
 import ipykernel
+import nbformat
 import psutil
 
 from tcploop_lab.stacks import worker
@@ -69,6 +70,13 @@ def copy_of_the_course(folder: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
     return folder
+
+
+def new_notebook(file: Path, sources: Sequence[str]) -> None:
+    """Write a notebook of these code cells."""
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    made.metadata = nbformat.NotebookNode(kernelspec={"name": "python3", "display_name": "Python 3"})
+    nbformat.write(made, file)
 
 
 def start(folder: Path, log: Path) -> subprocess.Popen[bytes]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from json import JSONDecodeError
 from pathlib import Path
@@ -19,7 +17,8 @@ from playwright.sync_api import Locator, Page
 from . import lab
 
 PICTURES = lab.ROOT / "build" / "e2e"
-AT_ONCE = os.cpu_count() or 1
+AXE = {"resultTypes": ["violations"]}
+OUTPUTS = ".jp-OutputArea-output"
 _IDLE = "Python 3 (ipykernel) | Idle"
 # To save a notebook full of figures again and again while it runs would take longer than to run it.
 _NOTHING_RUNS = """() => ![...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")]
@@ -29,10 +28,11 @@ _NOTHING_RUNS = """() => ![...document.querySelectorAll(".jp-CodeCell .jp-InputA
 class Lesson:
     """A notebook of the course, in a page of its own and on disk as the server stored it last."""
 
-    def __init__(self, page: Page, folder: Path, name: str) -> None:
+    def __init__(self, page: Page, folder: Path, name: str, stored: bool = False) -> None:
         self.page, self.name = page, name
         self.file = folder / "notebooks" / name
-        without_outputs(self.file)
+        if not stored:
+            without_outputs(self.file)
         self.stored = nbformat.read(self.file, as_version=4)
         self.hosts: set[str | None] = set()
         self.complaints: list[str] = []
@@ -73,19 +73,8 @@ class Lesson:
 
     def run_all(self, seconds: float = 600) -> None:
         """Run all cells and wait until each is stored with its count, or one has raised."""
-        self.start_all()
-        self._save_until(self._stored, seconds)
-
-    def start_all(self) -> None:
-        """Run all cells, without waiting for them."""
         self.choose("Run", "Run All Cells")
-
-    def has_run(self) -> bool:
-        """Whether each cell is stored with its count, or one has raised; has the page stored once nothing runs."""
-        if not self.page.evaluate(_NOTHING_RUNS):
-            return False
-        self.page.keyboard.press("Control+s")
-        return self._stored()
+        self._save_until(self._stored, seconds)
 
     def _stored(self) -> bool:
         cells = self.cells()
@@ -114,7 +103,7 @@ class Lesson:
 
     def figures(self) -> Locator:
         """The pictures in the outputs."""
-        return self.page.locator(".jp-OutputArea-output img")
+        return self.page.locator(f"{OUTPUTS} img")
 
     def cell_of(self, call: str) -> Locator | None:
         """The code cell on the page whose source calls this, such as "lab.loop_console("; None if there is none."""
@@ -125,25 +114,6 @@ class Lesson:
         """Keep a screenshot of the page, or of a part of it, for whoever looks at a run of CI."""
         path = PICTURES / f"{self.file.stem}-{what}.png"
         of.screenshot(path=path) if of is not None else self.page.screenshot(path=path)
-
-
-def all_together(lessons: Iterable[Lesson], begin: Callable[[Lesson], None], seconds: float = 1200) -> None:
-    """Run lessons in their pages, as many at a time as the machine has processors; one that is late complains.
-
-    A lesson waits for the kernel, for a worker and for the network, so that two side by side take little more than one.
-    """
-    waiting, running = list(lessons), []
-    end = monotonic() + seconds
-    while waiting or running:
-        while waiting and len(running) < AT_ONCE:
-            running.append(waiting.pop(0))
-            begin(running[-1])
-        sleep(0.5)
-        running = [lesson for lesson in running if not lesson.has_run()]
-        if monotonic() > end:
-            for lesson in running + waiting:
-                lesson.complaints.append(f"not done within {seconds} s")
-            return
 
 
 def without_outputs(file: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import nbformat
 import pytest
 
 from ..waiting import wait_until
-from .lab import Server
+from .lab import Server, new_notebook
 from .lesson import Lesson
 from .widgets import press, sees, write
 
@@ -28,9 +27,7 @@ def settled(server: Server, count: int) -> None:
 @pytest.fixture
 def lesson(server, open_lesson) -> Lesson:
     """A notebook whose second cell shows a loop console, after Run All."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
-    notebook.metadata = nbformat.NotebookNode(kernelspec={"name": "python3", "display_name": "Python 3"})
-    nbformat.write(notebook, server.folder / "notebooks" / NAME)
+    new_notebook(server.folder / "notebooks" / NAME, CELLS)
     return open_lesson(NAME)
 
 
