@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from scapy.layers.inet import IP
@@ -17,6 +19,8 @@ from scapy.layers.l2 import Ether
 from scapy.plist import PacketList
 
 import tcploop_lab as lab
+from tcploop_lab.audits import recorded as audits
+from tcploop_lab.audits.audit import AuditResult
 from tcploop_lab.defence import results as defence_results
 from tcploop_lab.stacks.stack import ADDRESSES, PORTS, Frame
 from tcploop_lab.testbed.capture import write_pcap
@@ -27,6 +31,7 @@ from tcploop_lab.testbed.sockets import LOOKS
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.thief.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, ThiefResult, as_stored, port_thief
 
+ROOT = Path(__file__).parents[1]
 RANGE = (40000, 40999)
 HOLD = 3.0  # seconds that the port thief of the figure keeps its connection
 PATIENCE = 70.0  # seconds: TIME-WAIT takes 60 on Linux
@@ -102,6 +107,28 @@ def record_looks() -> None:
     LOOKS.write_text(json.dumps(looks, indent=2) + "\n", encoding="utf-8")
 
 
+def record_audits() -> None:
+    """Run the cells of the lesson that audits, and store what each audit found."""
+    found: list[AuditResult] = []
+    live = lab.audit
+
+    def audit(*args: Any, **settings: Any) -> AuditResult:
+        found.append(live(*args, **settings))
+        return found[-1]
+
+    lesson = json.loads((ROOT / "notebooks" / "05_in_the_wild.ipynb").read_text(encoding="utf-8"))
+    lab.audit = audit
+    names: dict[str, Any] = {"display": print}
+    for cell in lesson["cells"]:
+        source = "".join(cell["source"]) if cell["cell_type"] == "code" else ""
+        if source.startswith(("import", "from")) or "lab.audit(" in source:
+            exec(source, names)
+    lab.audit = live
+    today = datetime.now(UTC).date().isoformat()
+    audits.store([replace(one, label=f"recorded on {today}, {one.kernel}") for one in found])
+    print(*found, sep="\n")
+
+
 def main() -> None:
     """Make every exchange, store it, read it back, and say what it is; then the port thief and the defences."""
     FOLDER.mkdir(exist_ok=True)
@@ -111,6 +138,7 @@ def main() -> None:
             store(name, exchange.copies, provenance(testbed, exchange))
             print(f"{name}: {recorded(name).summary}")
     record_looks()
+    record_audits()
     record_thief()
     record_defences()
 

@@ -44,7 +44,7 @@ def audit(
     Example: tcploop audit -- curl http://127.0.0.1:{port}/
     """
     with checked():
-        result = lab.audit(command, port, timeout, attempts, host, kind)
+        result = lab.audit(command, port, timeout, attempts, host, kind or "namespace")
     output.deliver(as_json, records.of_audit(result), lambda tables, to: tables.audit(to, result))
     return _exit_code(result)
 
