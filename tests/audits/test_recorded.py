@@ -37,7 +37,7 @@ def test_another_command_gets_the_reason(refused):
 
 def test_who_asks_for_the_private_network_gets_nothing_recorded(refused):
     """With `kind`, as the command line has it, the reason comes, whatever was recorded."""
-    with pytest.raises(lab.NotOnThisTestbed, match="^no private namespace: no$"):
+    with pytest.raises(lab.NotOnThisTestbed, match=r"^no private namespace: no$"):
         lab.audit(COMMAND, kind="namespace")
 
 
