@@ -21,8 +21,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Whose tests may make tries on the real kernel. They run one after another: its table of port offsets is one for the
 # whole host, so that two who dial the same port at once move each other's walk. All others run beside them (make test),
-# and those in the browser, which look at pages and not at walks.
-MAKE_TRIES = {"faults", "matrix", "notebooks", "study", "testbed", "widgets"}
+# and those in the browser, which look at pages and not at walks. Files elsewhere carry the mark `kernel` themselves.
+MAKE_TRIES = {"matrix", "notebooks", "testbed"}
 
 # All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is slow.
 FOR_ANY_USER = {"testbed"}

@@ -27,6 +27,6 @@ FUZZED = {
     "ports and ranges": 2000,
     "sysctl and /proc text": 1000,
     "pcap files": 300,
-    "study files": 2000,
+    "study files": 500,
     "plans of a study": 500,
 }
