@@ -50,6 +50,12 @@ class ProbeResult(Shown):
     source_ports: tuple[int, ...] = field(default=(), repr=False)
     label: str = ""  # what it must be shown with, if it is not live
 
+    @property
+    def expected(self) -> dict[int, float]:
+        """The chance of each step by the law of the era, in ports; empty where every port is a fresh draw."""
+        stride = 2 if self.parity in ("even", "odd") and self.port_range.width > 1 else 1
+        return {j * stride: chance for j, chance in enumerate(BY_NAME[self.era].steps, start=1)}
+
 
 def classify(source_ports: Iterable[int], port_range: Any) -> ProbeResult:
     """Return the era that explains best the source ports of successive tries to one destination.

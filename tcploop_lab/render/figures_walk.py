@@ -117,7 +117,7 @@ def increments(probe: ProbeResult, ax: Axes | None = None, title: str | None = N
     ax = style.figure(ax)
     steps = np.array(list(probe.increments), dtype=np.int64)
     shares = np.array(list(probe.increments.values())) / sum(probe.increments.values())
-    expected = _expected(probe)
+    expected = probe.expected
     if len(steps) > _SHOWN_STEPS:
         _draw_spread(ax, probe, steps, shares)
     else:
@@ -134,12 +134,6 @@ def increments(probe: ProbeResult, ax: Axes | None = None, title: str | None = N
 def _era_words(name: str) -> str:
     kernels = parse_era(name).kernels
     return name if kernels.startswith("none") else f"{name} ({kernels})"
-
-
-def _expected(probe: ProbeResult) -> dict[int, float]:
-    """The chance of each step under the era found; empty where every step is a fresh draw."""
-    stride = 2 if probe.parity in ("even", "odd") and probe.port_range.width > 1 else 1
-    return {j * stride: chance for j, chance in enumerate(parse_era(probe.era).steps, start=1)}
 
 
 def _draw_bars(ax: Axes, steps: NDArray[np.int64], shares: NDArray[np.float64], expected: dict[int, float]) -> None:
@@ -169,7 +163,7 @@ def _draw_spread(ax: Axes, probe: ProbeResult, steps: NDArray[np.int64], shares:
 
 
 def _steps_finding(probe: ProbeResult, steps: NDArray[np.int64]) -> str:
-    expected = sorted(_expected(probe))
+    expected = sorted(probe.expected)
     if not expected or len(steps) > _SHOWN_STEPS:
         return "Every try draws a fresh source port"
     if expected == [1]:

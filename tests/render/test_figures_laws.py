@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tcploop_lab as lab
 from tcploop_lab.render import style
 from tcploop_lab.render.figures_laws import compare
 from tcploop_lab.tries.theory import distribution
@@ -39,6 +40,16 @@ def test_the_title_is_the_finding(start, title):
     assert ax.get_title(loc="left") == title
     assert style.alt_of(ax).startswith(title)
     assert "geometric: mean 500, half by try 347" in style.alt_of(ax)
+
+
+def test_a_study_brings_what_it_measured():
+    """Below the law of a study lie its samples, and the figure says on which kernel they were made."""
+    study = lab.Study([40100], [(40000, 40199)], samples=50)
+    result = study.run(lab.open_testbed(kernel="4.19"), progress=False)
+    samples, law = compare([result]).get_lines()
+    assert (samples.get_xdata()[1:-1] == np.unique(result.cells[0].tries)).all()
+    assert law.get_label() == f"even-sequence: mean 50, measured {result.cells[0].mean:.0f}"
+    assert style.alt_of(law.axes).startswith("simulated Linux 4.19, not live.")
 
 
 @pytest.mark.parametrize(
