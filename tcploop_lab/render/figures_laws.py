@@ -43,7 +43,8 @@ def compare(laws: Iterable[TriesDistribution | StudyResult], ax: Axes | None = N
     studies = [study for _, study in pairs if study is not None]
     _finish(ax, [law for law, _ in pairs], studies, end, title)
     style.set_alt(ax, _alt(ax, pairs))
-    return style.set_label(ax, ", ".join(dict.fromkeys(study.label for study in studies if study.label)))
+    labels = {study.label for study in studies if study.label}
+    return style.set_label(ax, "simulated kernels" if len(labels) > 1 else "".join(labels))
 
 
 def _check(laws: Sequence[TriesDistribution]) -> None:
