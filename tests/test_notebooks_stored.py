@@ -27,7 +27,7 @@ MACHINE_PATHS = ("/home/", "/root/", "/tmp/", "/Users/", "/work/", f"{Path.home(
 PICTURE = re.compile(r"data:image/[\w+.-]+;base64,[\w+/=]+")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}")
 LINK = re.compile(r"\]\(([^)#]+)")
-CHECK = re.compile(r"^exercises\.check\(\"(\S+)\", ", re.MULTILINE)
+CHECK = re.compile(r"^lab\.exercises\.check\(\"(\S+)\", ", re.MULTILINE)
 EXERCISE = re.compile(r"^### Exercise (\S+)$", re.MULTILINE)
 FOLDED = re.compile(r"^<details><summary>Solution</summary>\n\n(.*?)\n\n</details>$", re.MULTILINE | re.DOTALL)
 

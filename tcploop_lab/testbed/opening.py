@@ -95,6 +95,15 @@ def _capture(testbed: Testbed) -> None:
     testbed.capture(1).close()
 
 
+def _own_range(testbed: Testbed) -> None:
+    if testbed.kind == "host" or not testbed.executor.info["range_set"]:
+        raise NotOnThisTestbed("each socket gets a range here, which has no parity since Linux 6.8")
+    try:
+        testbed.use_range(testbed.port_range).close()
+    except OSError as error:
+        raise NotOnThisTestbed(f"the range cannot be set here ({error.strerror})") from None
+
+
 def _reserve(testbed: Testbed) -> None:
     testbed.reserve(1).close()
 
@@ -111,6 +120,7 @@ def _two_hosts(testbed: Testbed) -> None:
 
 _NEEDS: dict[str, Callable[[Testbed], None]] = {
     "capture": _capture,
+    "port-range": _own_range,
     "reserve": _reserve,
     "counters": _counters,
     "two-hosts": _two_hosts,
