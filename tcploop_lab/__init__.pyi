@@ -6,6 +6,7 @@ from .audits.audit import AuditResult as AuditResult
 from .audits.audit import audit as audit
 from .audits.table import audit_programs as audit_programs
 from .audits.table import stored_audits as stored_audits
+from .defence import clients as clients
 from .defence.table import defences as defences
 from .defence.table import measure_client as measure_client
 from .defence.table import measure_defence as measure_defence
