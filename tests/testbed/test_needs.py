@@ -25,5 +25,5 @@ def test_the_host_is_left_out_where_it_cannot(need):
 
 def test_an_unknown_need_is_one_clear_line():
     """The needs there are stand in the message."""
-    with pytest.raises(ValueError, match="need 'speed': .*port-range"):
+    with pytest.raises(ValueError, match=r"need 'speed': .*port-range"):
         lab.open_testbed(needs="speed")
