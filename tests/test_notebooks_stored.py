@@ -28,6 +28,7 @@ PICTURE = re.compile(r"data:image/[\w+.-]+;base64,[\w+/=]+")
 ADDRESS = re.compile(r"\b0x[0-9a-f]{8,}")
 LINK = re.compile(r"\]\(([^)#]+)")
 CHECK = re.compile(r"^lab\.exercises\.check\(\"(\S+)\", ", re.MULTILINE)
+INSIDE = re.compile(r"\s*(import|from) tcploop_lab")
 EXERCISE = re.compile(r"^### Exercise (\S+)$", re.MULTILINE)
 FOLDED = re.compile(r"^<details><summary>Solution</summary>\n\n(.*?)\n\n</details>$", re.MULTILINE | re.DOTALL)
 
@@ -155,6 +156,13 @@ def test_code_cells_are_short(path):
     """A code cell of a lesson has at most 8 lines."""
     long = [cell.source for cell in code(read(path)) if len(cell.source.strip().splitlines()) > 8]
     assert long == []
+
+
+@each_lesson
+def test_lesson_takes_the_lab_from_its_public_names(path):
+    """A lesson imports `tcploop_lab as lab` and nothing from the inside of the package, so that a move breaks none."""
+    imported = [line for cell in code(read(path)) for line in cell.source.splitlines() if INSIDE.match(line)]
+    assert imported == ["import tcploop_lab as lab"]
 
 
 @each_lesson

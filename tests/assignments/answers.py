@@ -36,7 +36,7 @@ PARTLY = {
     "3_probability": (
         {
             "first-mean": "first_mean = candidates",
-            "needed": 'needed = distribution("geometric", data.port_range, data.port).tries_needed(data.chance)',
+            "needed": 'needed = lab.distribution("geometric", data.port_range, data.port).tries_needed(data.chance)',
             "share": "def share(tries, observed, n):\n    return sum(one <= n for one in tries) / len(tries)",
         },
         1 + 2 + 4 + 4,
