@@ -43,6 +43,7 @@ class LinuxStack:
     """The stack of this process's network namespace."""
 
     provenance = "live"
+    is_shared = True
 
     port_range = staticmethod(namespace.read_port_range)
     set_port_range = staticmethod(namespace.write_port_range)

@@ -127,6 +127,7 @@ class Stack(Protocol):
     """What can be done to a kernel. `provenance` is live or simulated, `kernel` names it in every result."""
 
     provenance: str
+    is_shared: bool  # whether other processes can use it
 
     @property
     def kernel(self) -> str:

@@ -1,30 +1,25 @@
-"""Several clients at once: processes of one namespace that dial the same dead port until one of them loops.
+"""Several clients at once that dial the same dead port until one of them loops.
 
-The clients are programs of their own. Their channels to the worker close when the worker ends, however it ends, and
-they end with it.
+On a stack that other processes can use, each client is a process (`crowd_processes`). On a simulated one they take
+turns, one try each, in an order drawn at random.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
-import select
+import random
 import socket
-import subprocess
-import sys
-import time
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Protocol
 
-from ..errors import NotOnThisTestbed, WorkerDied
+from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
-from ..stacks import constants, wire
-from ..stacks.linux import linux_stack
+from ..stacks import constants
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
 from .loop import LoopSpec, make_socket
@@ -32,12 +27,9 @@ from .sampling import here, in_port_range
 
 MAX_CLIENTS = 64
 TRAFFIC_PORT = 1  # what the other traffic dials: dead, and below the range of any system
-
-_STOP = 0  # a column of the table that all clients share; the others hold their tries so far
-_LOOK_EVERY = 64  # tries between two looks of a client at the bounds and at the worker
-_WAIT = 0.05  # seconds between two looks of the worker at the lab
-_END_TIMEOUT = 1.0  # seconds a client gets to end by itself
-_BOOT = "import sys; sys.path[:] = {path!r}; from tcploop_lab.testbed.crowd import main; main({channel}, {table})"
+# These are no failures: refused until the end, nobody answered in time, or others held every port just then.
+NO_ANSWER = (errno.ECONNREFUSED, errno.EADDRNOTAVAIL, errno.EINPROGRESS, errno.EAGAIN)
+_LOOK_EVERY = 256  # turns between two looks at the bounds
 
 
 @dataclass
@@ -60,23 +52,24 @@ class CrowdSamples:
     seconds: array[float] = field(default_factory=lambda: array("d"))
     notice: array[float] = field(default_factory=lambda: array("d"))
 
+    def add(self, counts: Sequence[int], winner: int | None, traffic: int, seconds: float, notice: float) -> None:
+        """Append a sample: the tries of each client, who connected, and what the other traffic tried."""
+        self.clients.append(len(counts))
+        self.together.append(sum(counts))
+        self.own.append(0 if winner is None else counts[winner])
+        self.busy.append(sum(count > 0 for count in counts))
+        self.traffic.append(traffic)
+        self.hits.append(winner is not None)
+        self.seconds.append(seconds)
+        self.notice.append(notice)
 
-@dataclass(frozen=True)
-class Part:
-    """What one client does in a sample. The tries of the columns `mates` together are bounded by the spec's."""
 
-    spec: LoopSpec
-    column: int
-    mates: tuple[int, ...]
+class Crowd(Protocol):
+    """Clients that dial at once."""
 
-
-@dataclass(frozen=True)
-class Ending:
-    """How a client's loop ended: its errno (0: it connected), and when its last try began and ended, in ns."""
-
-    error: int
-    began: int
-    ended: int
+    def sample(self, clients: int, spec: LoopSpec, samples: CrowdSamples) -> None:
+        """Let so many of them dial as `spec` says, and add what came of it, unless the lab says stop meanwhile."""
+        ...
 
 
 def draw_crowd(
@@ -95,7 +88,7 @@ def draw_crowd(
     somebody else answers, and WorkerDied if a client does.
     """
     samples = CrowdSamples(*here(stack))
-    with in_port_range(stack, port_range), _crowd(max(schedule), other_traffic) as crowd:
+    with in_port_range(stack, port_range), _crowd_of(stack, max(schedule), other_traffic) as crowd:
         for clients, address in zip(schedule, addresses, strict=False):
             crowd.sample(clients, replace(spec, host=address, source=address), samples)
             if current_task().stopped():
@@ -104,167 +97,66 @@ def draw_crowd(
     return samples
 
 
-@contextlib.contextmanager
-def _crowd(clients: int, other_traffic: bool) -> Iterator[_Crowd]:
-    """Start so many clients; at the end of the block all have ended."""
-    size = clients + other_traffic
-    with contextlib.ExitStack() as stack:
-        descriptor = os.memfd_create("tcploop-crowd")
-        stack.callback(os.close, descriptor)
-        os.truncate(descriptor, 8 * (1 + size))
-        table = stack.enter_context(_table(descriptor))
-        channels = [stack.enter_context(_client(descriptor)) for _ in range(size)]
-        yield _Crowd(table, channels, other_traffic)
+def _crowd_of(stack: Stack, clients: int, other_traffic: bool) -> AbstractContextManager[Crowd]:
+    if stack.is_shared:
+        from .crowd_processes import processes
+
+        return processes(clients, other_traffic)
+    return contextlib.nullcontext(_Turns(stack, other_traffic))
 
 
-class _Crowd:
-    """The clients, seen from the worker, which leads them through one sample after the other."""
+class _Turns:
+    """Clients that share this process: whose turn it is, is drawn at random."""
 
-    def __init__(self, table: memoryview, channels: list[socket.socket], other_traffic: bool) -> None:
-        self._table, self._channels, self._traffic = table, channels, other_traffic
+    def __init__(self, stack: Stack, other_traffic: bool) -> None:
+        self._stack, self._traffic = stack, other_traffic
+        self._draw = random.Random(0)
 
     def sample(self, clients: int, spec: LoopSpec, samples: CrowdSamples) -> None:
-        """Draw one sample, unless the lab says stop meanwhile."""
-        deadline = time.monotonic() + spec.timeout
-        channels = self._channels[:clients] + self._channels[-1:] * self._traffic
-        for column in range(len(self._table)):
-            self._table[column] = 0
-        self._ask(channels, self._parts(clients, spec), deadline)
-        started = time.monotonic_ns()
-        endings: list[Ending] = self._ask(channels, ["go"] * len(channels), deadline)
-        winner = _winner(endings, spec.port)
-        until = time.monotonic_ns() if winner is None else endings[winner].began
-        counts: list[int] = self._ask(channels, [until] * len(channels), deadline)
-        if winner is None and current_task().stopped():
-            return  # cut off because the lab wished so: no sample
-        samples.clients.append(clients)
-        samples.together.append(sum(counts[:clients]))
-        samples.own.append(0 if winner is None else counts[winner])
-        samples.busy.append(sum(count > 0 for count in counts[:clients]))
-        samples.traffic.append(sum(counts[clients:]))
-        samples.hits.append(winner is not None)
-        samples.seconds.append((until - started) / 1e9)
-        samples.notice.append(0.0 if winner is None else (endings[winner].ended - until) / 1e9)
+        """Let the clients take turns until one connects, or the tries together or the time are used up."""
+        began, counts = self._stack.monotonic(), [0] * (clients + self._traffic)
+        with _sockets(self._stack, spec, len(counts)) as sockets:
+            errors = [errno.ECONNREFUSED] * len(counts)
+            for turn in self._turns(counts, clients, spec):
+                port = spec.port if turn < clients else TRAFFIC_PORT
+                errors[turn] = error = sockets[turn].connect_ex((spec.host, port))
+                counts[turn] += error != errno.EADDRNOTAVAIL  # then nothing was sent, so this was no try
+                if error == 0 and sockets[turn].getsockname() != sockets[turn].getpeername():
+                    errors[turn] = errno.EISCONN
+                if error not in NO_ANSWER:
+                    break
+            winner = winner_of(errors[:clients], spec.port)
+        if winner is not None or not current_task().stopped():
+            samples.add(counts[:clients], winner, sum(counts[clients:]), self._stack.monotonic() - began, 0.0)
 
-    def _parts(self, clients: int, spec: LoopSpec) -> list[Part]:
-        mates = tuple(range(1, clients + 1))
-        parts = [Part(spec, column, mates) for column in mates]
-        return parts + [Part(replace(spec, port=TRAFFIC_PORT), len(self._table) - 1, ())] * self._traffic
-
-    def _ask(self, channels: Sequence[socket.socket], words: Sequence[Any], deadline: float) -> list[Any]:
-        """Tell each client its word and return what each answers; all stop at the deadline, or if the lab says so."""
-        answers: dict[socket.socket, Any] = {}
-        try:
-            for channel, word in zip(channels, words, strict=True):
-                wire.send(channel, word)
-            while waiting := [channel for channel in channels if channel not in answers]:
-                for channel in select.select(waiting, [], [], _WAIT)[0]:
-                    answers[channel] = wire.receive(channel)
-                if current_task().stopped() or time.monotonic() > deadline:
-                    self._table[_STOP] = 1
-        except (EOFError, OSError):
-            raise WorkerDied("a client ended in the middle of a sample; run it again") from None
-        return [answers[channel] for channel in channels]
+    def _turns(self, counts: Sequence[int], clients: int, spec: LoopSpec) -> Iterator[int]:
+        deadline, number = self._stack.monotonic() + spec.timeout, 0
+        while sum(counts[:clients]) < spec.max_tries:
+            if number % _LOOK_EVERY == 0 and (current_task().stopped() or self._stack.monotonic() > deadline):
+                return
+            number += 1
+            yield self._draw.randrange(len(counts))
 
 
-def _winner(endings: Sequence[Ending], port: int) -> int | None:
+@contextlib.contextmanager
+def _sockets(stack: Stack, spec: LoopSpec, number: int) -> Iterator[list[socket.socket]]:
+    """Yield so many sockets, which end by a reset."""
+    made = [make_socket(stack, spec) for _ in range(number)]
+    try:
+        yield made
+    finally:
+        for sock in made:
+            sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+            sock.close()
+
+
+def winner_of(errors: Sequence[int], port: int) -> int | None:
     """Return who connected, None if nobody did. Raises NotOnThisTestbed if a loop failed."""
-    for number in (ending.error for ending in endings):
+    for number in errors:
         if number == errno.EISCONN:
             raise NotOnThisTestbed(
                 f"port {port}: a program listens on it, so it cannot loop; end it or take another port"
             )
-        if number not in (0, *_NO_ANSWER):
+        if number not in (0, *NO_ANSWER):
             raise NotOnThisTestbed(f"port {port}: the loop could not be run: {os.strerror(number)}")
-    return next((index for index, ending in enumerate(endings) if ending.error == 0), None)
-
-
-@contextlib.contextmanager
-def _table(descriptor: int) -> Iterator[memoryview]:
-    """Map the table that all clients share: one whole number of 64 bits per column."""
-    with mmap.mmap(descriptor, 0) as shared, memoryview(shared) as raw, raw.cast("q") as table:
-        yield table
-
-
-@contextlib.contextmanager
-def _client(table: int) -> Iterator[socket.socket]:
-    """Start a client and yield the channel to it; at the end of the block it has ended."""
-    ours, theirs = socket.socketpair()
-    with ours:
-        with theirs:
-            boot = _BOOT.format(path=sys.path, channel=theirs.fileno(), table=table)
-            descriptors = [theirs.fileno(), table]
-            process = subprocess.Popen([sys.executable, "-c", boot], pass_fds=descriptors, stdin=subprocess.DEVNULL)
-        try:
-            yield ours
-        finally:
-            ours.shutdown(socket.SHUT_RDWR)
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    try:
-        process.wait(_END_TIMEOUT)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def main(descriptor: int, table: int) -> None:
-    """Run as a client on the channel `descriptor`: one part after another, until the worker lets go."""
-    channel = socket.socket(fileno=descriptor)
-    with contextlib.suppress(EOFError, OSError), _table(table) as shared:
-        while True:
-            _play(wire.receive(channel), channel, shared)
-
-
-def _play(part: Part, channel: socket.socket, table: memoryview) -> None:
-    """Dial with the others. Who connects stays connected until all have stopped, so that only one can."""
-    with make_socket(linux_stack(), part.spec) as sock:
-        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
-        wire.send(channel, "ready")
-        wire.receive(channel)
-        began, error = _dial(part, sock, channel, table)
-        wire.send(channel, Ending(error, began[-1] if began else 0, time.monotonic_ns()))
-        wire.send(channel, bisect_right(began, wire.receive(channel)))
-
-
-# These are no failures: refused until the end, nobody answered in time, or others held every port just then.
-_NO_ANSWER = (errno.ECONNREFUSED, errno.EADDRNOTAVAIL, errno.EINPROGRESS, errno.EAGAIN)
-
-
-def _dial(part: Part, sock: socket.socket, channel: socket.socket, table: memoryview) -> tuple[array[int], int]:
-    """Dial until somebody connects; return when each try began and the errno of the last.
-
-    The times tell afterwards which tries came before the one that connected: a client may connect and lose its
-    processor before it can say so, while the others go on.
-    """
-    dial, now, target = sock.connect_ex, time.monotonic_ns, (part.spec.host, part.spec.port)
-    began, error, left = array("q"), errno.ECONNREFUSED, 0
-    while not table[_STOP]:
-        began.append(now())
-        error = dial(target)
-        if error != errno.ECONNREFUSED:
-            if error != errno.EADDRNOTAVAIL:
-                table[_STOP] = 1
-                break
-            began.pop()  # nothing was sent, so this was no try
-        left -= 1
-        if left < 0:
-            left = _LOOK_EVERY
-            _look(part, len(began), channel, table)
-    return began, _checked(error, sock)
-
-
-def _look(part: Part, tries: int, channel: socket.socket, table: memoryview) -> None:
-    """Stop all where the tries together are used up; end with the worker."""
-    table[part.column] = tries
-    if part.mates and sum(table[column] for column in part.mates) >= part.spec.max_tries:
-        table[_STOP] = 1
-    if select.select([channel], [], [], 0)[0]:  # the worker says nothing meanwhile, so it is gone
-        raise EOFError("the worker is gone")
-
-
-def _checked(error: int, sock: socket.socket) -> int:
-    """The errno; EISCONN where somebody else answered."""
-    return errno.EISCONN if error == 0 and sock.getsockname() != sock.getpeername() else error
+    return next((index for index, number in enumerate(errors) if number == 0), None)

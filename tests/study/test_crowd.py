@@ -85,3 +85,13 @@ def test_what_is_not_allowed_is_one_clear_line(arguments: dict[str, object], mes
     with pytest.raises(ValueError, match=message) as caught:
         lab.crowd(**arguments)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_on_a_simulated_kernel_clients_take_turns() -> None:
+    """No process is made and no try on the host: one, two and four clients together need as many tries as one does."""
+    with lab.open_testbed(kind="simulated", seed=1) as testbed:
+        result = lab.crowd((1, 2, 4), samples=60, other_traffic=True, testbed=testbed, progress=False)
+    assert result.provenance["kernel"].startswith("simulated") and result.traffic > 0
+    for cell in result.cells:  # 444.8 is the mean of the law, 250 bounds its spread; the testbed is seeded
+        assert cell.observed.all() and (cell.own <= cell.together).all()
+        assert abs(cell.together.mean() - 444.8) < 6 * 250 / 60**0.5
