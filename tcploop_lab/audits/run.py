@@ -162,7 +162,7 @@ def _listener(order: Order) -> Iterator[None]:
 
 def _kill_descendants() -> None:
     """End all that this process started: the first process of the program's namespace, and with it all others."""
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
@@ -191,7 +191,7 @@ class _Watch:
         began = time.monotonic()
         ctypes.CDLL(None).prctl(
             _PR_SET_CHILD_SUBREAPER, 1
-        )  # whoever loses a parent here becomes a child of this process
+        )  # of whoever loses a parent here
         status, theirs = os.pipe()
         try:
             process = self._start(theirs)

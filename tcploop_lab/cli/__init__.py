@@ -6,7 +6,12 @@ cannot do it; 130 it was interrupted.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import sys
 from collections.abc import Sequence
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -16,4 +21,16 @@ def main(args: Sequence[str] | None = None) -> int:
 
         return run(args)
     except KeyboardInterrupt:
-        return 130
+        return _ended("interrupted", 130)
+    except OSError as error:  # no file can be opened, of the program or by it
+        if error.errno not in _NO_ROOM:
+            raise
+        return _ended(f"{error.strerror}: allow more (ulimit -a lists the limits), or end what is not needed", 3)
+    except MemoryError:
+        return _ended("not enough memory: allow more (ulimit -a lists the limits)", 3)
+
+
+def _ended(why: str, code: int) -> int:
+    with contextlib.suppress(OSError, AttributeError):  # stderr may be closed
+        sys.stderr.write(f"tcploop: {why}\n")
+    return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,16 @@ def connect(
 
 def _dial(testbed: Testbed, port: int, as_json: bool, loop: dict[str, Any]) -> Run:
     run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
+    _print_in_peace(run)
     record = records.of_run(run) | records.of_testbed(testbed)
     output.deliver(as_json, record, lambda tables, to: tables.run(to, run))
     return run
+
+
+def _print_in_peace(run: Run) -> None:
+    """Let no further Ctrl-C take away what the first one left."""
+    if run.stopped == "interrupted":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @click.command(cls=Command)
@@ -76,6 +84,7 @@ def capture(
     with place(kind, as_json, port_range) as testbed:
         with testbed.capture(port) as exchange:
             run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
+            _print_in_peace(run)
             if talk and run.self_connected:
                 _talk(run)
         steps = replay(exchange.segments, received=exchange.received).steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from .values import BadValue
 if TYPE_CHECKING:
     from rich.console import Console
 
+_NARROWEST = 20  # columns: what is narrower is no table
 _UNBROKEN = 10_000  # columns where nobody looks: a pipe gets whole lines, for grep and awk
 
 
@@ -36,13 +38,23 @@ def _drawn(draw: Callable[[ModuleType, Console], None]) -> str:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     page = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
     terminal = _is_terminal(sys.stdout)
-    width = None if "COLUMNS" in os.environ or terminal else _UNBROKEN
+    width = _width(terminal)
     draw(
         tables,
         Console(file=page, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False),
     )
     page.seek(0)
     return re.sub(r" +$", "", page.read(), flags=re.MULTILINE)  # rich fills every row with spaces
+
+
+def _width(terminal: bool) -> int:
+    """Return how wide the text is: what COLUMNS says, as far as that is a width; else the terminal's, or unbroken."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isascii() and asked.isdigit() and len(asked) < 5 and int(asked):
+        return max(int(asked), _NARROWEST)
+    with contextlib.suppress(OSError):  # no terminal after all
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns, _NARROWEST) if terminal else _UNBROKEN
+    return _UNBROKEN
 
 
 def note(text: str) -> None:

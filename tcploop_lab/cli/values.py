@@ -15,6 +15,8 @@ from ..testbed.hosts import resolve_own
 from ..testbed.limits import MAX_DELAY, parse_delay, parse_timeout, parse_tries
 from ..testbed.testbed import MISSING
 
+_REAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
+
 
 class BadValue(click.UsageError):
     """A value that the lab refuses. The text names it and says what is allowed."""
@@ -44,20 +46,19 @@ class Value(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 def number(value: object) -> object:
     """Return text in plain decimal as an int; anything else unchanged, for the parser to refuse."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) else value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,4000}", value) else value
 
 
 def real(value: object) -> object:
     """Return text as a float where it is a number; anything else unchanged, for the parser to refuse."""
-    with contextlib.suppress(ValueError):
-        return float(value)  # type: ignore[arg-type]
-    return value
+    return float(value) if isinstance(value, str) and _REAL.fullmatch(value) else value
 
 
 def _delay(value: object) -> float:
     """Return milliseconds as seconds."""
+    milliseconds = real(value)
     try:
-        return parse_delay(float(value) / 1000)  # type: ignore[arg-type]
+        return parse_delay(milliseconds / 1000 if isinstance(milliseconds, (int, float)) else milliseconds)
     except ValueError:
         raise ValueError(f"delay {value!r}: give milliseconds from 0 to {MAX_DELAY * 1000:.0f}") from None
 

@@ -42,9 +42,16 @@ class NamespaceExecutor(OfOneProcess, Executor):
         self._threads = [
             threading.Thread(target=self._crew.manage, args=(n == 0,), daemon=True) for n in range(workers)
         ]
-        for thread in self._threads:
-            thread.start()
+        self._start_threads()
         weakref.finalize(self, self._crew.tasks.put, None).atexit = False
+
+    def _start_threads(self) -> None:
+        try:
+            for thread in self._threads:
+                thread.start()
+        except RuntimeError as error:  # the limit of threads and processes
+            self._crew.end_workers()
+            raise WorkerDied(f"{error}: end some of your processes, or allow more: ulimit -u") from None
 
     @property
     def here(self) -> linux.LinuxStack:

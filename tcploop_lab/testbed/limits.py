@@ -10,6 +10,7 @@ from ..ports.ranges import PortRange
 
 FAILURE_CHANCE = 1e-6  # a port that can loop stays unconnected so rarely under the default bound
 MIN_TRIES = 100  # a certain first try may still meet a port that is busy for a moment
+MAX_TRIES = 10**18  # thousands of years of tries
 MAX_DELAY = 30.0  # seconds that a segment may spend on the cable of a crossing
 MAX_TIMEOUT = 24 * 3600.0
 
@@ -18,6 +19,8 @@ def parse_tries(value: object, name: str = "max tries") -> int:
     """Return a number of tries of at least 1; ValueError says its name and the value otherwise."""
     if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
         raise ValueError(f"{name} {value!r}: give a whole number of at least 1")
+    if value.__index__() > MAX_TRIES:
+        raise ValueError(f"{name} {value!r}: give at most {MAX_TRIES:,}")
     return int(value.__index__())
 
 
@@ -33,7 +36,7 @@ def parse_delay(value: object, name: str = "delay", most: float = MAX_DELAY) -> 
     """Return seconds from 0 to `most`; ValueError says the name and the value otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         raise ValueError(f"{name} {value!r}: give seconds from 0 to {most:.0f}")
-    return float(value)
+    return float(value) + 0.0  # no -0.0
 
 
 def default_max_tries(port_range: PortRange, client: ClientKind) -> int:

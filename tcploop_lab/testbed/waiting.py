@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,11 +32,22 @@ def wait_for(
             return _wait_and_tell(future, progress)
         return _wait_with_bar(future, progress)
     except KeyboardInterrupt:
-        executor.stop(future)
         try:
-            return future.result(grace)
+            with _no_further_interrupts():
+                executor.stop(future)
+                return future.result(grace)
         except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
             raise KeyboardInterrupt("stopped; the loop did not answer in time") from None
+
+
+@contextlib.contextmanager
+def _no_further_interrupts() -> Iterator[None]:
+    """Who presses Ctrl-C five times wants the end, and still the result: there is only one for a while."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _wait_with_bar(future: concurrent.futures.Future[Any], total: int | None) -> Any:
