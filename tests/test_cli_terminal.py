@@ -82,6 +82,17 @@ def test_ctrl_c_keeps_what_was_measured(command: str) -> None:
 
 
 @pytest.mark.private_network
+def test_ctrl_c_again_and_again_keeps_the_result() -> None:
+    """Pressed five times it prints the result all the same, once."""
+    with running("connect", *ENDLESS, "--json") as process:
+        wait_until_dialling(process)
+        for _ in range(5):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err, json.loads(out)["stopped"]) == (130, "", "interrupted")
+
+
 def test_ctrl_c_for_people() -> None:
     """Interrupted, it says how far it was, and shows no traceback."""
     with running("connect", *ENDLESS) as process:

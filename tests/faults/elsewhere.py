@@ -15,6 +15,26 @@ ELSEWHERE = {
     "Ctrl-C in the command": "tests/test_cli_terminal.py::test_ctrl_c_keeps_what_was_measured",
     "the command's reader leaves": "tests/test_cli_terminal.py::test_a_reader_that_leaves_is_no_error",
     "the command's output is a full disk": "tests/test_cli_terminal.py::test_a_full_disk_is_one_line",
+    "five times Ctrl-C in the command": "tests/test_cli_terminal.py::test_ctrl_c_again_and_again_keeps_the_result",
+    "a fork of the process with an open testbed": (
+        "tests/testbed/test_process.py::test_a_fork_is_told_that_the_testbed_is_not_its_own"
+    ),
+    "a fork outlives the lab": (
+        "tests/testbed/test_process.py::test_a_fork_does_not_keep_the_worker_of_a_lab_that_is_gone"
+    ),
+    "a testbed is forgotten": "tests/testbed/test_process.py::test_testbeds_that_nobody_refers_to_are_closed",
+    "a debugger is attached": "tests/testbed/test_process.py::test_it_opens_beside_a_debugger",
+    "another run holds the port": "tests/testbed/test_sockets.py::test_who_dials_a_port_that_another_run_holds_is_told",
+    "nothing arrives on a socket": "tests/testbed/test_sockets.py::test_no_socket_of_the_lab_waits_for_ever",
+    "the supervisor of an audit is stopped": (
+        "tests/testbed/test_audit.py::test_a_stopped_supervisor_does_not_hold_the_audit_up"
+    ),
+    "an audited program overwrites its supervisor": (
+        "tests/testbed/test_audit.py::test_a_program_that_overwrites_its_supervisor_does_not_outlast_its_limit"
+    ),
+    "too few open files, or processes, for the command": (
+        "tests/faults/test_commands.py::test_whatever_the_command_is_given"
+    ),
     "a target that never answers": "tests/testbed/test_loop.py::test_a_silent_target_does_not_hang_the_loop",
     "a study file that somebody has changed": "tests/study/test_store.py::test_what_no_study_has_is_refused",
     "a study file that another program writes": "tests/study/test_store.py::test_a_locked_file_is_said_to_be_locked",
@@ -29,4 +49,5 @@ FUZZED = {
     "pcap files": 300,
     "study files": 500,
     "plans of a study": 500,
+    "command lines": 60,
 }

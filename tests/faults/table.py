@@ -21,6 +21,11 @@ MUTATED_LINE = (
     f"`make faults` mutated {MUTATED:,} study files, by bytes and by SQL, and {MUTATED:,} captures, by bytes "
     "and by the type of their links: 0 tracebacks."
 )
+COMMANDS = 700
+COMMANDS_LINE = (
+    f"It gave the command {COMMANDS:,} odd command lines in odd places (descriptors closed, COLUMNS, HOME, few open "
+    "files): 0 tracebacks, 0 hangs."
+)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# What goes wrong, and what you see then
 
@@ -80,9 +85,12 @@ def mutated() -> str:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--timeout=0", *tests], env=os.environ | {"FUZZ_INPUTS": str(MUTATED)}
     )
+    odd = [sys.executable, "-m", "pytest", "-q", "--timeout=0", "tests/faults/test_commands.py"]
+    if subprocess.run(odd, env=os.environ | {"FUZZ_INPUTS": str(COMMANDS)}).returncode:
+        raise SystemExit("a command line ends in something else than one line: see above")
     if done.returncode:
         raise SystemExit("a mutated file ends in a traceback: see above")
-    return f"\n{MUTATED_LINE}\n"
+    return f"\n{MUTATED_LINE}\n{COMMANDS_LINE}\n"
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from .cases import CASES
 from .elsewhere import ELSEWHERE, FUZZED
-from .table import DOCUMENT, MUTATED_LINE, make
+from .table import COMMANDS_LINE, DOCUMENT, MUTATED_LINE, make
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.kernel
@@ -43,6 +43,7 @@ def test_the_other_faults_have_their_tests(fault: str) -> None:
 def test_the_page_counts_the_mutated_files() -> None:
     """Fuzzing mutated 10,000 study files and as many captures, and not one ended in a traceback."""
     assert MUTATED_LINE in DOCUMENT.read_text()
+    assert COMMANDS_LINE in DOCUMENT.read_text()
 
 
 @pytest.mark.parametrize("parser", FUZZED)

@@ -1,0 +1,49 @@
+"""The command line says one line, whatever it is given and wherever it runs: fuzzed over click's own tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tcploop_lab.cli.entry import tcploop
+
+from .commands import ALLOWED, Odd, odd_commands, outcome
+from .elsewhere import FUZZED
+
+INPUTS = int(os.environ.get("FUZZ_INPUTS", FUZZED["command lines"]))
+
+@settings(max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck))
+@given(odd=odd_commands())
+def test_whatever_the_command_is_given(odd: Odd, tmp_path: Path) -> None:
+    """It ends with 0, 1, 2, 3 or 130; a refusal is one line on stderr; there is no traceback and no hang."""
+    folder = tmp_path / "here"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "locked").mkdir(parents=True)
+    (folder / "locked").chmod(0o500)
+    (folder / "there").write_text("there")
+    code, said = outcome(odd, folder)
+    refusals = [line for line in said.splitlines() if line.startswith("tcploop: ")]
+    assert code in ALLOWED, said
+    assert "Traceback" not in said
+    assert len(refusals) == (code in (2, 3) and 2 not in odd.closed), said
+
+
+def test_every_command_and_option_is_in_the_grammar() -> None:
+    """The grammar is click's own tree, so a new option is fuzzed from its first day."""
+    assert len(tcploop.commands) >= 10
+    assert all(command.params for command in tcploop.commands.values())
+
+
+@pytest.mark.parametrize(("columns", "lines"), [("0", 13), ("x", 13), ("-3", 13), ("40", 14)])
+def test_a_width_that_is_none_hides_nothing(columns: str, lines: int) -> None:
+    """What COLUMNS says is taken where it is a width; else the text is whole."""
+    words = [sys.executable, "-m", "tcploop_lab", "check", "40500", "--kernel", "6.18"]
+    done = subprocess.run(words, env=os.environ | {"COLUMNS": columns}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) >= lines
