@@ -21,7 +21,7 @@ MUTATED_LINE = (
     f"`make faults` mutated {MUTATED:,} study files, by bytes and by SQL, and {MUTATED:,} captures, by bytes "
     "and by the type of their links: 0 tracebacks."
 )
-COMMANDS = 700
+COMMANDS = 250
 COMMANDS_LINE = (
     f"It gave the command {COMMANDS:,} odd command lines in odd places (descriptors closed, COLUMNS, HOME, few open "
     "files): 0 tracebacks, 0 hangs."
