@@ -15,7 +15,7 @@ from ..testbed.hosts import resolve_own
 from ..testbed.limits import MAX_DELAY, parse_delay, parse_timeout, parse_tries
 from ..testbed.testbed import MISSING
 
-_REAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+|inf|nan)(e[+-]?[0-9]{1,3})?", re.ASCII | re.IGNORECASE)
+_REAL = re.compile(r"-?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?|inf|nan)", re.ASCII | re.IGNORECASE)
 
 
 class BadValue(click.UsageError):
