@@ -20,7 +20,7 @@ from tcploop_lab.cli.entry import tcploop
 
 PATIENCE = 30.0  # seconds for one command
 ALLOWED = {0, 1, 2, 3, 130}
-JUNK = ["", "-0", "-1", "0", "1", "1e9", "nan", "inf", "infe5", "1_0", "٣", "9" * 30, "-", "--", "x", "\x1b[2J", "é", "a/b"]
+JUNK = ["", "-0", "-1", "0", "1", "1e9", "nan", "infe5", "1_0", "٣", "9" * 30, "-", "--", "x", "\x1b[2J", "é", "a/b"]
 LIKELY = {
     "port": ["40500", "40501", "22"],
     "low-high": ["40000-40010", "40500-40500", "1-9", "9-1"],
