@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from ..errors import NotOnThisTestbed
-from ..ports.ranges import PortRange
+from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..stacks.executor import NamespaceExecutor
 from ..stacks.in_place import InPlaceExecutor
 from ..stacks.namespace import NamespaceRefused
@@ -104,6 +104,14 @@ def _own_range(testbed: Testbed) -> None:
         raise NotOnThisTestbed(f"the range cannot be set here ({error.strerror})") from None
 
 
+def _any_range(testbed: Testbed) -> None:
+    try:
+        _own_range(testbed)
+    except NotOnThisTestbed:
+        if unsuitable := testbed.submit(why_unsuitable, LINUX_DEFAULT_RANGE).result():
+            raise NotOnThisTestbed(unsuitable) from None
+
+
 def _reserve(testbed: Testbed) -> None:
     testbed.reserve(1).close()
 
@@ -120,6 +128,7 @@ def _two_hosts(testbed: Testbed) -> None:
 
 _NEEDS: dict[str, Callable[[Testbed], None]] = {
     "capture": _capture,
+    "any-range": _any_range,
     "port-range": _own_range,
     "reserve": _reserve,
     "counters": _counters,

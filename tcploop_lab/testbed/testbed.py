@@ -414,8 +414,8 @@ def open_testbed(
     Where neither can do it, a simulated kernel of this day does. `port_range` is the ephemeral range to use (None: the
     kernel's default); `kind` asks for one of namespace, host, simulated; `kernel` for a simulated one by version or
     era ("4.1", "freebsd-13"), `seed` for one that does the same again. `needs` names what it must be able to do, of
-    capture, port-range (one of its own, for all sockets), reserve, counters, two-hosts: a testbed that cannot is left
-    out of the choice. Found out by trying.
+    capture, any-range (for the loops), port-range (its own, for all sockets), reserve, counters, two-hosts: a testbed
+    that cannot is left out of the choice. Found out by trying.
 
     Raises ValueError for bad arguments, NotOnThisTestbed if what was asked for is refused.
     """
