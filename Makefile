@@ -40,7 +40,7 @@ lab: env ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
 # In as many processes as there are processors; tests/conftest.py says which tests keep together.
 test: env ## run every test and every notebook (TESTS=... PYTEST_ARGS=... JOBS=...)
 	@echo "Running the tests and the notebooks ..."
-	@$(PY) -m pytest --numprocesses=$(JOBS) --dist=loadgroup $(PYTEST_ARGS) $(TESTS)
+	@$(PY) -m pytest --numprocesses=$(JOBS) --dist=loadscope --no-loadscope-reorder $(PYTEST_ARGS) $(TESTS)
 
 lint: env ## check style and types
 	@echo "Checking style and types ..."

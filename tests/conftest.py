@@ -6,6 +6,8 @@ import os
 import signal
 from collections.abc import Generator
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.stacks.namespace import NamespaceRefused
 
+ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 # Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and all they start. The tests send it.
@@ -40,27 +43,47 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     report.longrepr = f"{reason}\nIn CI a test must run: install what it needs, or mark it may_skip(reason)."
 
 
-def runs_with(item: pytest.Item) -> str:
-    """The name of the group of tests that run one after another in one process: those that make tries, or a file."""
-    if item.get_closest_marker("e2e") is not None:
+@cache
+def together(file: str) -> str:
+    """The name of the group of tests that run one after another in one process: the tries, the browser, or a file."""
+    path = ROOT / file
+    if "e2e" in path.parts:
         return "browser"
-    return "tries" if item.get_closest_marker("kernel") is not None else item.path.stem
+    makes_tries = MAKE_TRIES & set(path.relative_to(ROOT).parts) or "mark.kernel" in path.read_text(encoding="utf-8")
+    return "tries" if makes_tries else file
 
 
-# First, as pytest-xdist reads the groups in a hook of its own.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep together what must stay so; --dist=loadgroup does not with pytest 9.2, where node ids cannot be changed."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return together(nodeid.split("::")[0])
+
+    return Together(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark who makes tries and what must work for any user, and refuse a may_skip mark that gives no reason."""
     for item in items:
-        if MAKE_TRIES & set(item.path.relative_to(item.config.rootpath).parts):
+        if MAKE_TRIES & set(item.path.relative_to(config.rootpath).parts):
             item.add_marker(pytest.mark.kernel)
         if FOR_ANY_USER & set(item.path.parent.parts) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.anyuser)
-        if item.config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(runs_with(item)))
         mark = item.get_closest_marker("may_skip")
         if mark is not None and not (mark.args and str(mark.args[0]).strip()):
             raise pytest.UsageError(f"{item.nodeid}: may_skip needs a reason: may_skip('only where ...')")
+    if hasattr(config, "workerinput"):
+        long_ones_first(items)
+
+
+def long_ones_first(items: list[pytest.Item]) -> None:
+    """Where processes share the tests: begin with the tries, which are most, then with files that hold a slow test."""
+    group = {item: together(item.nodeid.split("::")[0]) for item in items}
+    long = {group[item] for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: (group[item] != "tries", group[item] not in long))
 
 
 @cache
