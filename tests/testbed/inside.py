@@ -103,6 +103,15 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd")) - 1
 
 
+def run_with_ecn(stack: Any, order: Any) -> Any:
+    """Run a program in a network that asks for ECN, and sends data with a SYN without a cookie."""
+    from tcploop_lab.audits.run import run_program
+
+    for name, value in (("ecn", "1"), ("fastopen", "5")):
+        Path(f"/proc/sys/net/ipv4/tcp_{name}").write_text(value)
+    return run_program(stack, order)
+
+
 def run_without_rights(stack: Any, order: Any) -> Any:
     """Run a program from a worker that may not make a process namespace."""
     from tcploop_lab.audits.run import run_program
