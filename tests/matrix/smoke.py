@@ -46,9 +46,9 @@ def capture(testbed: Any, port: int) -> dict[str, Any]:
 
 
 def audit() -> dict[str, str]:
-    """Whether a program is audited, which is live or not at all."""
+    """Whether a program is audited; where no private network can be had, what a lesson runs is recorded."""
     try:
-        return {"audit": of_stack(lab.audit(["bash", "-c", TALK]).kernel)}
+        return {"audit": "recorded" if lab.audit(["bash", "-c", TALK]).label else "live"}
     except lab.NotOnThisTestbed as reason:
         return {"audit": str(reason)}
 

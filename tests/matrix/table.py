@@ -21,14 +21,15 @@ DOCUMENT = inside.ROOT / "docs" / "matrix.md"
 README = inside.ROOT / "README.md"
 BEGIN, END = "<!-- made by make matrix -->\n", "<!-- end of what make matrix made -->\n"
 PROGRAMS = {"ss", "lsof", "nsenter", "tshark", "chromium"}
-STACKS = ("live", "simulated")
+STACKS = ("live", "simulated", "recorded")
 SHOWN = ("self-connections", "segments", "audits", "defences")
 HEAD = """# The kinds of machine
 
 Each situation is made real for one process and its children, with users, namespaces and seccomp filters
 (`tests/matrix/situations.py`), and then the course runs in it. `tests/matrix/test_matrix.py` measures all but the last
 column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live is
-simulated where nothing live is possible, and says so; elsewhere it is refused, with the reason and the way out.
+simulated where nothing live is possible, and says so; audits of programs are then recorded ones, the lessons', and say
+so. Elsewhere it is refused, with the reason and the way out.
 
 Code cells whose answer differs there are named in the last column.
 

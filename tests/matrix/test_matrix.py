@@ -87,12 +87,13 @@ def test_the_wire_is_shown_or_the_reason_why_not(found: dict[str, Any]) -> None:
 
 @each()
 def test_audits_and_defences_are_live_or_say_why_not(found: dict[str, Any]) -> None:
-    """A program is audited live or not at all; a defence is measured live or simulated; else the reason is one line."""
+    """Audits are live, recorded without a private network; defences live or simulated; else the reason is one line."""
     situation = found["situation"]
     whole = situation.testbed == "namespace" and "own port range" not in situation.lacks
     assert (found["defence"] == "live", found["defence"] == "simulated") == (whole, situation.testbed == "simulated")
     assert (found["audit"] == "live") == (whole and "capture" not in situation.lacks)
-    reasons = {found["audit"], found["defence"]} - {"live", "simulated"}
+    assert (found["audit"] == "recorded") == (situation.testbed != "namespace")
+    reasons = {found["audit"], found["defence"]} - {"live", "simulated", "recorded"}
     assert all(len(reason) > 20 and "\n" not in reason for reason in reasons)
 
 
