@@ -162,7 +162,7 @@ def _listener(order: Order) -> Iterator[None]:
 
 def _kill_descendants() -> None:
     """End all that this process started: the first process of the program's namespace, and with it all others."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
