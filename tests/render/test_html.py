@@ -180,7 +180,7 @@ def test_an_exchange_shows_its_segments() -> None:
     """One row per segment, in order, flags in words."""
     with lab.open_testbed((40500, 40500), kind="namespace") as testbed:
         with testbed.capture(40500) as exchange:
-            testbed.connect_loop(40500)
+            _held = testbed.connect_loop(40500)  # else it is reset, one segment more
         text = exchange._repr_html_()
     assert re.findall(r">(SYN|SYN-ACK|ACK)<", text) == ["SYN", "SYN-ACK", "ACK"]
     assert text.count("127.0.0.1:40500 → 127.0.0.1:40500") == 3
