@@ -62,6 +62,7 @@ class Testbed(Shown, metaclass=_Tab):
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
+        self._latest: Run | None = None  # kept until the testbed is asked for something else
 
     @property
     def port_range(self) -> PortRange:
@@ -110,10 +111,12 @@ class Testbed(Shown, metaclass=_Tab):
 
     def close(self) -> None:
         """End the worker and with it the namespace. Runs that are still held keep their sockets."""
+        self._latest = None
         self.executor.shutdown(wait=False, cancel_futures=True)
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(stack, *args, **kwargs)`, which must be importable, on this testbed and return its future."""
+        self._latest = None
         return self.executor.on_stack(function, *args, **kwargs)
 
     def wait(self, seconds: float) -> None:
@@ -184,6 +187,7 @@ class Testbed(Shown, metaclass=_Tab):
             sockets.limit_waiting(sock)
             run.arm_reset()
             self._runs[spec.host, spec.port] = weakref.ref(run)
+            self._latest = run  # or a capture around a run that nobody keeps would show how it is reset
         return run
 
     def capture(self, port: Port, both_ends: bool = True) -> Exchange:

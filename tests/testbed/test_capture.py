@@ -184,3 +184,11 @@ def test_in_a_private_network_a_filter_is_what_refuses(testbed: Testbed) -> None
     testbed.executor.submit(inside.no_packet_sockets).result()
     with pytest.raises(lab.NotOnThisTestbed, match=r"where a filter refuses them .* run without it"):
         testbed.capture(40500)
+
+
+def test_a_run_that_nobody_keeps_is_not_reset_within_its_capture(testbed) -> None:
+    """The exchange of a loop in a `with` block is its three segments; the next call lets the forgotten run go."""
+    with testbed.capture(40500) as exchange:
+        testbed.connect_loop(40500)
+    assert [segment.flags for segment in exchange.segments] == ["S", "SA", "A"]
+    assert testbed.sockets(40500).rows == ()
