@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -43,6 +44,9 @@ def wait_for(
 @contextlib.contextmanager
 def _no_further_interrupts() -> Iterator[None]:
     """Who presses Ctrl-C five times wants the end, and still the result: there is only one for a while."""
+    if threading.current_thread() is not threading.main_thread():  # a thread gets no signals, and may set none
+        yield
+        return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
