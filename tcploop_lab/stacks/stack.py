@@ -10,12 +10,14 @@ import errno
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..ports.ranges import PortRange
 from ..tcp.states import State
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 ADDRESSES = {"A": "192.0.2.1", "B": "192.0.2.2"}  # of two hosts: TEST-NET-1, RFC 5737, nobody's
 PORTS = {"A": 40001, "B": 40002}
