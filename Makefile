@@ -77,7 +77,7 @@ fuzz: env ## give every parser 10,000 inputs, and more by coverage where atheris
 	@FUZZ_INPUTS=10000 $(PY) -m pytest -q --timeout=0 tests/faults/test_fuzz.py
 	@! $(PY) -c "import atheris" 2> /dev/null || $(PY) tools/fuzz_pcap.py $(FUZZ_ARGS)
 
-differences: env ## play 20,000 random scripts on this kernel and on the simulated one: docs/simulated.md (an hour)
+differences: env ## play 20,000 random scripts on this kernel and on the simulated one: docs/simulated.md (a quarter of an hour)
 	@$(PY) -m tests.stacks.differences $(SCRIPTS)
 
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)

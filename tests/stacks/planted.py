@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tcploop_lab.stacks.simulated import bind_table, incoming, outgoing
+from tcploop_lab.stacks.simulated import bind_table, incoming, outgoing, time_wait
 from tcploop_lab.stacks.simulated.acks import Acknowledging
 from tcploop_lab.stacks.simulated.counters import Counters
 from tcploop_lab.stacks.simulated.end import End
@@ -35,6 +35,7 @@ PLANTED: dict[str, Callable[[Plant], None]] = {
     "connect() takes the other parity": lambda put: put(Kernel, "port_for_connect", _other_parity),
     "no D-SACK": lambda put: put(outgoing, "d_sack", lambda *_: ()),
     "TIME-WAIT is left out": lambda put: put(End, "become_time_wait", End.vanish),
+    "TIME-WAIT never ends": lambda put: put(time_wait, "SECONDS", 1e9),
     "TIME-WAIT is recycled at once": lambda put: put(TimeWait, "recyclable", lambda *_: True),
     "a reset counts twice": lambda put: put(Kernel, "reset", _two_resets),
     "a listener has no room": lambda put: put(incoming, "_no_room", lambda *_: True),

@@ -17,7 +17,6 @@ from .segments import Segments
 
 # Longer than a delayed ACK (40 ms): what a call sends is there before it is written down, on a busy machine too.
 _SETTLE = 0.06  # seconds
-_SENDS = frozenset({"connect", "accept", "send", "recv", "shutdown", "close"})
 _WAIT = 0.05  # seconds that a blocking connect() may take
 _STATES = (
     *("?", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED", "CLOSE-WAIT"),
@@ -60,6 +59,7 @@ class Player:
         self.segments = Segments(self.ports.name)
         self.packets = stack.open_packet_socket(None, both_ends=False) if capture else None
         self.lines: list[str] = []
+        self._sent = 0
 
     def play(self) -> tuple[str, ...]:
         """Return one line for each call, and at the end the table and the counters, with and without the sockets."""
@@ -67,18 +67,24 @@ class Player:
         for call in self.script:
             if self._has_all(call):
                 result = self._result(call)
-                if call.method in _SENDS:
-                    self.stack.sleep(_SETTLE)
+                self._settle()
                 self._note(str(call), result)
         self._look("at the end")
         for letter in sorted(self.sockets):
             self.sockets[letter].close()
-        self.stack.sleep(_SETTLE)
+        self._settle()
         self._note("all closed", "")
         self._look("all closed")
         if self.packets is not None:
             self.packets.close()
         return tuple(self.lines)
+
+    def _settle(self) -> None:
+        """After a call that sent something, wait for what it brings about; no call leaves anything else behind."""
+        sent = self.stack.counters()["OutSegs"]
+        if sent != self._sent:
+            self._sent = sent
+            self.stack.sleep(_SETTLE)
 
     def _has_all(self, call: Call) -> bool:
         """False for a call with a socket that no accept() has brought."""

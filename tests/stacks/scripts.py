@@ -196,7 +196,7 @@ class _Plan:
 
     def add(self, call: Call) -> None:
         """Add a call. A letter without an open socket gets one first; a letter that accept() takes is closed first."""
-        if call.method == "connect" and self._known_difference(call.on):
+        if call.method in ("connect", "listen") and self._known_difference(call):
             return
         if call.on in _LETTERS and call.on not in self.roles:
             self.script.append(Call("stack", "socket", (self.families[_LETTERS.index(call.on)],), call.on))
@@ -211,11 +211,12 @@ class _Plan:
         elif role is not None:
             self.roles[call.into or call.on] = role
 
-    def _known_difference(self, letter: str) -> bool:
-        """True for a second connect() of an IPv6 socket (docs/simulated.md, "mapped")."""
-        again = letter in self.dialled
-        self.dialled.add(letter)
-        return again and self.families[_LETTERS.index(letter)] == AF_INET6
+    def _known_difference(self, call: Call) -> bool:
+        """True for an IPv6 socket that has dialled and goes on (docs/simulated.md, "mapped")."""
+        again = call.on in self.dialled
+        if call.method == "connect":
+            self.dialled.add(call.on)
+        return again and self.families[_LETTERS.index(call.on)] == AF_INET6
 
     def clear(self, letters: str) -> None:
         """Close what is open of these, so that something new can begin."""
@@ -296,3 +297,14 @@ def scripts(draw: st.DrawFn, most: int = 16) -> Script:
         else:
             plan.add(draw(_of_the_stack if kind == "stack" else plan.next_move()))
     return tuple(plan.script)
+
+
+def with_a_long_wait(before: Script, after: Script, closed: bool) -> Script:
+    """Two scripts, and time between them in which all ends that ends by itself; sockets are closed before it or after.
+
+    TIME-WAIT and FIN-WAIT-2 last 60 s, a SYN without an answer is sent for the last time after 67 s, and the kernel's
+    timers of that length may be 4 s late.
+    """
+    closing = tuple(Call(letter, "close") for letter in _LETTERS)
+    wait = (Call("stack", "sleep", (90.0,)),)
+    return (*before, *closing, *wait, *after) if closed else (*before, *wait, *closing, *after)
