@@ -1,7 +1,7 @@
 """Record what ships with the package, on this machine's kernel: make record
 
 Each exchange becomes a pcap file, as captured, and a text file with kernel, date and settings beside it. The port thief
-and the defences become text files; the thief takes more than a minute, because every case is waited for to its end.
+becomes a text file and takes more than a minute, because every case is waited for to its end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from scapy.plist import PacketList
 import tcploop_lab as lab
 from tcploop_lab.audits import recorded as audits
 from tcploop_lab.audits.audit import AuditResult
-from tcploop_lab.defence import results as defence_results
 from tcploop_lab.stacks.stack import ADDRESSES, PORTS, Frame
 from tcploop_lab.testbed.capture import write_pcap
 from tcploop_lab.testbed.crossing import Crossing
@@ -89,14 +88,6 @@ def record_thief() -> None:
     print(story.result(), *table, sep="\n")
 
 
-def record_defences() -> None:
-    """Measure every defence and store the table."""
-    table = lab.defences()
-    label = f"recorded on {datetime.now(UTC).date().isoformat()}, {table.results[0].kernel}"
-    defence_results.RECORD.write_text(json.dumps(defence_results.as_stored(table, label), indent=1) + "\n", "utf-8")
-    print(table)
-
-
 def record_looks() -> None:
     """Look at a self-connection with each tool, and store what they print."""
     with lab.open_testbed(RANGE, kind="namespace") as testbed:
@@ -130,7 +121,7 @@ def record_audits() -> None:
 
 
 def main() -> None:
-    """Make every exchange, store it, read it back, and say what it is; then the port thief and the defences."""
+    """Make every exchange, store it, read it back, and say what it is; then looks, audits and the port thief."""
     FOLDER.mkdir(exist_ok=True)
     with lab.open_testbed(RANGE, kind="namespace") as testbed:
         made: dict[str, Any] = {**four_exchanges(testbed), "self-connection-ipv6": self_connection(testbed, "::1")}
@@ -140,7 +131,6 @@ def main() -> None:
     record_looks()
     record_audits()
     record_thief()
-    record_defences()
 
 
 if __name__ == "__main__":

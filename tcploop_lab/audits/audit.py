@@ -22,6 +22,7 @@ from ..tcp.segments import Segment
 from ..testbed.capture import segment_of
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import parse_timeout, parse_tries
+from ..testbed.opening import wanted_kind
 from ..testbed.testbed import Testbed, open_testbed
 from ..testbed.waiting import wait_for
 from .run import INTERRUPT, Order, Report, run_program
@@ -93,8 +94,8 @@ def audit(
     It may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet
     themselves; the later ones are refused. Where it closes a self-connection without a byte, it is run again with a
     listener that stays silent, for comparison. `kind` is the testbed that was asked for; only the private network will
-    do. Where none was asked for and none can be had, the result is what was recorded of this command, with a label, if
-    a lesson runs it.
+    do. Where no kind was asked for and no private network can be had, or the environment asks for another testbed, the
+    result is what was recorded of this command, with a label, if a lesson runs it.
 
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network.
     """
@@ -102,17 +103,22 @@ def audit(
     target = resolve_own(host)
     words = parse_command(command, number, target.name)
     order = Order(words, target, number, seconds, count, _folder(), dict(os.environ))
-    needs = f"an audit needs the private network, not the {kind} testbed: use --testbed namespace"
-    if kind not in (None, "namespace"):
-        raise NotOnThisTestbed(needs)
     try:
-        open_testbed(kind="namespace").close()
+        must_be_private(kind)
     except NotOnThisTestbed as refusal:
         if kind is not None:
             raise
         return _recorded(words, refusal)
     _must_be_a_program(words[0])
     return _audit(order, partial(open_testbed, kind="namespace"))
+
+
+def must_be_private(kind: str | None) -> None:
+    """Raise NotOnThisTestbed where no private network can be had, or the call or the environment wants another."""
+    wanted = wanted_kind(kind) or "namespace"
+    if wanted != "namespace":
+        raise NotOnThisTestbed(f"an audit needs the private network, not the {wanted} testbed: use --testbed namespace")
+    open_testbed(kind=wanted).close()
 
 
 def _folder() -> str:

@@ -20,8 +20,7 @@ from pathlib import Path
 
 from ..errors import NotOnThisTestbed
 from ..results.shown import Shown
-from ..testbed.testbed import open_testbed
-from .audit import AuditResult, audit
+from .audit import AuditResult, audit, must_be_private
 from .programs import PROGRAMS, Program
 
 STORED = Path(__file__).parents[1] / "recorded" / "programs.json"
@@ -91,7 +90,7 @@ def audit_programs(names: Iterable[str] | None = None) -> AuditTable:
 
 
 def _audit_now(chosen: list[Program]) -> AuditTable:
-    open_testbed(kind="namespace").close()  # where that is refused, nothing need be built
+    must_be_private(None)  # where that is refused, nothing need be built
     with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         _build(chosen, Path(made))
         done = list(pool.map(lambda program: _audit(program, Path(made)), chosen))

@@ -8,6 +8,7 @@ import click
 
 import tcploop_lab as lab
 
+from ..testbed.opening import wanted_kind
 from . import options, output, records
 from .group import Program
 from .root import INTERRUPTED, NO, YES
@@ -44,7 +45,7 @@ def audit(
     Example: tcploop audit -- curl http://127.0.0.1:{port}/
     """
     with checked():
-        result = lab.audit(command, port, timeout, attempts, host, kind or "namespace")
+        result = lab.audit(command, port, timeout, attempts, host, wanted_kind(kind) or "namespace")
     output.deliver(as_json, records.of_audit(result), lambda tables, to: tables.audit(to, result))
     return _exit_code(result)
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 Address = tuple[str, int]
 NewSocket = Callable[[], socket.socket]
+Wait = Callable[[float], None]
 
 _NOT_ME = "that was my own socket"
 
@@ -77,14 +78,15 @@ def dial_and_ping(address: Address, new_socket: NewSocket = socket.socket) -> so
 
 
 def dial_with_back_off(
-    address: Address, new_socket: NewSocket = socket.socket, tries: int = 10, delay: float = 1.0, longest: float = 60.0
+    address: Address, new_socket: NewSocket = socket.socket, tries: int = 10, delay: float = 1, wait: Wait = time.sleep
 ) -> socket.socket:
-    """Wait after each refusal, twice as long as before, up to `longest` seconds. Raises after so many tries."""
+    """Wait after each refusal, twice as long as before, up to 64 times `delay`. Raises after so many tries."""
+    longest = 64 * delay
     for _ in range(tries):
         try:
             return dial(address, new_socket)
         except ConnectionRefusedError:
-            time.sleep(delay)
+            wait(delay)
             delay = min(longest, 2 * delay)
     raise ConnectionRefusedError(errno.ECONNREFUSED, f"refused {tries} times")
 

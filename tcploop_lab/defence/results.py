@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any
 
 from ..results.shown import Shown, columns
 
-RECORD = Path(__file__).parents[1] / "recorded" / "defences.json"
 UNDEFENDED = "nothing"  # the name of the client without a defence
 CERTAIN = 1e-6  # a failure of this chance or less counts as none
 
@@ -78,8 +74,8 @@ class Situation:
 class DefenceResult(Shown):
     """One defence, as measured. The first situation is its own, the others are those in which it may fail.
 
-    `notes` are further numbers that are no verdict. `seconds` is how long the measurement took. `label` says when it
-    was recorded; "" for a live one.
+    `notes` are further numbers that are no verdict. `seconds` is how long the measurement took, `stack` whether the
+    kernel is live or simulated.
     """
 
     name: str
@@ -88,7 +84,12 @@ class DefenceResult(Shown):
     notes: tuple[str, ...]
     seconds: float
     kernel: str
-    label: str = ""
+    stack: str = "live"
+
+    @property
+    def label(self) -> str:
+        """What it must be shown with; "" if it is live."""
+        return "" if self.stack == "live" else self.kernel
 
     @property
     def main(self) -> Situation:
@@ -161,22 +162,6 @@ class DefenceTable(Shown):
 
 def _bracketed(label: str) -> str:
     return f" ({label})" if label else ""
-
-
-def recorded_defences() -> DefenceTable:
-    """Return the recorded table of all defences."""
-    stored = json.loads(RECORD.read_text(encoding="utf-8"))
-    return DefenceTable(tuple(map(_from_stored, stored)))
-
-
-def as_stored(table: DefenceTable, label: str) -> list[dict[str, Any]]:
-    """Return a table as plain values for a file, with the label it is to be shown with."""
-    return [asdict(result) | {"label": label} for result in table.results]
-
-
-def _from_stored(stored: dict[str, Any]) -> DefenceResult:
-    situations = tuple(Situation(**situation) for situation in stored["situations"])
-    return DefenceResult(**{**stored, "situations": situations, "notes": tuple(stored["notes"])})
 
 
 def luck(chance: float) -> str:

@@ -52,7 +52,8 @@ def _finding(curves: Sequence[Curve]) -> str:
 def _place(result: Any) -> str:
     beside = ", beside other traffic" if result.other_traffic else ""
     cores = result.provenance.get("cores", "?")
-    return f"port {result.port} in {result.port_range}{beside} · {cores} core{'s' if cores != '1' else ''}"
+    cores = f"{cores} core{'s' if cores != '1' else ''}"
+    return f"port {result.port} in {result.port_range}{beside} · {cores} · {result.provenance.get('kernel', '')}"
 
 
 @style.styled

@@ -35,9 +35,7 @@ def _defence(result: Any) -> str:
         (s.what, s.trials, s.failures, Mark(not s.failures), "" if s.failures else s.worth) for s in result.situations
     ]
     head = ("situation", "trials", "failures", "holds there", "what that is worth")
-    caption = (
-        f"{result.name} ({result.title}): {result.verdict}; {result.seconds:.1f} s, {result.label or result.kernel}"
-    )
+    caption = f"{result.name} ({result.title}): {result.verdict}; {result.seconds:.1f} s, {result.kernel}"
     return table(head, rows, caption) + "".join(map(line, result.notes))
 
 

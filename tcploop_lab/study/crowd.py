@@ -145,7 +145,8 @@ class CrowdResult(Shown):
             for cell in self.cells
         )
         verdict = "follow" if self.follows() else "do not follow"
-        return f"{found}; they {verdict} the law of one client (mean {self.law.mean:,.0f})"
+        law = f"the law of one client (mean {self.law.mean:,.0f})"
+        return f"{found}; they {verdict} {law}, on {self.provenance['kernel']}"
 
     def __repr__(self) -> str:
         return f"<CrowdResult: {self.summary}>"

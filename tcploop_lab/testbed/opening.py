@@ -30,10 +30,7 @@ def opened(
     _check_needs(needs)
     if kernel is not None or seed is not None:
         kind = _only_simulated(kind, kernel)
-    wanted = kind or os.environ.get(KIND_WANTED) or None
-    if wanted is not None and wanted not in MISSING:
-        kinds = ", ".join(MISSING)
-        raise ValueError(f"testbed {wanted!r}: a testbed is {kinds}; leave it out to get the best there is")
+    wanted = wanted_kind(kind)
     reasons: list[str] = []
     for name, make in _openers(port_range, workers, TODAY if kernel is None else kernel, seed):
         if wanted not in (None, name):
@@ -45,6 +42,15 @@ def opened(
         elif testbed is not None:
             return testbed
     raise NotOnThisTestbed(f"{'; '.join(reasons)}; leave the kind out to get the best testbed there is")
+
+
+def wanted_kind(kind: str | None) -> str | None:
+    """Return the kind that a call asks for, or the environment; None if neither does. ValueError if there is none."""
+    wanted = kind or os.environ.get(KIND_WANTED) or None
+    if wanted is not None and wanted not in MISSING:
+        kinds = ", ".join(MISSING)
+        raise ValueError(f"testbed {wanted!r}: a testbed is {kinds}; leave it out to get the best there is")
+    return wanted
 
 
 def _only_simulated(kind: str | None, kernel: object) -> str:

@@ -29,6 +29,16 @@ def test_a_lessons_command_has_a_result_with_its_label(refused):
     assert [segment.flags for segment in result.segments][:3] == ["S", "SA", "A"]
 
 
+def test_who_asks_for_a_simulated_kernel_gets_what_is_recorded(monkeypatch):
+    """With TCPLOOP_TESTBED no program is run, though one could be: an audit and the table of programs are recorded."""
+    monkeypatch.setenv("TCPLOOP_TESTBED", "simulated")
+    monkeypatch.setattr(auditing, "_audit", lambda *_: pytest.fail("a program was run"))
+    assert lab.audit(COMMAND).label.startswith("recorded on 20")
+    assert lab.audit_programs(["curl"]).recorded
+    with pytest.raises(lab.NotOnThisTestbed, match=r"^an audit needs .*, not the simulated testbed: .*; and .*lessons"):
+        lab.audit(["true"])
+
+
 def test_another_command_gets_the_reason(refused):
     """What no lesson runs is not recorded: the refusal says so in one line."""
     with pytest.raises(lab.NotOnThisTestbed, match=r"no private namespace: no; and .* the lessons'$"):
