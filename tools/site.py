@@ -26,7 +26,8 @@ def gather() -> None:
     lessons = SOURCE / "lessons"
     lessons.mkdir()
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
-        shutil.copy(path, lessons)
+        text = path.read_text(encoding="utf-8").replace("](../docs/", "](../")
+        (lessons / path.name).write_text(text, encoding="utf-8")
     for name in BESIDE:
         shutil.copy(ROOT / "docs" / name, SOURCE)
     shutil.copytree(ROOT / "docs" / "figures", SOURCE / "figures")
