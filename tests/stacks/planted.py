@@ -48,3 +48,4 @@ PLANTED: dict[str, Callable[[Plant], None]] = {
     "delayed acknowledgments never come": lambda put: put(Acknowledging, "_late", lambda *_: None),
     "connections that are reset are not counted": lambda put: put(Counters, "moved", _always_established),
 }
+NEEDS_TIME = frozenset({"TIME-WAIT never ends"})

@@ -23,7 +23,8 @@ from tcploop_lab.stacks import constants as c
 PORTS = (20000, 20001, 20002)
 LINUX_RANGE = PortRange(32768, 60999)
 _RANGES = (LINUX_RANGE, *(PortRange(low, high) for low in PORTS for high in PORTS if low <= high))
-_HOSTS = {AF_INET: ("127.0.0.1", "127.0.0.2", ""), AF_INET6: ("::1", "::", "::ffff:127.0.0.1")}
+_HOSTS = {AF_INET: ("127.0.0.1", "127.0.0.2", ""), AF_INET6: ("::1", "::")}
+_MAPPED = "::ffff:127.0.0.1"
 _LETTERS = "abcd"
 _LEVELS = {c.SOL_SOCKET: "SOL_SOCKET", c.SOL_IP: "SOL_IP", c.SOL_TCP: "SOL_TCP"}
 _OPTIONS = {
@@ -97,9 +98,11 @@ _port = st.sampled_from(PORTS)
 
 
 @functools.cache
-def _name(family: int, port: int | None = None) -> st.SearchStrategy[tuple[str, int]]:
+def _name(families: tuple[int, ...], letter: str, port: int | None = None) -> st.SearchStrategy[tuple[str, int]]:
     """An address of this host, mostly the usual one, and a port."""
+    family = families[_LETTERS.index(letter)]
     usual, *others = _HOSTS[family]
+    others += [_MAPPED] if family == AF_INET6 and AF_INET in families else []
     return st.tuples(st.sampled_from((*(usual,) * 4, *others)), _port if port is None else st.just(port))
 
 
@@ -128,10 +131,10 @@ def _moves(letter: str, families: tuple[int, ...]) -> dict[str, st.SearchStrateg
     """What can be called on a socket, by kind."""
     family = families[_LETTERS.index(letter)]
     like = [NameOf(other) for other, its in zip(_LETTERS, families, strict=True) if its == family]
-    any_name = st.one_of(_name(family), st.sampled_from(like))
+    any_name = st.one_of(_name(families, letter), st.sampled_from(like))
     return {
-        "bind": _name(family).map(lambda name: Call(letter, "bind", (name,))),
-        "bind to any port": _name(family, 0).map(lambda name: Call(letter, "bind", (name,))),
+        "bind": _name(families, letter).map(lambda name: Call(letter, "bind", (name,))),
+        "bind to any port": _name(families, letter, 0).map(lambda name: Call(letter, "bind", (name,))),
         "listen": st.sampled_from((5, 5, 1, 0)).map(lambda room: Call(letter, "listen", (room,))),
         "connect": st.builds(lambda name, wait: Call(letter, "connect", (name,), "", wait), any_name, st.booleans()),
         "connect to itself": st.booleans().map(lambda wait: Call(letter, "connect", (NameOf(letter),), "", wait)),
@@ -212,11 +215,11 @@ class _Plan:
             self.roles[call.into or call.on] = role
 
     def _known_difference(self, call: Call) -> bool:
-        """True for an IPv6 socket that has dialled and goes on (docs/simulated.md, "mapped")."""
+        """True for an IPv6 socket that has dialled, perhaps over IPv4, and goes on (docs/simulated.md, "mapped")."""
         again = call.on in self.dialled
         if call.method == "connect":
             self.dialled.add(call.on)
-        return again and self.families[_LETTERS.index(call.on)] == AF_INET6
+        return again and AF_INET in self.families and self.families[_LETTERS.index(call.on)] == AF_INET6
 
     def clear(self, letters: str) -> None:
         """Close what is open of these, so that something new can begin."""
@@ -243,7 +246,7 @@ def _scene(families: tuple[int, ...], letters: str) -> st.SearchStrategy[tuple[C
 
     def pair(name: tuple[str, int], room: int, wait: bool) -> tuple[Call, ...]:
         called = (*_bound(one, name), Call(one, "listen", (room,)))
-        to = NameOf(one) if alike else ("127.0.0.1" if family == AF_INET6 else "::ffff:127.0.0.1", name[1])
+        to = NameOf(one) if alike else ("127.0.0.1" if family == AF_INET6 else _MAPPED, name[1])
         return *called, Call(other, "connect", (to,), "", wait), Call(one, "accept", (), third)
 
     def itself(name: tuple[str, int], by_range: bool, wait: bool) -> tuple[Call, ...]:
@@ -264,11 +267,11 @@ def _scene(families: tuple[int, ...], letters: str) -> st.SearchStrategy[tuple[C
         asks = _bound(one, (name[0], 0)) if by_bind else (Call(one, "connect", (name,)),)
         return ports, Call("stack", "set_reserved", ((PortRange(port, port),),)), *asks
 
-    pairs = st.builds(pair, _name(family), st.sampled_from((5, 5, 1, 0)), st.booleans())
-    selves = st.builds(itself, _name(family), st.booleans(), st.booleans())
-    crossings = st.builds(crossing, _name(family), _port, st.booleans())
-    shared = st.builds(sharing, _name(family), st.booleans(), st.booleans())
-    reserved = st.builds(reserving, _name(family), _port, st.booleans())
+    pairs = st.builds(pair, _name(families, one), st.sampled_from((5, 5, 1, 0)), st.booleans())
+    selves = st.builds(itself, _name(families, one), st.booleans(), st.booleans())
+    crossings = st.builds(crossing, _name(families, one), _port, st.booleans())
+    shared = st.builds(sharing, _name(families, one), st.booleans(), st.booleans())
+    reserved = st.builds(reserving, _name(families, one), _port, st.booleans())
     return _one_of(pairs, pairs, pairs, selves, reserved, *[crossings, shared] * alike)
 
 
