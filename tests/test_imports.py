@@ -39,7 +39,7 @@ def test_the_contracts_find_a_layer_that_is_skipped(tmp_path):
     assert (status, "1 kept, 2 broken" in report) == (1, True), report
 
 
-@pytest.mark.parametrize("module", ["tcploop_lab", "tcploop_lab.stacks.worker"])
+@pytest.mark.parametrize("module", ["tcploop_lab", "tcploop_lab.stacks.worker", "tcploop_lab.stacks.simulated"])
 def test_a_plain_import_is_light(module):
     """Importing the package, or what each worker process runs, loads no heavy package."""
     code = f"import {module}, sys; print(*{{name.split('.')[0] for name in sys.modules}})"

@@ -73,6 +73,7 @@ def of_run(run: Run) -> Record:
         "peer": run.peer,
         "errors": dict(run.errors),
         "held_by": list(run.held_by),
+        "reason": run.reason,
         "stopped": run.stopped,
     }
 

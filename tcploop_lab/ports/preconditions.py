@@ -32,7 +32,8 @@ class Facts:
     """What was observed about one port of one host, for one kind of client.
 
     `source` is the address the kernel really uses; `sampled` holds the source ports of some refused tries; `given` says
-    whether the kernel hands the port out when asked for exactly this one (None: it could not be asked).
+    whether the kernel hands the port out when asked for exactly this one (None: it could not be asked). `once`: only
+    the first connect() of this client's socket counts; `refused`: the errno of a socket that dials its own name.
     """
 
     port: int
@@ -47,6 +48,8 @@ class Facts:
     time_wait: tuple[str, ...] = ()
     given: bool | None = None
     bindable: bool = True
+    once: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def _candidates(facts: Facts) -> int:
 
 
 def _same_address(facts: Facts) -> Rule:
+    if facts.refused:
+        return Rule("same address", False, f"this kernel refuses a socket its own address and port: {facts.refused}")
     same = facts.source == facts.host
     seen = f"connecting to {facts.host}, the kernel uses source {facts.source or 'none: no route'}"
     return Rule("same address", same, seen)
@@ -127,7 +132,8 @@ def _in_range(facts: Facts) -> Rule:
         return Rule("in range", True, "does not matter: this client binds the port itself")
     inside = facts.port in facts.port_range
     word = "is in" if inside else "is not in"
-    return Rule("in range", inside, f"{facts.port} {word} the ephemeral range {facts.port_range}")
+    more = "; but only the first connect() of a socket counts on this kernel" if facts.once else ""
+    return Rule("in range", inside, f"{facts.port} {word} the ephemeral range {facts.port_range}{more}")
 
 
 def _parity(facts: Facts) -> Rule:

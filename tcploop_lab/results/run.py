@@ -122,7 +122,17 @@ class Run(Shown):
         return f"no self-connection on {self.host} port {self.port} within {pace}; {self._ending}"
 
     @property
+    def reason(self) -> str:
+        """Why connect() failed with EINVAL, in words, as macOS does; "" for any other end."""
+        if self.stopped != "error" or "EINVAL" not in self.errors:
+            return ""
+        if self.client.new_socket or self.tries == 1:
+            return "this kernel refuses a socket its own address and port"
+        return "on this kernel only the first connect() of a socket counts; --client new-socket makes one for each try"
+
+    @property
     def _ending(self) -> str:
         others = [f"{name} x {count}" for name, count in self.errors.items() if name != "ECONNREFUSED"]
         stopped = "stopped by " + ", ".join([self.stopped.replace("-", " "), *others])
+        stopped = f"{stopped}: {self.reason}" if self.reason else stopped
         return f"{stopped}; the port is held by {' and '.join(self.held_by)}" if self.held_by else stopped

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..ports.clients import Binds
+from ..ports.clients import Binds, ClientKind
 from ..ports.preconditions import Facts
 from ..ports.ranges import PortRange
 from ..stacks import constants
@@ -25,13 +25,16 @@ def collect(stack: Stack, spec: LoopSpec) -> Facts:
     """Return the facts about dialling `spec.port` on `spec.host` with such a client."""
     listeners, others, time_wait = socket_table(stack, spec.host, spec.port)
     reserved = stack.reserved()
+    ports, once = _sample_and_judge(stack, spec, SAMPLED_TRIES)
     return Facts(
         port=spec.port,
         host=spec.host,
         client=spec.client,
         port_range=spec.socket_range or stack.port_range(),
         source=source_of(stack, spec),
-        sampled=tuple(sample_source_ports(stack, spec, SAMPLED_TRIES)),
+        sampled=tuple(ports),
+        once=once,
+        refused=_refuses_itself(stack, spec),
         reserved=reserved,
         listeners=listeners,
         others=others,
@@ -57,9 +60,40 @@ def held_port(stack: Stack, spec: LoopSpec) -> Iterator[int]:
 
 
 def sample_source_ports(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
-    """Return the source ports of some refused tries. After a refusal getsockname() still tells the port."""
+    """Return the source ports of some refused tries. After a refusal getsockname() still tells the port.
+
+    Where only the first connect() of a socket counts each try has a new socket: it picks its port by the same rule.
+    """
+    return _sample_and_judge(stack, spec, tries)[0]
+
+
+def _sample_and_judge(stack: Stack, spec: LoopSpec, tries: int) -> tuple[array[int], bool]:
+    """Return the source ports, and whether only the first connect() of a socket counts (FreeBSD, macOS); by doing.
+
+    There a socket keeps its first port, and new sockets do not. With one port to pick from, nothing is said.
+    """
     if spec.client.binds is Binds.TARGET:
-        return array("H")
+        return array("H"), False
+    ports = _sample(stack, spec, tries)
+    if spec.client.new_socket or len(ports) < 2 or len(set(ports)) > 1:
+        return ports, False
+    bound = spec.host if spec.client.binds is Binds.ADDRESS else None
+    new = _sample(stack, replace(spec, client=ClientKind.NEW_SOCKET, source=spec.source or bound), tries)
+    return new or ports, len(set(new)) > 1
+
+
+def _refuses_itself(stack: Stack, spec: LoopSpec) -> str:
+    """Return the errno's name if a socket is refused its own name, as on macOS; "" where it connects."""
+    with contextlib.suppress(OSError), stack.socket(spec.family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(constants.SOL_SOCKET, constants.SO_SNDTIMEO, constants.timeval(min(spec.timeout, 2.0)))
+        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+        bind_somewhere(sock, spec.host)
+        if sock.connect_ex((spec.host, sock.getsockname()[1])) == errno.EINVAL:
+            return "EINVAL"
+    return ""
+
+
+def _sample(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
     with held_port(stack, spec) as dead:
         probe = replace(spec, port=dead, max_tries=tries, timeout=min(spec.timeout, 10.0), trace=True)
         outcome, connected = run_loop(stack, probe)

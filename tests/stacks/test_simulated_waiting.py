@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sys
+import threading
 import time
 
 import pytest
@@ -127,3 +129,33 @@ def test_what_it_does_not_know_is_named():
         stack.socket().setsockopt(c.SOL_TCP, 23, 1)
     with pytest.raises(NotOnThisTestbed, match=r"kind"):
         stack.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def test_threads_take_turns():
+    """Two threads that open, use and close connections at once: each finds its own bytes."""
+    stack, wrong = SimulatedStack(seed=1), []
+
+    def work(name: bytes) -> None:
+        try:
+            for _ in range(300):
+                with stack.socket() as listener, stack.socket() as client:
+                    listener.bind(("127.0.0.1", 0))
+                    listener.listen()
+                    client.connect(listener.getsockname())
+                    with listener.accept()[0] as server:
+                        client.send(name)
+                        assert server.recv(9) == name
+        except BaseException as error:
+            wrong.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(name,)) for name in (b"one", b"two")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong and not any(thread.is_alive() for thread in threads)

@@ -6,15 +6,52 @@ wound. So the order of everything is the same in each run.
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import Deadlock
 from .clock import Clock
 
 Ready = Callable[[], bool]
+_Class = TypeVar("_Class", bound=type)
+
+
+class Turn:
+    """Lets one thread into the kernel at a time. What runs beside the caller acts in the caller's turn."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.beside: set[int] = set()  # threads that carry functions beside: they run only while a caller waits
+
+    def __enter__(self) -> None:
+        if threading.get_ident() not in self.beside:
+            self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        if threading.get_ident() not in self.beside:
+            self.lock.release()
+
+
+def in_turn(*names: str) -> Callable[[_Class], _Class]:
+    """Let the methods of these names wait for their turn (`_turn`), whichever thread calls."""
+
+    def wrap(method: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(method)
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with self._turn:
+                return method(self, *args, **kwargs)
+
+        return call
+
+    def change(changed: _Class) -> _Class:
+        for name in names:
+            setattr(changed, name, wrap(vars(changed)[name]))
+        return changed
+
+    return change
 
 
 class Beside:
@@ -45,9 +82,11 @@ class Beside:
 
     def _run(self) -> None:
         self._turn.acquire()
+        self._actors.turn.beside.add(threading.get_ident())
         try:
             self._function(*self._args)
         finally:  # an error is told as any thread tells it, and ends this function alone
+            self._actors.turn.beside.discard(threading.get_ident())
             self.done = True
             self._back.release()
 
@@ -57,6 +96,7 @@ class Actors:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.turn = Turn()
         self._beside: list[Beside] = []
         self._acting: Beside | None = None
 
@@ -68,6 +108,10 @@ class Actors:
 
     def wait(self, ready: Ready, patience: float | None, call: str, who: Callable[[], str] = str) -> bool:
         """Let time pass until `ready`; False after `patience` seconds. Deadlock if that cannot ever be."""
+        with self.turn:
+            return self._wait(ready, patience, call, who)
+
+    def _wait(self, ready: Ready, patience: float | None, call: str, who: Callable[[], str]) -> bool:
         deadline = math.inf if patience is None else self._clock.now + patience
         while not ready():
             if self._clock.now >= deadline:

@@ -253,8 +253,14 @@ class Kernel:
     def abandon(self, end: End) -> None:
         """Close a socket that nobody holds any more, now or after the call that is going on."""
         self._abandoned.append(end)
-        if self.owner is None and not self._delivering:
-            self._close_abandoned()
+        lock = self.actors.turn.lock
+        if not lock.acquire(False):  # Python collects it in the middle of another thread's turn, which closes it
+            return
+        try:
+            if self.owner is None and not self._delivering:
+                self._close_abandoned()
+        finally:
+            lock.release()
 
     def _close_abandoned(self) -> None:
         while self._abandoned:

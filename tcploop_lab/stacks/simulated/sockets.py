@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from ...errors import NotOnThisTestbed
 from . import calls, connecting, options
+from .actors import in_turn
 from .addresses import failure, parse, shown
 from .end import End
 from .kernel import CALL_SECONDS, Kernel
@@ -24,8 +25,11 @@ _Result = TypeVar("_Result")
 _numbers = itertools.count(_FIRST_NUMBER)
 
 
+@in_turn(
+    "bind", "listen", "accept", "send", "recv", "shutdown", "close", "dup", "setsockopt", "getsockopt", "settimeout"
+)  # fmt: skip
 class SimulatedSocket:
-    """A TCP socket of the simulated kernel."""
+    """A TCP socket of the simulated kernel. Threads may share it: their calls take turns."""
 
     proto = 0
 
@@ -36,6 +40,7 @@ class SimulatedSocket:
         self.send_timeout: float | None = None  # SO_SNDTIMEO
         self.kept: dict[tuple[int, int], int] = {}
         self._kernel = kernel
+        self._turn = kernel.actors.turn
         self._timeout: float | None = socket.getdefaulttimeout()
         self._number = next(_numbers)
         self._refusals: Refusals | None = None
@@ -54,6 +59,16 @@ class SimulatedSocket:
 
     def connect_ex(self, address: Any) -> int:
         """As `socket.connect_ex`. A try that is refused like the one before it takes a short way."""
+        lock = self._turn.lock
+        if not lock.acquire(False):  # another thread's turn, or this one acts in it
+            with self._turn:
+                return self._connect_ex(address)
+        try:
+            return self._connect_ex(address)
+        finally:
+            lock.release()
+
+    def _connect_ex(self, address: Any) -> int:
         refusals = self._refusals
         if refusals is not None and refusals.hold(address):
             error = refusals.again()

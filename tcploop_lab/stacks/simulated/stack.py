@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import NotOnThisTestbed
 from ...ports.ranges import PortRange
 from ..stack import Host, SocketRow
-from .actors import Actors, Beside
+from .actors import Actors, Beside, in_turn
 from .clock import Clock
 from .kernel import Kernel
 from .packet_log import SimulatedPacketSocket
@@ -20,6 +20,10 @@ from .versions import version as parse_version
 _SEEDED_START = 1_700_000_000.0  # seconds since the epoch: a run with a seed can be repeated to the last byte
 
 
+@in_turn(
+    "socket", "open_packet_socket", "socket_table", "bound_only", "counters", "set_port_range", "set_reserved",
+    "add_address", "wait_readable", "run_beside",
+)  # fmt: skip
 class SimulatedStack:
     """A kernel in pure Python.
 
@@ -36,6 +40,7 @@ class SimulatedStack:
         self._seed = seed
         self._clock = Clock(time.time() if seed is None else _SEEDED_START)
         self._actors = Actors(self._clock)
+        self._turn = self._actors.turn
         self._kernel = Kernel(known, seed, self._clock, self._actors, own)
         self.version = known
         self.kernel = f"simulated {known.name}"
