@@ -46,7 +46,7 @@ class Server:
     def family(self) -> list[psutil.Process]:
         """The living processes of the server: itself, its kernels, their workers."""
         found = self.process.children(recursive=True)
-        return [process for process in found if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+        return [process for process in found if process.is_running()]
 
     def workers(self) -> set[int]:
         """The numbers of the processes that are workers of testbeds."""
@@ -57,7 +57,15 @@ class Server:
         return self._running(ipykernel.__name__)
 
     def _running(self, name: str) -> set[int]:
-        return {one.pid for one in self.family() if name in " ".join([one.name(), *one.cmdline()])}
+        return {process.pid for process in self.family() if name in named(process)}
+
+
+def named(process: psutil.Process) -> str:
+    """The name and the command of a process, empty if it ends just now."""
+    try:
+        return " ".join([process.name(), *process.cmdline()])
+    except psutil.Error:
+        return ""
 
 
 def copy_of_the_course(folder: Path) -> Path:

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 import tcploop_lab as lab
 
+from ..waiting import wait_until
 from . import widgets
 from .conftest import notebooks
 from .lab import new_notebook
@@ -94,7 +95,7 @@ def test_restarted_they_run_again(lesson, server):
     before = server.kernels()
     assert server.workers() and before
     lesson.restart()
-    assert server.workers() == set()
+    wait_until(lambda: not server.workers())
     assert before & server.kernels() == set()
     lesson.run_all()
     lesson.picture("after-restart")
