@@ -125,7 +125,8 @@ def no_unshare() -> None:
 @pytest.mark.skipif(not shutil.which("firejail"), reason="needs firejail: apt install firejail")
 def test_firejail_is_left() -> None:
     """In firejail the advice is to do without it; --noprofile gives a private network, and no range of its own."""
-    inside = subprocess.run(["firejail", "--quiet", sys.executable, "-c", "1"], capture_output=True, text=True, timeout=60)
+    command = ["firejail", "--quiet", sys.executable, "-c", "1"]
+    inside = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if "no suitable" in inside.stderr:
         pytest.skip(f"firejail hides the folder of {sys.executable}: try it in a checkout outside /tmp")
     kind, missing = doctor_by(["firejail", "--quiet"])
