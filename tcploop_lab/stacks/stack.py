@@ -69,8 +69,6 @@ class PacketSocket(Protocol):
 
 
 # The two hosts of a crossing.
-ADDRESSES = {"A": "192.0.2.1", "B": "192.0.2.2"}  # TEST-NET-1, RFC 5737: nobody's
-PORTS = {"A": 40001, "B": 40002}
 PATIENCE = 127  # retransmissions of a SYN, the most that TCP_SYNCNT takes: who delivers by hand may think for hours
 
 
