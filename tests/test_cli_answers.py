@@ -265,10 +265,10 @@ def test_people_get_the_testbed_on_stderr(tcploop: Lab) -> None:
     ("args", "shown"),
     [
         (("doctor",), ["the course works here", "private namespace"]),
-        (("check", "33333", *DEFAULT), ["cannot loop", "NO    parity", "33333 is odd", "14,116 ports"]),
+        (("check", "33333", *DEFAULT), ["cannot loop", "parity            NO", "33333 is odd", "14,116 ports"]),
         (("connect", *ODD), ["no self-connection", "2,000 x ECONNREFUSED", "tcploop check 40501"]),
         (("capture", *ONE), ["SYN-RECEIVED", "ESTABLISHED", "x+1", "dropped: 0"]),
-        (("probe",), ["era: ", "parity: ", "step   count"]),
+        (("probe",), ["era: ", "parity: ", "step  count"]),
         (
             ("model", "--era", "rover", *DEFAULT, "--port", "33333"),
             ["can loop", "28,232", "14,116.5", "99 %"],

@@ -40,7 +40,7 @@ def test_for_people(capsys) -> None:
     assert main(["audit", "--port", "40001", "--", *CARELESS]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("self-connected: ")
-    assert "- it went on and wrote 5 bytes to itself" in lines
+    assert "    it went on and wrote 5 bytes to itself" in lines
     assert any(line.split() == ["127.0.0.1:40001", "127.0.0.1:40001", "TIME-WAIT"] for line in lines)
 
 

@@ -21,6 +21,7 @@ from scapy.plist import PacketList
 import tcploop_lab as lab
 from tcploop_lab.audits import recorded as audits
 from tcploop_lab.audits.audit import AuditResult
+from tcploop_lab.results import stored
 from tcploop_lab.stacks.stack import ADDRESSES, PORTS, Frame
 from tcploop_lab.testbed.capture import write_pcap
 from tcploop_lab.testbed.crossing import Crossing
@@ -28,7 +29,7 @@ from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection
 from tcploop_lab.testbed.recorded import FOLDER, Provenance, recorded
 from tcploop_lab.testbed.sockets import LOOKS
 from tcploop_lab.testbed.testbed import Testbed
-from tcploop_lab.thief.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, ThiefResult, as_stored, port_thief
+from tcploop_lab.thief.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, Recorded, ThiefResult, port_thief
 
 ROOT = Path(__file__).parents[1]
 RANGE = (40000, 40999)
@@ -66,7 +67,7 @@ def store(name: str, copies: Sequence[Frame], beside: Provenance) -> None:
     for packet, frame in zip(packets, copies, strict=True):
         packet.time = frame.time
     path = write_pcap(FOLDER / f"{name}.pcap", PacketList(packets), force=True)
-    path.with_suffix(".json").write_text(json.dumps(vars(beside), indent=2) + "\n", encoding="utf-8")
+    stored.store(path.with_suffix(".json"), beside)
 
 
 def one_thief(case: tuple[Ending, bool, bool]) -> ThiefResult:
@@ -83,8 +84,8 @@ def record_thief() -> None:
         story = pool.submit(port_thief, hold=HOLD, patience=PATIENCE)
         table = list(pool.map(one_thief, cases))
     label = f"recorded on {datetime.now(UTC).date().isoformat()}, {table[0].kernel}"
-    stored = {"story": as_stored(story.result(), label), "table": [as_stored(cell, label) for cell in table]}
-    RECORD.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    labelled = [replace(one, label=label) for one in (story.result(), *table)]
+    stored.store(RECORD, Recorded(labelled[0], tuple(labelled[1:])))
     print(story.result(), *table, sep="\n")
 
 
@@ -93,9 +94,9 @@ def record_looks() -> None:
     with lab.open_testbed(RANGE, kind="namespace") as testbed:
         run = testbed.connect_loop(40000)
         label = f"recorded on {datetime.now(UTC).date().isoformat()}, {testbed.kernel}"
-        looks = {tool: vars(testbed.look(40000, tool)) | {"label": label} for tool in ("ss", "lsof")}
+        looks = {tool: replace(testbed.look(40000, tool), label=label) for tool in ("ss", "lsof")}
         run.close()
-    LOOKS.write_text(json.dumps(looks, indent=2) + "\n", encoding="utf-8")
+    stored.store(LOOKS, looks)
 
 
 def record_audits() -> None:

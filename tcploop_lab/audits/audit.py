@@ -16,6 +16,8 @@ from functools import partial
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import parse_port
+from ..results.description import Description, Item, Judged, Lines, Said
+from ..results.segments import table_of_segments
 from ..results.shown import Shown
 from ..stacks.stack import SocketRow
 from ..tcp.segments import Segment
@@ -63,17 +65,46 @@ class AuditResult(Shown):
     left: int = 0
     compared: bool = False
     label: str = ""
+    figure = "audit"
 
     @property
     def ok(self) -> bool:
         """True unless the program took itself for a server, or that is unclear."""
-        return self.verdict not in (AuditVerdict.SELF_CONNECTED, AuditVerdict.UNCLEAR)
+        return self.verdict.good
 
     @property
     def summary(self) -> str:
         """One line: the verdict, the command, and that it is recorded if it is."""
         recorded = f" (recorded, not live: {self.label})" if self.label else ""
         return f"{self.verdict}: {shlex.join(self.command)}{recorded}"
+
+    def describe(self) -> Description:
+        """Return what the program did; `exit_status` is null where the lab ended it, negative where a signal did."""
+        ended = "none, the lab ended it" if self.exit_status is None else str(self.exit_status)
+        compared = ", and once more with a listener" if self.compared else ""
+        table = tuple(f"{row.local} {row.peer or '-'} {row.state}" for row in self.sockets)
+        rows = [{"local": row.local, "peer": row.peer, "state": row.state} for row in self.sockets]
+        items = (
+            Item("verdict", Said(self.verdict, Judged(self.verdict, self.ok)), "verdict"),
+            Item("evidence", Said(self.evidence, Lines(self.evidence)), "evidence"),
+            Item("exit_status", Said(self.exit_status, ended), "exit status"),
+            Item("command", self.command),
+            Item("port", self.port),
+            Item("host", self.host),
+            Item("attempts", self.attempts),
+            Item("stopped", self.stopped),
+            Item("seconds", Said(self.seconds, f"{self.seconds:.2f}{compared}"), "seconds"),
+            Item("compared", self.compared),
+            Item("left", self.left),
+            Item("sockets", Said(rows, Lines(table, fixed=True)), "in the socket table"),
+            Item("testbed", "recorded" if self.label else "namespace"),
+            Item("stack", "recorded" if self.label else "live"),
+            Item("kernel", self.kernel, "kernel"),
+            Item("output", Said(self.output, Lines(tuple(self.output.splitlines()), fixed=True)), "it printed"),
+        )
+        segments = table_of_segments(self.segments)
+        none = () if self.segments else ("no segment of this port was sent",)
+        return Description(self.summary, self.ok, self.label, items, (segments,), none)
 
     def __repr__(self) -> str:
         return "\n".join((self.summary, *(f"  {line}" for line in self.evidence)))

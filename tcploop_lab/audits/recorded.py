@@ -9,19 +9,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cattrs.preconf.json import make_converter
-
 from ..errors import NotOnThisTestbed
+from ..results import stored
 from .audit import AuditResult
 
 RECORD = Path(__file__).parents[1] / "recorded" / "audits.json"
-_converter = make_converter()
-_converter.register_structure_hook_func(lambda kind: kind is object, lambda value, _: value)
 
 
 def recorded_audit(command: Sequence[str]) -> AuditResult:
     """Return what was recorded of this command, word by word. NotOnThisTestbed if nothing was."""
-    for result in _converter.loads(RECORD.read_text(encoding="utf-8"), list[AuditResult]):
+    for result in stored.load(RECORD, list[AuditResult]):
         if result.command == tuple(command):
             return result
     raise NotOnThisTestbed("this command is none of those that are recorded, the lessons'")
@@ -30,4 +27,4 @@ def recorded_audit(command: Sequence[str]) -> AuditResult:
 def store(results: Sequence[AuditResult]) -> None:
     """Write the results where `recorded_audit` reads them; the options of segments are left out."""
     results = [replace(one, segments=tuple(replace(each, options=()) for each in one.segments)) for one in results]
-    RECORD.write_text(_converter.dumps(list(results), indent=1) + "\n", encoding="utf-8")
+    stored.store(RECORD, results)

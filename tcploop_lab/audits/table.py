@@ -6,7 +6,6 @@ stored_audits()            what was stored with the package
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -14,14 +13,16 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import NotOnThisTestbed
-from ..results.shown import Shown
+from ..results.description import Description, Judged, Said, Table
+from ..results.shown import ShownWhole
 from .audit import AuditResult, audit, must_be_private
 from .programs import PROGRAMS, Program
+from .verdicts import AuditVerdict
 
 STORED = Path(__file__).parents[1] / "recorded" / "programs.json"
 TIMEOUT = 8.0  # seconds; each program is told to wait for 3 s at most, and Java needs one to start
@@ -43,8 +44,8 @@ class ProgramAudit:
     did: str = ""
 
 
-@dataclass(frozen=True)
-class AuditTable(Shown):
+@dataclass(frozen=True, repr=False)
+class AuditTable(ShownWhole):
     """The audits of some programs, with the day and the kernel. `recorded` is False if they were made just now."""
 
     date: str
@@ -60,10 +61,11 @@ class AuditTable(Shown):
         when = f"recorded on {self.date}, {self.kernel}" if self.recorded else f"{self.kernel}, {self.date}"
         return f"in {fooled} of {len(found)} audits the program took itself for a server ({when})"
 
-    def __repr__(self) -> str:
-        widths = (max(len(row.name) for row in self.rows) + 2, 16)
-        lines = [f"{row.name:{widths[0]}}{row.verdict or 'not installed':{widths[1]}}{row.did}" for row in self.rows]
-        return "\n".join([self.summary, *lines])
+    def describe(self) -> Description:
+        """Return the row of each program."""
+        columns = (("name", "program"), ("version", "version"), ("verdict", "verdict"), ("did", "what it did"))
+        rows = [(row.name, row.version or None, _verdict(row.verdict), row.did) for row in self.rows]
+        return Description(self.summary, tables=(Table("programs", columns, rows),))
 
     def verdicts(self) -> dict[str, str]:
         """Return the verdict of each program that is installed."""
@@ -74,6 +76,10 @@ class AuditTable(Shown):
         head = "| program | version | verdict | what it did |\n| --- | --- | --- | --- |\n"
         cells = ((row.name, row.version, row.verdict or "not installed", row.did) for row in self.rows)
         return head + "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in cells)
+
+
+def _verdict(verdict: str) -> object:
+    return Said(verdict, Judged(verdict, AuditVerdict(verdict).good)) if verdict else Said(None, "not installed")
 
 
 def audit_programs(names: Iterable[str] | None = None) -> AuditTable:
@@ -106,15 +112,16 @@ def _rows_of(stored: AuditTable, chosen: list[Program]) -> AuditTable:
 
 def stored_audits() -> AuditTable:
     """Return the table that is stored with the package. `make audit` makes it."""
-    found = json.loads(STORED.read_text(encoding="utf-8"))
-    rows = tuple(ProgramAudit(**row) for row in found["rows"])
-    return AuditTable(found["date"], found["kernel"], rows, recorded=True)
+    from ..results.stored import load
+
+    return replace(load(STORED, AuditTable), recorded=True)
 
 
 def store(table: AuditTable, path: Path = STORED) -> None:
     """Write a table where `stored_audits` reads it."""
-    stored = {"date": table.date, "kernel": table.kernel, "rows": [asdict(row) for row in table.rows]}
-    path.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+    from ..results import stored
+
+    stored.store(path, replace(table, recorded=True))
 
 
 def _find(name: str) -> Program:

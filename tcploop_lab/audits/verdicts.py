@@ -28,6 +28,11 @@ class AuditVerdict(StrEnum):
     DETECTED = "detected"
     UNCLEAR = "unclear"
 
+    @property
+    def good(self) -> bool:
+        """True unless the program took itself for a server, or that is unclear."""
+        return self not in (AuditVerdict.SELF_CONNECTED, AuditVerdict.UNCLEAR)
+
 
 @dataclass(frozen=True)
 class Behaviour:

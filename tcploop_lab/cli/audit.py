@@ -9,7 +9,7 @@ import click
 import tcploop_lab as lab
 
 from ..testbed.opening import wanted_kind
-from . import options, output, records
+from . import options, output
 from .group import Program
 from .root import INTERRUPTED, NO, YES
 from .values import HOST, PORT, SECONDS, WHOLE, checked
@@ -46,7 +46,7 @@ def audit(
     """
     with checked():
         result = lab.audit(command, port, timeout, attempts, host, wanted_kind(kind) or "namespace")
-    output.deliver(as_json, records.of_audit(result), lambda tables, to: tables.audit(to, result))
+    output.deliver(as_json, result.describe())
     return _exit_code(result)
 
 

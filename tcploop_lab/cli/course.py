@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..results.description import Description, Item
 from ..testbed import files
 from . import output
 from .group import Command
@@ -42,7 +43,7 @@ def notebooks(folder: str, as_json: bool) -> int:
         reason = error.strerror or str(error).splitlines()[0][:200]
         raise BadValue(f"folder {folder!r}: {reason}; name one that can be made") from None
     names = sorted(path.name for path in target.glob("*.ipynb"))
-    record = {"folder": str(target), "notebooks": names}
-    lines = f"{len(names)} notebooks in {target}\nOpen the first one:  jupyter lab {target / names[0]}"
-    output.deliver(as_json, record, lambda _, to: to.print(lines, highlight=False))
+    items = (Item("folder", str(target)), Item("notebooks", names))
+    first = f"Open the first one:  jupyter lab {target / names[0]}"
+    output.deliver(as_json, Description(f"{len(names)} notebooks in {target}", items=items, notes=(first,)))
     return YES

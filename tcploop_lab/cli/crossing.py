@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from . import options, output, records
+from . import options, output
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
 from .values import DELAY
@@ -27,8 +28,11 @@ def cross(delay: float, kind: options.Place, as_json: bool) -> int:
     with place(kind, as_json) as testbed:
         with testbed.crossing() as crossing:
             interrupted = _run(crossing, delay)
-        record = {"delay_ms": delay * 1000} | records.of_crossing(crossing) | records.of_testbed(testbed)
-    output.deliver(as_json, record, lambda tables, to: tables.crossing(to, crossing, delay))
+        where = testbed.describe().record()
+    ends = "both ends ESTABLISHED" if crossing.established else "not established"
+    title = f"{ends}: {len(crossing.segments)} segments, {delay * 1000:g} ms on the cable"
+    told = replace(crossing.describe(brief=True), title=title, good=crossing.established)
+    output.deliver(as_json, told, delay_ms=delay * 1000, **where)
     if interrupted:
         return INTERRUPTED
     return YES if crossing.established else NO

@@ -13,7 +13,7 @@ import tcploop_lab as lab
 from ..errors import NotOnThisTestbed
 from ..ports.eras import ERAS
 from ..testbed import files
-from . import options, output, records
+from . import options, output
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
 from .values import FILE, NUMBER, PORT, RANGE, TRIES, WHOLE, BadValue, checked
@@ -52,8 +52,7 @@ def model(
 
     with checked():
         law = distribution(era, port_range, port, client, start, tries_per_second=pace)
-    record = records.of_law(law)
-    output.deliver(as_json, record, lambda tables, to: tables.law(to, law, record["quantiles"]))
+    output.deliver(as_json, law.describe())
     return YES if law.can_loop else NO
 
 
@@ -106,5 +105,4 @@ def _one_of(force: bool, resume: bool) -> None:
 
 def _deliver(result: StudyResult, stopped: str, began: float, as_json: bool) -> None:
     """Show a study. `seconds` is this run's time on the clock, with all its workers at once."""
-    record = records.of_study(result) | {"seconds": time.monotonic() - began, "stopped": stopped}
-    output.deliver(as_json, record, lambda tables, to: tables.study(to, result))
+    output.deliver(as_json, result.describe(), seconds=time.monotonic() - began, stopped=stopped)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..testbed import files
-from . import looking, options, output, records
+from . import looking, options, output
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
 from .values import checked
@@ -17,6 +17,7 @@ from .values import checked
 if TYPE_CHECKING:
     from ..ports.preconditions import Verdict
     from ..ports.ranges import PortRange
+    from ..results.description import Description
     from ..results.run import Run
     from ..testbed.testbed import Testbed
 
@@ -45,9 +46,15 @@ def connect(
 def _dial(testbed: Testbed, port: int, as_json: bool, loop: dict[str, Any]) -> Run:
     run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
     _print_in_peace(run)
-    record = records.of_run(run) | records.of_testbed(testbed)
-    output.deliver(as_json, record, lambda tables, to: tables.run(to, run))
+    output.deliver(as_json, _described(run), **testbed.describe().record())
     return run
+
+
+def _described(run: Run) -> Description:
+    """What the run says, and where it did not connect to itself, what would say why."""
+    if run.self_connected or run.stopped == "interrupted":
+        return run.describe()
+    return run.describe().beside(f"tcploop check {run.port} says which precondition fails, if one does")
 
 
 def _print_in_peace(run: Run) -> None:
@@ -76,8 +83,6 @@ def capture(
 
     Only those from the port to itself are kept, each once: the refused tries stay in the kernel.
     """
-    from ..tcp.replay import replay
-
     if pcap is not None:
         with checked():
             files.must_be_writable(pcap, force)
@@ -87,13 +92,13 @@ def capture(
             _print_in_peace(run)
             if talk and run.self_connected:
                 _talk(run)
-        steps = replay(exchange.segments, received=exchange.received).steps
-        record = records.of_run(run) | records.of_testbed(testbed)
+        where = testbed.describe().record()
     if pcap is not None:
         with checked():
             exchange.pcap(pcap, force)
-    record |= {"segments": records.of_steps(steps), "dropped": exchange.dropped}
-    output.deliver(as_json, record, lambda tables, to: tables.capture(to, run, steps, exchange.dropped))
+    seen = exchange.describe(brief=True)
+    told = _described(run).beside(f"dropped: {exchange.dropped} frames", items=seen.items, tables=seen.tables)
+    output.deliver(as_json, told, **where)
     return _exit_code(run)
 
 

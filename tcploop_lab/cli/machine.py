@@ -8,7 +8,7 @@ import click
 
 import tcploop_lab as lab
 
-from . import options, output, records
+from . import options, output
 from .group import Command
 from .root import NO, YES, place
 from .values import TRIES, checked
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def doctor(kind: str | None, as_json: bool) -> int:
     """Find out by doing what this machine can do."""
     result = lab.doctor(kind)
-    output.deliver(as_json, records.of_doctor(result), lambda tables, to: tables.doctor(to, result))
+    output.deliver(as_json, result.describe())
     return YES if result.ok else NO
 
 
@@ -35,8 +35,8 @@ def check(
 ) -> int:
     """Check each precondition of a self-connection."""
     with place(kind, as_json, port_range) as testbed:
-        verdict, where = testbed.check(port, host, client), records.of_testbed(testbed)
-    output.deliver(as_json, records.of_verdict(verdict) | where, lambda tables, to: tables.verdict(to, verdict))
+        verdict, where = testbed.check(port, host, client), testbed.describe().record()
+    output.deliver(as_json, verdict.describe(), **where)
     return YES if verdict.can_loop else NO
 
 
@@ -48,6 +48,6 @@ def check(
 def probe(tries: int, port_range: PortRange | None, client: ClientKind, kind: options.Place, as_json: bool) -> int:
     """Find out how this kernel picks source ports."""
     with place(kind, as_json, port_range) as testbed, checked():
-        result, where = testbed.probe(tries, client), records.of_testbed(testbed)
-    output.deliver(as_json, records.of_probe(result) | where, lambda tables, to: tables.probe(to, result))
+        result, where = testbed.probe(tries, client), testbed.describe().record()
+    output.deliver(as_json, result.describe(), **where)
     return YES

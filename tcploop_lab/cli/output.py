@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
+from ..results.description import Description
 from .values import BadValue
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _NARROWEST = 20  # columns: what is narrower is no table
 _UNBROKEN = 10_000  # columns where nobody looks: a pipe gets whole lines, for grep and awk
 
 
-def deliver(as_json: bool, record: Mapping[str, Any], draw: Callable[[ModuleType, Console], None]) -> None:
-    """Print `record` as one JSON object on one line, or let `draw` print with the module `tables`."""
+def deliver(as_json: bool, description: Description, **beside: Any) -> None:
+    """Print a description as one JSON object on one line, with what is `beside` it, or as text for people."""
     if as_json:
-        write(json.dumps(record, allow_nan=False) + "\n")
+        write(json.dumps(description.record() | beside, allow_nan=False) + "\n")
     else:
-        write(_drawn(draw))
+        write(_drawn(description))
 
 
-def _drawn(draw: Callable[[ModuleType, Console], None]) -> str:
-    """Return text as wide as the terminal. rich obeys NO_COLOR and leaves pipes without colour."""
-    from rich.console import Console
+def _drawn(description: Description) -> str:
+    """Return text as wide as the terminal."""
+    from ..render import text
 
-    from . import tables
-
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    page = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
     terminal = _is_terminal(sys.stdout)
-    width = _width(terminal)
-    draw(
-        tables,
-        Console(file=page, force_terminal=terminal, width=width, highlight=False, markup=False, emoji=False),
-    )
-    page.seek(0)
-    return re.sub(r" +$", "", page.read(), flags=re.MULTILINE)  # rich fills every row with spaces
+    encoding: str = getattr(sys.stdout, "encoding", None) or "utf-8"
+    drawn: str = text(description, _width(terminal), terminal, encoding)
+    return drawn
 
 
 def _width(terminal: bool) -> int:

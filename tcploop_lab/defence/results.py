@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..results.shown import Shown, columns
+from ..results.description import Description, Item, Table
+from ..results.shown import Shown, ShownWhole
 
 UNDEFENDED = "nothing"  # the name of the client without a defence
 CERTAIN = 1e-6  # a failure of this chance or less counts as none
@@ -70,7 +71,7 @@ class Situation:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DefenceResult(Shown):
     """One defence, as measured. The first situation is its own, the others are those in which it may fail.
 
@@ -123,12 +124,20 @@ class DefenceResult(Shown):
         """One sentence: the verdict and the number behind it."""
         return f"{self.name}: {self.verdict}. {self.number}{_bracketed(self.label)}"
 
-    def __repr__(self) -> str:
-        return f"<DefenceResult: {self.summary}>"
+    def describe(self) -> Description:
+        """Return each situation, and what no failure in it is worth."""
+        columns = (
+            ("what", "situation"), ("trials", "trials"), ("failures", "failures"), ("holds", "holds there"),
+            ("", "what that is worth"),
+        )  # fmt: skip
+        rows = [(s.what, s.trials, s.failures, not s.failures, "" if s.failures else s.worth) for s in self.situations]
+        items = (Item("name", self.name), Item("verdict", self.verdict), Item("kernel", self.kernel))
+        title = f"{self.name} ({self.title}): {self.verdict}; {self.seconds:.1f} s, {self.kernel}"
+        return Description(title, None, self.label, items, (Table("situations", columns, rows),), self.notes)
 
 
-@dataclass(frozen=True)
-class DefenceTable(Shown):
+@dataclass(frozen=True, repr=False)
+class DefenceTable(ShownWhole):
     """All the defences, one line each."""
 
     results: tuple[DefenceResult, ...]
@@ -154,10 +163,13 @@ class DefenceTable(Shown):
             f"{len(found)} defences: {', '.join(told)}; measured in {seconds:.1f} s{_bracketed(self.results[0].label)}"
         )
 
-    def __repr__(self) -> str:
-        head = ("defence", "verdict", "failures of trials")
-        text = columns([head, *((each.name, each.verdict, each.number) for each in self.results)])
-        return "\n".join(filter(None, [text, self.results[0].label]))
+    def describe(self) -> Description:
+        """Return the verdict on each defence, and the number behind it."""
+        columns = (
+            ("name", "defence"), ("title", "what it does"), ("verdict", "verdict"), ("number", "the number behind it"),
+        )  # fmt: skip
+        rows = [(each.name, each.title, each.verdict, each.number) for each in self.results]
+        return Description(self.summary, tables=(Table("defences", columns, rows),))
 
 
 def _bracketed(label: str) -> str:

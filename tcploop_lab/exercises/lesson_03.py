@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..render.segment_words import Numbers
 from ..tcp.outcomes import Ending
 from ..tcp.replay import replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
+from ..tcp.words import Numbers
 from ..testbed.capture import Exchange
 from ..testbed.crossing import Crossing
 from ..testbed.recorded import recorded

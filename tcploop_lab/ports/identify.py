@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from ..results.description import Bar, Description, Item, Said, Table
 from ..results.shown import Shown
 from .candidates import Order
 from .era import Era
@@ -30,7 +31,7 @@ _NOISE = 0.01
 _KINDS = tuple(era for era in BY_NAME.values() if not era.probed_as and not era.guessed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ProbeResult(Shown):
     """What a probe found.
 
@@ -49,6 +50,31 @@ class ProbeResult(Shown):
     alike: tuple[str, ...] = ()
     source_ports: tuple[int, ...] = field(default=(), repr=False)
     label: str = ""  # what it must be shown with, if it is not live
+
+    figure = "increments"
+
+    @property
+    def summary(self) -> str:
+        """One sentence: the era, and those that look the same."""
+        alike = f" (or {', '.join(self.alike)}: they look the same from here)" if self.alike else ""
+        return f"era: {self.era}{alike}"
+
+    def describe(self) -> Description:
+        """Return what was found; `increments` counts the steps between successive source ports."""
+        sure = f"{self.confidence:.1%}, from {self.tries:,} tries in {self.port_range}"
+        items = (
+            Item("era", self.era),
+            Item("alike", self.alike),
+            Item("parity", self.parity, "parity"),
+            Item("confidence", Said(self.confidence, sure), "confidence"),
+            Item("tries", self.tries),
+            Item("range", self.port_range),
+            Item("increments", self.increments),
+        )
+        most = max(self.increments.values(), default=1)
+        rows = [(step, count, Bar(count / most)) for step, count in self.increments.items()]
+        steps = Table("", (("", "step"), ("", "count"), ("", "share of the steps")), rows)
+        return Description(self.summary, None, self.label, items, (steps,))
 
     @property
     def expected(self) -> dict[int, float]:

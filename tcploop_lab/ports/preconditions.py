@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..results.description import Description, Item, Table
 from ..results.shown import Shown
 from .clients import Binds, ClientKind
 from .ranges import PortRange
@@ -52,7 +53,7 @@ class Facts:
     refused: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict(Shown):
     """Can this port loop, and because of which rules not? `candidates` is M, the ports tried first."""
 
@@ -82,8 +83,21 @@ class Verdict(Shown):
             return f"{where} can loop: all {len(self.rules)} preconditions hold"
         return f"{where} cannot loop: " + "; ".join(f"{rule.name}: {rule.evidence}" for rule in self.broken)
 
-    def __repr__(self) -> str:
-        return f"<Verdict: {self.summary}>"
+    def describe(self) -> Description:
+        """Return the answer, and each precondition with its evidence."""
+        items = (
+            Item("port", self.port),
+            Item("host", self.host),
+            Item("range", self.port_range),
+            Item("client", self.client),
+            Item("can_loop", self.can_loop),
+            Item("candidates", self.candidates),
+        )
+        columns = (("name", "precondition"), ("ok", "holds"), ("evidence", "evidence"))
+        rules = Table("rules", columns, [(rule.name, rule.ok, rule.evidence) for rule in self.rules])
+        title = f"{self.host} port {self.port} {'can' if self.can_loop else 'cannot'} loop"
+        first = f"candidates (M): {self.candidates:,} ports are tried first in {self.port_range}"
+        return Description(title, self.can_loop, self.label, items, (rules,), (first,))
 
 
 def judge(facts: Facts) -> Verdict:

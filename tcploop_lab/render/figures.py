@@ -14,12 +14,11 @@ from matplotlib.ticker import FuncFormatter, LogFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from ..study.result import Cell, StudyResult
-from ..tries.theory import TriesDistribution
+from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
 
 BAND = 1.95  # Kolmogorov: 99.9 % of samples of n stay within 1.95 / sqrt(n) of their law
 LOG_FROM = 8.0  # the tries are drawn on a logarithmic axis if the cells differ by more than this factor
-STARTS = {"random": "first hit from a random start", "return": "return to the port just left"}
 KEY = "line: measured, dashes: theory, pale: 99.9 % of all such samples"
 _POINTS = 600  # of a theoretical curve
 
@@ -109,7 +108,7 @@ def ecdf(result: StudyResult, ax: Axes | None = None, title: str | None = None) 
     ax = draw_curves(curves, ax)
     ax.set_title(title or _finding(curves), pad=26)
     kernel = result.provenance.get("kernel", "")
-    subtitle(ax, " · ".join(filter(None, [STARTS[result.study.start], kernel, KEY])))
+    subtitle(ax, " · ".join(filter(None, [START_WORDS[result.study.start], kernel, KEY])))
     return style.set_alt(ax, _alt(ax, curves))
 
 
@@ -121,7 +120,7 @@ def predictions(study: Any, ax: Axes | None = None, title: str | None = None) ->
     curves = [Curve(_law_label(law), law, none, none.astype(bool)) for law in laws]
     ax = draw_curves(curves, ax)
     ax.set_title(title or "What the theory expects, before any try", pad=26)
-    subtitle(ax, f"{STARTS[study.start]} · era {laws[0].era} · {study.samples:,} samples planned per cell")
+    subtitle(ax, f"{START_WORDS[study.start]} · era {laws[0].era} · {study.samples:,} samples planned per cell")
     return style.set_alt(ax, _alt(ax, curves))
 
 
@@ -290,7 +289,7 @@ def chances(law: TriesDistribution, ax: Axes | None = None, title: str | None = 
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     mean = f"the mean is {law.mean:,.0f}" if law.ever == 1 else f"it ever connects in {law.ever:.2%}"
     ax.set_title(title or f"Port {law.port} connects half the time by try {half:,}; {mean}", pad=26)
-    subtitle(ax, f"{STARTS[law.start]} · era {law.era} · {law.candidates:,} candidates in {law.port_range}")
+    subtitle(ax, f"{START_WORDS[law.start]} · era {law.era} · {law.candidates:,} candidates in {law.port_range}")
     words = f"Half of all loops connect by try {half:,}, 99 percent by try {most:,}."
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Chance against tries, rising from 0 to 1. {words}")
 

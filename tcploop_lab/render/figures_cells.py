@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 
 from ..ports.eras import parse_era
 from ..study.result import Cell, StudyResult
-from ..tries.theory import TriesDistribution
+from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
-from .figures import KEY, STARTS, Curve, draw_curves, readable, subtitle, tries_axis
+from .figures import KEY, Curve, draw_curves, readable, subtitle, tries_axis
 
 ERRORS = 4.0  # standard errors drawn: by chance a mean lies outside once in 16,000
 
@@ -39,7 +39,7 @@ def means(result: StudyResult, ax: Axes | None = None, title: str | None = None)
     tries_axis(ax.yaxis)
     ax.grid(which="major")
     ax.set_title(title or _means_finding(cells), pad=26)
-    subtitle(ax, f"{STARTS[result.study.start]} · bars: 4 standard errors · {result.provenance.get('kernel', '')}")
+    subtitle(ax, f"{START_WORDS[result.study.start]} · bars: 4 standard errors · {result.provenance.get('kernel', '')}")
     words = "; ".join(f"M {cell.law.candidates:,}: mean {cell.mean:,.0f}" for cell in cells)
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Mean tries against M on logarithmic axes. {words}.")
 
@@ -112,7 +112,7 @@ def even_and_odd(result: StudyResult, ax: Axes | None = None, title: str | None 
     ax = draw_curves(curves, ax)
     ax.set_title(title or _parity_finding(curves), pad=26)
     ports = result.cells[0].port_range
-    subtitle(ax, f"{STARTS[result.study.start]} · range {ports} · {KEY}")
+    subtitle(ax, f"{START_WORDS[result.study.start]} · range {ports} · {KEY}")
     words = "; ".join(curve.label.replace("\n", ": ") for curve in curves)
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Share connected against tries. {words}.")
 

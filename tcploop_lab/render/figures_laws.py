@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from ..tries.theory import TriesDistribution
+from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
-from .figures import STARTS, curve_of, subtitle, tries_axis
+from .figures import curve_of, subtitle, tries_axis
 
 if TYPE_CHECKING:
     from ..study.result import StudyResult
@@ -71,7 +71,7 @@ def _finish(
     ax.grid(axis="y")
     ax.set_title(title or _finding(laws), pad=26)
     first = laws[0]
-    subtitle(ax, f"{STARTS[first.start]} · port {first.port} in {first.port_range} · {_source(studies)}")
+    subtitle(ax, f"{START_WORDS[first.start]} · port {first.port} in {first.port_range} · {_source(studies)}")
     ax.legend(loc="lower right", fontsize=9.5, handlelength=3.2)
 
 

@@ -1,191 +1,106 @@
-"""Every result as HTML: one writer for each type, found by the type's name."""
+"""A description as HTML, readable in JupyterLab's light and dark themes and without any. Everything is escaped here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import singledispatch
 from html import escape
-from typing import Any
 
-from ..ports.identify import ProbeResult
-from ..ports.preconditions import Verdict
-from ..results.run import Run
-from ..study.result import StudyResult
-from ..tcp.replay import Replay
-from ..tcp.segments import Segment
-from ..tries.theory import TriesDistribution
-from .segment_words import flag_words
-from .tables import Mark, box, facts, line, table
+from ..results.description import MOST_ROWS, Bar, Description, Judged, Lines, Table, worded, words
 
-_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-_writers: dict[str, Callable[[Any], str]] = {}
-
-
-def html(result: Any) -> str:
-    """Return a result as HTML: its own table where there is one, else its summary."""
-    writers = (_writers[kind.__name__] for kind in type(result).__mro__ if kind.__name__ in _writers)
-    found = next(writers, None)
-    text = found(result) if found else line(getattr(result, "summary", None) or repr(result))
-    label = getattr(result, "label", "")
-    return box(text if not label or escape(label) in text else line(f"{label}, not live") + text)
+# JupyterLab's variables follow its theme; elsewhere the fallback inherits the page's colours.
+_BORDER = "var(--jp-border-color2, #bdbdbd)"
+_TEXT = "color: var(--jp-ui-font-color1, inherit)"
+_BOX = f'style="{_TEXT}; font-family: var(--jp-ui-font-family, sans-serif); font-size: 13px; max-width: 70em"'
+_TABLE = 'style="border-collapse: collapse; margin: 6px 0; font-size: 13px; color: inherit"'
+_CELL = (
+    f"padding: 3px 10px; border-bottom: 1px solid {_BORDER}; vertical-align: top; "
+    "color: inherit; background: transparent"
+)
+_NO_WRAP, _SHORT = "; white-space: nowrap", 24
+_GOOD, _BAD = "var(--jp-success-color1, #2e7d32)", "var(--jp-error-color1, #c62828)"
+_MOST_LINES, _WIDEST_BAR = 12, 12  # em
 
 
-def writes(name: str) -> Callable[[Callable[[Any], str]], Callable[[Any], str]]:
-    """Decorate the function that writes results whose type has this name, wherever the type lives."""
-
-    def register(function: Callable[[Any], str]) -> Callable[[Any], str]:
-        _writers[name] = function
-        return function
-
-    return register
+def html(description: Description) -> str:
+    """Return a description as HTML: the sentence, the facts, the tables, the notes."""
+    named = {item.name: worded(item.value) for item in description.items if item.name}
+    parts = [facts(named) if named else "", *map(table, description.tables), *map(line, description.notes)]
+    return box(line(description.provenance) + line(description.title) + "".join(parts))
 
 
-@writes("Run")
-def _run(run: Run) -> str:
-    errors = ", ".join(f"{name}: {count:,}" for name, count in run.errors.items()) or "none"
-    pairs = {
-        "connected to itself": Mark(run.self_connected),
-        "tries": run.tries,
-        "seconds": f"{run.seconds:.3f} ({run.rate:,.0f} tries/s)",
-        "local and peer": f"{_end(run.local)} and {_end(run.peer)}",
-        "refusals and errors": errors,
-        "client": run.client.description,
-        "range": run.port_range,
-        "kernel": run.kernel,
-    }
-    return facts(pairs, run.summary)
+def box(inner: str) -> str:
+    """Return the block that a result is shown in."""
+    return f"<div {_BOX}>{inner}</div>"
 
 
-def _end(address: tuple[str, int] | None) -> str:
-    return f"{address[0]}:{address[1]}" if address else "—"
+def line(text: str) -> str:
+    """Return a line of text as a paragraph; nothing for no text."""
+    return f'<p style="margin: 4px 0">{escape(text)}</p>' if text else ""
 
 
-@writes("Verdict")
-def _verdict(verdict: Verdict) -> str:
-    rows = [(rule.name, Mark(rule.ok), rule.evidence) for rule in verdict.rules]
-    head = f"{verdict.host} port {verdict.port} {'can' if verdict.can_loop else 'cannot'} loop"
-    return table(("precondition", "holds", "evidence"), rows, f"{head}; {verdict.candidates:,} candidates")
+def facts(named: Mapping[str, object]) -> str:
+    """Return names and values as a table."""
+    rows = (
+        f'<tr><th scope="row" style="{_CELL}; text-align: left">{escape(name)}</th>'
+        f'<td style="{_CELL}; text-align: left">{written(value)}</td></tr>'
+        for name, value in named.items()
+    )
+    return f"<table {_TABLE}><tbody>{''.join(rows)}</tbody></table>"
 
 
-@writes("Exchange")
-def _exchange(exchange: Any) -> str:
-    return _segments(exchange.segments, exchange.replayed, exchange.summary)
+def table(content: Table) -> str:
+    """Return a table with its caption; "" where there is nothing to show."""
+    rows, between = content.shown()
+    if not rows or not content.names:
+        return ""
+    body = [_row("td", map(written, row), content.sides) for row in rows]
+    if between:
+        more = f'<tr><td colspan="{len(content.names)}" style="{_CELL}">and {between:,} more between</td></tr>'
+        body.insert(MOST_ROWS[0], more)
+    head = _row('th scope="col"', map(escape, content.names), content.sides)
+    return f"{line(content.caption)}<table {_TABLE}><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 
 
-@writes("Crossing")
-def _crossing(crossing: Any) -> str:
-    caption = repr(crossing).strip("<>")  # its summary asks kernels; it may be closed
-    return _segments(crossing.so_far.segments, crossing.so_far.replayed, caption)
+def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
+    name = tag.split()[0]
+    written = (
+        f'<{tag} style="{_CELL}; text-align: {side}{_NO_WRAP if len(cell) <= _SHORT else ""}">{cell}</{name}>'
+        for cell, side in zip(cells, sides, strict=True)
+    )
+    return f"<tr>{''.join(written)}</tr>"
 
 
-def _segments(segments: Sequence[Segment], replayed: Replay, caption: str) -> str:
-    rows = [
-        (
-            number,
-            f"{(segment.time - segments[0].time) * 1e6:,.0f} µs",
-            f"{segment.src}:{segment.sport} → {segment.dst}:{segment.dport}",
-            flag_words(segment.flags),
-            str(segment.seq),
-            str(segment.ack),
-            len(segment.payload),
-            step.sender_after,
-            "lost or on the way" if step.lost else step.receiver_after,
-        )
-        for number, (segment, step) in enumerate(zip(segments, replayed.steps, strict=True), start=1)
-    ]
-    head = ("segment", "sent at", "from → to", "flags", "seq", "ack", "bytes", "sender then", "receiver then")
-    return table(head, rows, caption)
+@singledispatch
+def written(value: object) -> str:
+    """Return a value as HTML. Register here what is shown in a way of its own."""
+    return escape(words(value))
 
 
-@writes("Study")
-def _study(study: Any) -> str:
-    laws = [cell.law(start=study.start) for cell in study.cells]
-    rows = [
-        (str(law.port), law.port_range, law.client, law.candidates, Mark(law.can_loop), law.mean, law.reason)
-        for law in laws
-    ]
-    era = f"{study.summary}; expected by the era {laws[0].era}"
-    return table(("port", "range", "client", "candidates", "can loop", "mean tries", "why"), rows, era)
+@written.register
+def _yes_or_no(value: bool) -> str:
+    """A sign and a word, so that neither colour nor sign alone carries it."""
+    return _mark("✓ ok" if value else "✗ NO", value)
 
 
-@writes("StudyResult")
-def _study_result(result: StudyResult) -> str:
-    head = ("port", "range", "client", "samples", "hits", "mean tries of the hits", "± 1 s.e.", "theory", "stopped at")
-    rows = [
-        (
-            str(cell.port),
-            cell.port_range,
-            cell.client,
-            cell.samples,
-            cell.hits,
-            cell.mean,
-            cell.standard_error,
-            cell.expected if cell.law.can_loop else "never",
-            cell.max_tries,
-        )
-        for cell in result.cells
-    ]
-    return table(head, rows, result.summary) + _provenance(result)
+@written.register
+def _judged(value: Judged) -> str:
+    return _mark(escape(value.words), value.good)
 
 
-def _provenance(result: Any) -> str:
-    return line(" · ".join(f"{key}: {value}" for key, value in result.provenance.items() if key != "lab_version"))
+def _mark(words: str, good: bool) -> str:
+    weight = "" if good else "; font-weight: bold"
+    border = f"border-left: 4px solid {_GOOD if good else _BAD}; padding-left: 6px; white-space: nowrap"
+    return f'<span style="{border}{weight}">{words}</span>'
 
 
-@writes("CrowdResult")
-def _crowd(result: Any) -> str:
-    head = ("clients", "samples", "hits", "tries together", "± 1 s.e.", "theory", "p-value", "tries of the one that "
-            "connects", "if all dialled alike", "clients that dialled", "ms")  # fmt: skip
-    rows = [
-        (
-            cell.clients,
-            cell.samples,
-            cell.hits,
-            cell.mean,
-            cell.standard_error,
-            cell.law.mean,
-            f"{cell.fit.p_value:.2g}",
-            cell.mean_own,
-            cell.model_own,
-            cell.mean_busy,
-            1e3 * cell.mean_seconds,
-        )
-        for cell in result.cells
-    ]
-    return table(head, rows, result.summary) + _provenance(result)
+@written.register
+def _lines(value: Lines) -> str:
+    written = "<br>".join(map(escape, value.shown(_MOST_LINES)))
+    return f'<span style="font-family: monospace">{written}</span>' if value.fixed else written
 
 
-@writes("TriesDistribution")
-def _distribution(law: TriesDistribution) -> str:
-    pairs: dict[str, object] = {"can loop": Mark(law.can_loop), "why": law.reason, "candidates": law.candidates}
-    if law.can_loop:
-        pairs["mean tries"] = law.mean
-        reached = [q for q in _QUANTILES if q <= law.ever]
-        pairs |= {f"{q:.0%} connect by try": law.quantile(q) for q in reached}
-    return facts(pairs, f"port {law.port} in {law.port_range}, {law.client}, era {law.era}, start {law.start}")
-
-
-@writes("ProbeResult")
-def _probe(probe: ProbeResult) -> str:
-    rows = [(step, count) for step, count in probe.increments.items()]
-    alike = f" (looks the same: {', '.join(probe.alike)})" if probe.alike else ""
-    found = f"era {probe.era}{alike}, confidence {probe.confidence:.1%}, {probe.parity} source ports"
-    return table(("step in ports", "times"), rows, f"{found}, {probe.tries:,} tries in {probe.port_range}")
-
-
-@writes("Testbed")
-def _testbed(testbed: Any) -> str:
-    if getattr(testbed, "closed", False):
-        return line("this testbed is closed: open another one with open_testbed()")
-    pairs = {
-        "testbed": f"{testbed.kind} ({testbed.why})",
-        "kernel": testbed.kernel,
-        "ephemeral ports": testbed.port_range,
-        "missing": ", ".join(testbed.missing) or "nothing",
-    }
-    return facts(pairs)
-
-
-@writes("Doctor")
-def _doctor(doctor: Any) -> str:
-    rows = [(item.name, Mark(item.ok), item.detail, item.fix) for item in doctor.capabilities]
-    return table(("capability", "here", "what was seen", "way out"), rows, doctor.summary)
+@written.register
+def _bar(value: Bar) -> str:
+    size = f"width: {_WIDEST_BAR * value.share:.1f}em; height: 0.7em"
+    return f'<div style="{size}; background: currentColor; opacity: 0.4"></div>'

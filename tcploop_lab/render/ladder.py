@@ -18,8 +18,7 @@ from ..tcp.replay import End, Replay, Step
 from ..tcp.replay import replay as replay_segments
 from ..tcp.segments import Segment
 from ..tcp.states import Event, State
-from . import style
-from .segment_words import (
+from ..tcp.words import (
     Numbers,
     flag_words,
     number_words,
@@ -29,6 +28,7 @@ from .segment_words import (
     sack_words,
     step_sentence,
 )
+from . import style
 
 STATE_COLOURS = {
     State.CLOSED: "#D0D0D0",

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from ..tcp.replay import replay
 from ..tcp.rfc_figures import Line, RfcFigure
 from ..tcp.segments import Segment
+from ..tcp.words import Numbers, flag_words, number_words
 from . import style
-from .segment_words import Numbers, flag_words, number_words
 
 _WIDTH, _ROW, _TOP = 11.4, 0.31, 0.62  # inches
 _ENDS = (0.6, 5.5)  # the columns of the states

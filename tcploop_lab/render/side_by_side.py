@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
+from ..tcp.words import Numbers, flag_words, number_words, payload_words
 from . import style
 from .ladder import STATE_COLOURS
-from .segment_words import Numbers, flag_words, number_words, payload_words
 
 _COLUMNS, _WIDTH = 2, 5.6  # ladders in a row, inches of one
 _LINE = (1.45, 4.15)

@@ -12,6 +12,7 @@ from typing import Any
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
 from ..tcp.endpoint import Endpoint
+from .description import Description, Item, Said
 from .shown import Shown
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
@@ -19,7 +20,7 @@ _SOL_SOCKET, _SO_LINGER = 1, 13
 ORDERLY = struct.pack("ii", 0, 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run(Shown):
     """One connect loop, as it went.
 
@@ -45,6 +46,8 @@ class Run(Shown):
     socket: Any = field(default=None, repr=False, compare=False)
     stack: str = "live"
     held_by: tuple[str, ...] = ()
+
+    figure = "walk"
 
     @property
     def connected(self) -> bool:
@@ -103,13 +106,36 @@ class Run(Shown):
             raise RuntimeError(f"this run has no open socket (it ended: {self.stopped}); run connect_loop again")
         return self.socket
 
-    def __repr__(self) -> str:
-        return f"<Run: {self.summary}>"
-
     @property
     def summary(self) -> str:
         """One sentence: how the loop ended, after how many tries, at which rate, and where if that is not live."""
         return f"{self.label}: {self._story}" if self.label else self._story
+
+    def describe(self) -> Description:
+        """Return what the run says; `seconds` is the loop's own time, `rate` is in tries per second."""
+        pace = f"{self.seconds:.3f} ({self.rate:,.0f} tries/s)"
+        failed = ", ".join(f"{count:,} x {name}" for name, count in self.errors.items()) or "none"
+        items = (
+            Item("port", self.port),
+            Item("host", self.host),
+            Item("connected", self.connected),
+            Item("self_connected", self.self_connected, "connected to itself"),
+            Item("tries", self.tries, "tries"),
+            Item("max_tries", self.max_tries),
+            Item("seconds", Said(self.seconds, pace), "seconds"),
+            Item("rate", self.rate),
+            Item("local", self.local, "local"),
+            Item("peer", self.peer, "peer"),
+            Item("errors", Said(self.errors, failed), "failed tries"),
+            Item("client", Said(self.client, f"{self.client}, {self.client.description}"), "client"),
+            Item("range", self.port_range, "range"),
+            Item("held_by", self.held_by),
+            Item("reason", self.reason),
+            Item("stopped", self.stopped),
+            Item("stack", self.stack),
+            Item("kernel", self.kernel, "kernel"),
+        )
+        return Description(self.summary, self.self_connected, self.label, items)
 
     @property
     def _story(self) -> str:

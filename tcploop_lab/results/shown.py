@@ -1,25 +1,29 @@
 """Results that show themselves, without the result knowing about plots.
 
-A result type derives from `Shown`. What it looks like is decided elsewhere: the package installs a
-presenter (`tcploop_lab.render`) that is imported only when something is really shown.
+A result type derives from `Shown` and says what there is to say in `describe()`. How that looks is decided elsewhere:
+the package installs a presenter (`tcploop_lab.render`) that is imported only when something is really shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+from .description import Description
 
 
 class Presenter(Protocol):
-    """What a presenter must offer: `html(result)` and `plot(result, ax)`."""
+    """What a presenter must offer: `html` and `text` of a description, and every figure by its name."""
 
-    def html(self, result: Any) -> str:
-        """Return the result as HTML."""
+    def html(self, description: Description) -> str:
+        """Return the description as HTML."""
         ...
 
-    def plot(self, result: Any, ax: Any = None) -> Any:
-        """Draw the result on a matplotlib Axes and return it."""
+    def text(self, description: Description) -> str:
+        """Return the description as text."""
         ...
+
+    def __getattr__(self, name: str) -> Callable[..., Any]: ...
 
 
 _load: Callable[[], Presenter] | None = None
@@ -38,17 +42,44 @@ def _presenter() -> Presenter:
 
 
 class Shown:
-    """Base of every result: HTML in a notebook, `.plot()` for a figure."""
+    """Base of every result: HTML in a notebook, one line elsewhere, `.plot()` for a figure.
+
+    A subclass has a `summary`, one sentence; `figure` names the function in `tcploop_lab.show` that draws it, if one
+    does. A dataclass among them is made with repr=False, and keeps the repr of this one.
+    """
+
+    figure: ClassVar[str] = ""
+
+    @property
+    def summary(self) -> str:
+        """What the result says, in one sentence."""
+        raise NotImplementedError
+
+    def describe(self) -> Description:
+        """Return all that the result says: what its HTML, its text and its JSON are made of."""
+        return Description(self.summary, label=getattr(self, "label", ""))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.summary}>"
 
     def _repr_html_(self) -> str:
-        return _presenter().html(self)
+        return _presenter().html(self.describe())
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the result on `ax` (a new figure if None) and return the matplotlib Axes.
 
         Raises TypeError if this kind of result has no figure.
         """
-        return _presenter().plot(self, ax)
+        if not self.figure:
+            raise TypeError(f"{type(self).__name__}: there is no figure of it; show it as it is, in words")
+        return getattr(_presenter(), self.figure)(self, ax=ax)
+
+
+class ShownWhole(Shown):
+    """Base of results whose rows are the point: the text of them has the whole table, too."""
+
+    def __repr__(self) -> str:
+        return _presenter().text(self.describe()).rstrip("\n")
 
 
 def enumerated(words: Sequence[str], first: int = 24, last: int = 6) -> str:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange, parse_port
+from ..results.description import Description, Item, Said, Table
 from ..results.shown import Shown
 from ..testbed.crowd import MAX_CLIENTS, CrowdSamples, draw_crowd
 from ..testbed.loop import LoopSpec
@@ -31,7 +32,7 @@ from ..tries.theory import TriesDistribution
 from .engine import sampling_bar
 from .plan import CellPlan, parse_whole
 from .pool import Pool, cores, open_pool
-from .result import standard_error
+from .result import provenance_note, standard_error
 from .tasks import ADDRESSES, address
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class CrowdCell:
         return fit(self.together, self.observed, self.law)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CrowdResult(Shown):
     """The samples of every number of clients, in the order asked for.
 
@@ -123,6 +124,7 @@ class CrowdResult(Shown):
     traffic: int
     cells: tuple[CrowdCell, ...]
     provenance: dict[str, str]
+    figure = "crowd"
 
     def __getitem__(self, clients: int) -> CrowdCell:
         return next(cell for cell in self.cells if cell.clients == clients)
@@ -148,8 +150,27 @@ class CrowdResult(Shown):
         law = f"the law of one client (mean {self.law.mean:,.0f})"
         return f"{found}; they {verdict} {law}, on {self.provenance['kernel']}"
 
-    def __repr__(self) -> str:
-        return f"<CrowdResult: {self.summary}>"
+    def describe(self) -> Description:
+        """Return what was measured of each number of clients, beside the law of one."""
+        items = (
+            Item("port", self.port),
+            Item("range", self.port_range),
+            Item("other_traffic", self.other_traffic),
+            Item("provenance", self.provenance),
+        )
+        columns = (
+            ("clients", "clients"), ("samples", "samples"), ("hits", "hits"), ("mean", "tries together"),
+            ("", "± 1 s.e."), ("", "theory"), ("p_value", "p-value"), ("mean_own", "tries of the one that connects"),
+            ("", "if all dialled alike"), ("mean_busy", "clients that dialled"), ("mean_ms", "ms"),
+        )  # fmt: skip
+        table = Table("cells", columns, [_row(cell) for cell in self.cells])
+        return Description(self.summary, None, "", items, (table,), provenance_note(self.provenance))
+
+
+def _row(cell: CrowdCell) -> tuple[object, ...]:
+    p_value = Said(cell.fit.p_value, f"{cell.fit.p_value:.2g}")
+    together = (cell.samples, cell.hits, cell.mean, cell.standard_error, cell.law.mean, p_value)
+    return (cell.clients, *together, cell.mean_own, cell.model_own, cell.mean_busy, 1e3 * cell.mean_seconds)
 
 
 def crowd(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ports.clients import ClientKind, parse_client
 from ..ports.ranges import PortRange, parse_ports, parse_ranges
+from ..results.description import Description, Said, Table
 from ..results.shown import Shown
 from ..testbed.limits import default_max_tries, parse_tries
 from ..tries.theory import STARTS, TriesDistribution, distribution
@@ -56,7 +57,7 @@ class CellPlan:
         return f"port {self.port} in {self.port_range}, {self.client}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study(Shown):
     """Samples of the tries to success, in every combination of ports, ranges and clients.
 
@@ -75,6 +76,7 @@ class Study(Shown):
     start: str = "random"
     max_tries: int | None = None
     seed: int = 0
+    figure = "predictions"
 
     def __post_init__(self) -> None:
         checked = {
@@ -151,8 +153,20 @@ class Study(Shown):
         cells = f"{len(self.cells)} cell{'s' if len(self.cells) > 1 else ''}"
         return f"{self.samples:,} samples in each of {cells}, {kinds[self.start]}"
 
-    def __repr__(self) -> str:
-        return f"<Study: {self.summary}>"
+    def describe(self) -> Description:
+        """Return what theory expects of each cell."""
+        laws = [cell.law(start=self.start) for cell in self.cells]
+        columns = (
+            ("port", "port"), ("range", "range"), ("client", "client"), ("candidates", "candidates"),
+            ("can_loop", "can loop"), ("mean", "mean tries"), ("reason", "why"),
+        )  # fmt: skip
+        rows = [
+            (Said(law.port, str(law.port)), law.port_range, law.client, law.candidates, law.can_loop, law.mean,
+             law.reason)
+            for law in laws
+        ]  # fmt: skip
+        title = f"{self.summary}; expected by the era {laws[0].era}"
+        return Description(title, tables=(Table("cells", columns, rows),))
 
 
 def _once(items: Iterable[Any]) -> tuple[Any, ...]:

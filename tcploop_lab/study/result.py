@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import LabError
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
+from ..results.description import Description, Item, Said, Table
 from ..results.shown import Shown
 from ..testbed.sampling import Samples
 from ..tries.theory import TriesDistribution
@@ -90,7 +91,7 @@ class Cell:
         return str(self.plan)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StudyResult(Shown):
     """The samples of a study.
 
@@ -103,6 +104,7 @@ class StudyResult(Shown):
     provenance: dict[str, str]
     machines: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     interrupted: bool = False
+    figure = "ecdf"
 
     @property
     def label(self) -> str:
@@ -194,8 +196,34 @@ class StudyResult(Shown):
         where = f" on {self.provenance['kernel']}" if "kernel" in self.provenance else ""
         return f"{done} samples in {cells}, {self.hits:,} hits, {self.tries:,} tries{where}"
 
-    def __repr__(self) -> str:
-        return f"<StudyResult: {self.summary}>"
+    def describe(self) -> Description:
+        """Return the cells, measured beside theory; `loop_seconds` adds up the time of all loops."""
+        items = (
+            Item("samples", self.samples),
+            Item("tries", self.tries),
+            Item("loop_seconds", self.seconds),
+            Item("stack", "simulated" if self.label else "live"),
+            Item("provenance", self.provenance),
+        )
+        columns = (
+            ("port", "port"), ("range", "range"), ("client", "client"), ("samples", "samples"), ("hits", "hits"),
+            ("mean", "mean tries of the hits"), ("", "± 1 s.e."), ("", "theory"), ("", "stopped at"),
+        )  # fmt: skip
+        rows = [_row(cell) for cell in self.cells]
+        note = provenance_note(self.provenance)
+        return Description(self.summary, self.complete, self.label, items, (Table("cells", columns, rows),), note)
+
+
+def provenance_note(provenance: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where samples come from as one line, or none."""
+    told = [f"{key}: {value}" for key, value in provenance.items() if key != "lab_version"]
+    return (" · ".join(told),) if told else ()
+
+
+def _row(cell: Cell) -> tuple[object, ...]:
+    theory = cell.expected if cell.law.can_loop else "never"
+    measured = (cell.samples, cell.hits, cell.mean, cell.standard_error)
+    return (Said(cell.port, str(cell.port)), cell.port_range, cell.client, *measured, theory, cell.max_tries)
 
 
 class StudyStopped(LabError):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .endpoint import Endpoint
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -27,9 +29,19 @@ class Segment:
     sender: str = ""
 
     @property
+    def source(self) -> Endpoint:
+        """The end that sent it."""
+        return Endpoint(self.src, self.sport)
+
+    @property
+    def target(self) -> Endpoint:
+        """The end that it goes to."""
+        return Endpoint(self.dst, self.dport)
+
+    @property
     def to_itself(self) -> bool:
         """True if source and destination are the same address and port."""
-        return (self.src, self.sport) == (self.dst, self.dport)
+        return self.source == self.target
 
     @property
     def is_syn(self) -> bool:

@@ -12,6 +12,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..results.description import Description, Item
+from ..results.segments import table_of_steps
 from ..results.shown import Shown, enumerated
 from ..stacks.stack import Frame, PacketSocket, Stack
 from ..tcp.replay import Replay, replay
@@ -44,6 +46,8 @@ def why_no_capture(error: Exception, private: bool) -> str:
 
 class Exchange(Shown):
     """The segments of one port, captured while it is open. Use it in a `with` block; it stays readable after."""
+
+    figure = "exchange"
 
     def __init__(self, port: int, packet_socket: PacketSocket, kernel: str, label: str = "") -> None:
         self.port = port
@@ -121,8 +125,10 @@ class Exchange(Shown):
         label = f"{self.label}: " if self.label else ""
         return f"{label}{len(segments):,} segments on port {self.port}: {flags}; {self.dropped} dropped"
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.summary}>"
+    def describe(self, brief: bool = False) -> Description:
+        """Return the segments, each once, with the states that they lead to; `brief` for a terminal."""
+        table = table_of_steps(self.replayed.steps, brief)
+        return Description(self.summary, None, self.label, (Item("dropped", self.dropped),), (table,))
 
     def _read_waiting(self) -> None:
         if self._socket.closed:

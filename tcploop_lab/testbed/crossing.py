@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
+from ..results.description import Description, Item
+from ..results.segments import table_of_steps
 from ..results.shown import Shown, enumerated
 from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
 from ..stacks.stack import ADDRESSES, PORTS, Cable, Frame, Host, Stack, StackExecutor
@@ -48,6 +50,8 @@ class Crossing(Shown):
     Whoever delivers by hand is slow, and TCP sends again what waits for longer than a second. While something is held,
     copies of what was delivered already are taken off the cable (`spared` counts them): they change nothing.
     """
+
+    figure = "exchange"
 
     def __init__(self, hosts: tuple[Host, Host], stack: Stack) -> None:
         self.kernel = stack.kernel
@@ -233,6 +237,22 @@ class Crossing(Shown):
         states = ", ".join(f"{host} {state}" for host, state in self.states.items())
         label = f"{self.label}: " if self.label else ""
         return f"{label}{len(self.segments)} segments passed ({flags}), {len(self.held)} held; {states}"
+
+    def describe(self, brief: bool = False) -> Description:
+        """Return what was sent, and the states of both hosts as their kernels tell them.
+
+        What is still on the cable is among it until the cable is cut. `from` is the host that sent a segment,
+        `received` is null for one that did not arrive. `brief` is for a terminal.
+        """
+        items = (
+            Item("established", self.established),
+            Item("states", self.states),
+            Item("paths", self.paths),
+        )
+        seen = self._gone if self.closed else self.so_far
+        table = table_of_steps(seen.replayed.steps, brief, seen.received)
+        paths = [f"{host}: {' -> '.join(path)}, as its kernel says" for host, path in self.paths.items()]
+        return Description(self.summary, None, self.label, items, (table,), tuple(paths))
 
     def __repr__(self) -> str:
         return f"<Crossing: {'closed; ' if self.closed else ''}{self.summary}>"

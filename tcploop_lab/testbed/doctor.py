@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
+from ..results.description import Description, Item, Table
 from ..results.shown import Shown
 from ..stacks import namespace
 from ..stacks.executor import NamespaceExecutor
@@ -43,7 +44,7 @@ class Capability:
     needed: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Doctor(Shown):
     """What this machine can do. `testbed` is the kind it gets, `why` says why it is that one."""
 
@@ -71,8 +72,18 @@ class Doctor(Shown):
             verdict = "the course runs on a simulated kernel here"
         return f"{verdict}: {self.testbed} testbed ({self.why}) on {self.kernel}; missing: {lacks}"
 
-    def __repr__(self) -> str:
-        return f"<Doctor: {self.summary}>"
+    def describe(self) -> Description:
+        """Return every capability, and the way out for those that are not there."""
+        named = ("ok", "kernel", "testbed", "why")
+        columns = (("name", "capability"), ("ok", "here"), ("detail", "what was seen"), ("fix", ""), ("needed", ""))
+        rows = [(item.name, item.ok, item.detail, item.fix, item.needed) for item in self.capabilities]
+        return Description(
+            self.summary,
+            self.ok,
+            items=tuple(Item(name, getattr(self, name)) for name in named),
+            tables=(Table("capabilities", columns, rows),),
+            notes=tuple(f"{item.name}: {item.fix}" for item in self.missing),
+        )
 
 
 def doctor(kind: str | None = None) -> Doctor:

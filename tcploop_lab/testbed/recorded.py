@@ -8,7 +8,6 @@ they are shown. `make record` makes the files; nobody edits them.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -118,7 +117,9 @@ def recorded(name: str) -> RecordedExchange:
     """Return a recorded exchange. ValueError for a name that `recorded_names()` does not have."""
     if name not in recorded_names():
         raise ValueError(f"recorded exchange {name!r}: there are {', '.join(recorded_names())}")
-    provenance = Provenance(**json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+    from ..results.stored import load
+
+    provenance = load(FOLDER / f"{name}.json", Provenance)
     return _exchange(name, *read_frames(FOLDER / f"{name}.pcap"), provenance)
 
 

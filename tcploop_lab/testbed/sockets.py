@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import socket
 import subprocess
@@ -121,7 +120,9 @@ def look(tool: str, port: int, lent: Sequence[socket.socket] = ()) -> Look:
 
 def recorded_look(tool: str) -> Look:
     """Return what the tool printed about a self-connection when that was recorded (`make record`)."""
-    return Look(**json.loads(LOOKS.read_text(encoding="utf-8"))[tool])
+    from ..results.stored import load
+
+    return load(LOOKS, dict[str, Look])[tool]
 
 
 @contextlib.contextmanager

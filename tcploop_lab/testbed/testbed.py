@@ -14,6 +14,7 @@ from ..errors import NotOnThisTestbed
 from ..ports.clients import Client, parse_client, tells_clients
 from ..ports.preconditions import Verdict, judge
 from ..ports.ranges import LINUX_DEFAULT_RANGE, Port, PortRange, Range, parse_port
+from ..results.description import Description, Item, Said
 from ..results.run import Run
 from ..results.shown import Shown
 from ..stacks.stack import Stack, StackExecutor
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from ..ports.identify import ProbeResult
 
 _STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured
-_OF_THE_LAB = frozenset({"executor", "label", "mro", "plot", "sibling", "submit"})  # Tab does not show them
+# Tab does not show these.
+_OF_THE_LAB = frozenset({"describe", "executor", "figure", "label", "mro", "plot", "sibling", "submit"})
 MISSING: dict[str, tuple[str, ...]] = {
     "namespace": (),
     "host": ("a port range of its own", "capture, unless you may capture"),
@@ -90,6 +92,19 @@ class Testbed(Shown, metaclass=_Tab):
         """One line: which testbed, why, on which kernel, with which range."""
         lacks = f"; missing: {', '.join(self.missing)}" if self.missing else ""
         return f"{self.kind} testbed ({self.why}) on {self.kernel}, ephemeral ports {self.port_range}{lacks}"
+
+    def describe(self) -> Description:
+        """Return which testbed it is, and why."""
+        if self.closed:
+            return Description("this testbed is closed: open another one with open_testbed()")
+        items = (
+            Item("testbed", Said(self.kind, f"{self.kind} ({self.why})"), "testbed"),
+            Item("stack", self.stack),
+            Item("kernel", self.kernel, "kernel"),
+            Item("", self.port_range, "ephemeral ports"),
+            Item("", ", ".join(self.missing) or "nothing", "missing"),
+        )
+        return Description("", None, self.label, items)
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__()} - _OF_THE_LAB)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotOnThisTestbed
 from ..ports.clients import Client
 from ..ports.ranges import Port
+from ..results.description import Description, Item, Table
 from ..results.run import Run
 from ..results.shown import Shown
 from ..tcp.endpoint import Endpoint
@@ -36,7 +37,7 @@ _ADDRESS = r"(\[?[0-9a-f.:]+\]?:\d+)"
 _PAIR = {"ss": rf"^ESTAB\b.*?\s{_ADDRESS}\s+{_ADDRESS}", "lsof": rf"TCP {_ADDRESS}->{_ADDRESS} \(ESTABLISHED\)"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Witnesses(Shown):
     """What each witness answers. `accounts` maps a witness to its answers, `absent` one that is not here to why."""
 
@@ -70,8 +71,13 @@ class Witnesses(Shown):
         missing = "".join(f"; {name} is missing: {why}" for name, why in self.absent.items())
         return f"{len(self.accounts)} witnesses of one run of {self.run.tries:,} tries: {found}{missing}"
 
-    def __repr__(self) -> str:
-        return f"<Witnesses: {self.summary}>"
+    def describe(self) -> Description:
+        """Return a row for each witness; an empty place where one was not asked or cannot know."""
+        rows = [(name, *(said.get(each, "") for each in self.questions)) for name, said in self.accounts.items()]
+        rows.append(("they agree", *(each not in self.disagreements for each in self.questions)))
+        columns = tuple((name, name) for name in ("witness", *self.questions))
+        items = (Item("agree", self.agree), Item("absent", self.absent))
+        return Description(self.summary, self.agree, self.run.label, items, (Table("accounts", columns, rows),))
 
 
 def witnesses(testbed: Testbed, port: Port, host: str = "127.0.0.1", client: Client = "same-socket") -> Witnesses:

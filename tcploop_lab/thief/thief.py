@@ -7,15 +7,15 @@ than a lesson waits; `recorded_thief()` and `recorded_thief_table()` were measur
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import Port, PortRange, parse_port
-from ..results.shown import Shown, columns
+from ..results.description import Description, Item, Lines, Said, Table
+from ..results.shown import Shown, ShownWhole
 from ..stacks.stack import SocketRow, Stack
 from ..testbed.limits import default_max_tries, parse_delay
 from ..testbed.loop import LoopSpec
@@ -33,7 +33,7 @@ _STOP_GRACE = 3.0  # seconds
 COMBINATIONS = ((False, False), (True, False), (False, True), (True, True))  # client, server
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ThiefResult(Shown):
     """One port thief, as it went. Times are in seconds since the server crashed.
 
@@ -62,6 +62,7 @@ class ThiefResult(Shown):
     states: tuple[str, ...]
     kernel: str
     label: str = ""
+    figure = "thief"
 
     @property
     def restart_seconds(self) -> float | None:
@@ -94,8 +95,23 @@ class ThiefResult(Shown):
         text = f"port {self.port}: the client {self.does}; SO_REUSEADDR: {who}; {refused}"
         return f"{text} ({self.label})" if self.label else text
 
-    def __repr__(self) -> str:
-        return f"<ThiefResult: {self.summary}>"
+    def describe(self) -> Description:
+        """Return what the server was told, and the story."""
+        table = Lines(tuple(f"{row.local} {row.peer or '-'} {row.state}" for row in self.witness), True)
+        items = (
+            Item("port", self.port),
+            Item("restart", self.restart, "the server starts"),
+            Item("error", Said(self.error, self.error or "nothing: no attempt failed"), "it was told"),
+            Item("attempts", self.attempts, "attempts"),
+            Item("", table, "in the socket table"),
+            Item("states", Said(self.states, ", ".join(self.states) or "none"), "states of the port"),
+            Item("tries", self.tries, "tries of the client"),
+            Item("range", self.port_range, "range"),
+            Item("kernel", self.kernel, "kernel"),
+        )
+        rows = [(Said(event.at, f"{event.at:.4f} s"), event.who, event.what) for event in self.events]
+        story = Table("events", (("at", "since the crash"), ("who", "who"), ("what", "what")), rows)
+        return Description(self.summary, None, self.label, items, (story,))
 
 
 _ENDINGS = {
@@ -106,8 +122,8 @@ _ENDINGS = {
 }
 
 
-@dataclass(frozen=True)
-class ThiefTable(Shown):
+@dataclass(frozen=True, repr=False)
+class ThiefTable(ShownWhole):
     """Every case: what the client does, times who has SO_REUSEADDR. The client lets go before the server tries."""
 
     cells: tuple[ThiefResult, ...]
@@ -125,18 +141,12 @@ class ThiefTable(Shown):
         label = f" ({self.cells[0].label})" if self.cells[0].label else ""
         return f"the server is refused in {len(refused)} of {len(self.cells)} cases{label}"
 
-    @property
-    def caption(self) -> str:
-        """What the table tells, in one line."""
-        return f"SO_REUSEADDR on whom, and when the server can start; {self.summary}"
-
-    @property
-    def rows(self) -> tuple[tuple[str, ...], ...]:
-        """For each ending: what the client does, and under each of `heads` when the server can start."""
-        return tuple((_ENDINGS[end], *(self.cell(end, *pair).restart for pair in COMBINATIONS)) for end in Ending)
-
-    def __repr__(self) -> str:
-        return f"{self.caption}\n{columns([('', *self.heads), *self.rows])}"
+    def describe(self) -> Description:
+        """Return for each ending what the client does, and under each of `heads` when the server can start."""
+        columns = [(head, head) for head in ("the client", *self.heads)]
+        rows = [(_ENDINGS[end], *(self.cell(end, *pair).restart for pair in COMBINATIONS)) for end in Ending]
+        title = f"SO_REUSEADDR on whom, and when the server can start; {self.summary}"
+        return Description(title, tables=(Table("cases", tuple(columns), rows),))
 
 
 def parse_ending(value: object) -> Ending:
@@ -222,32 +232,25 @@ def _spec(where: Testbed, port: int, port_range: PortRange) -> LoopSpec:
     return LoopSpec("127.0.0.1", port, ClientKind.NEW_SOCKET, tries, _DIAL_TIMEOUT, socket_range=own_range)
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """What ships recorded: the story of the lesson's figure, and every case."""
+
+    story: ThiefResult
+    table: tuple[ThiefResult, ...]
+
+
 def recorded_thief() -> ThiefResult:
     """Return the recorded port thief: without SO_REUSEADDR, and waited for to the end."""
-    return from_stored(_load()["story"])
+    return _load().story
 
 
 def recorded_thief_table() -> ThiefTable:
     """Return the recorded table, in which the server waited for more than a minute where it had to."""
-    return ThiefTable(tuple(map(from_stored, _load()["table"])))
+    return ThiefTable(_load().table)
 
 
-def _load() -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads(RECORD.read_text(encoding="utf-8"))
-    return stored
+def _load() -> Recorded:
+    from ..results.stored import load
 
-
-def as_stored(result: ThiefResult, label: str) -> dict[str, Any]:
-    """Return a result as plain values for a file, with the label it is to be shown with."""
-    return asdict(result) | {"port_range": str(result.port_range), "label": label}
-
-
-def from_stored(stored: Mapping[str, Any]) -> ThiefResult:
-    """Return the result that `as_stored` wrote."""
-    lists = {
-        "events": tuple(Event(**event) for event in stored["events"]),
-        "witness": tuple(SocketRow(**row) for row in stored["witness"]),
-        "states": tuple(stored["states"]),
-    }
-    plain = {"port_range": PortRange.parse(stored["port_range"]), "ending": Ending(stored["ending"])}
-    return ThiefResult(**{**stored, **plain, **lists})
+    return load(RECORD, Recorded)

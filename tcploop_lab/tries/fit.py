@@ -20,7 +20,7 @@ from ..results.shown import Shown
 from .theory import TriesDistribution
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fit(Shown):
     """How well one era explains a sample.
 
@@ -33,6 +33,11 @@ class Fit(Shown):
     hits: int
     p_value: float
     log_likelihood: float
+
+    @property
+    def summary(self) -> str:
+        """One sentence: the era, the sample, and how well the one explains the other."""
+        return f"{self.era}: p-value {self.p_value:.2g} for {self.samples:,} samples, {self.hits:,} of them hits"
 
     def rejected(self, level: float = 0.01) -> bool:
         """True if the era is rejected at this level: a right era is rejected so often."""

@@ -28,18 +28,21 @@ from ..ports.clients import Binds, ClientKind, parse_client
 from ..ports.era import Era
 from ..ports.eras import ERAS, parse_era
 from ..ports.ranges import PortRange, parse_port
+from ..results.description import Description, Item, Said, Table
 from ..results.shown import Shown
 from .laws import FirstTryOnly, Geometric, Law, Never, Uniform, quantile, walk_law
 from .paced import Paced, tries_in
 
 __all__ = ["ERAS", "STARTS", "TriesDistribution", "distribution"]
 
-STARTS = ("random", "return")
+START_WORDS = {"random": "first hit from a random start", "return": "return to the port just left"}
+STARTS = tuple(START_WORDS)
+QUANTILES = (5, 25, 50, 75, 95, 99)  # percent
 MOST_PER_SECOND = 1e5
 LONGEST_PHASE = 3600.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TriesDistribution(Shown):
     """The law of T, the number of tries to success, with what it was asked for.
 
@@ -60,6 +63,34 @@ class TriesDistribution(Shown):
     ever: float
     law: Law = field(repr=False, compare=False)
     tries_per_second: float | None = None
+    figure = "chances"
+
+    @property
+    def summary(self) -> str:
+        """One sentence: whether the port can loop, and why."""
+        return f"port {self.port} {'can' if self.can_loop else 'cannot'} loop: {self.reason}"
+
+    def describe(self) -> Description:
+        """Return the distribution of the tries; null for what is not finite, and for what is never reached."""
+        reached = {p: self.quantile(p / 100) if self.ever >= p / 100 else None for p in QUANTILES}
+        pace = self.tries_per_second
+        lasts = f", {self.mean / pace:,.0f} s at {pace:g} tries a second" if pace else ""
+        items = (
+            Item("era", self.era, "era"),
+            Item("range", self.port_range, "range"),
+            Item("port", self.port),
+            Item("client", self.client, "client"),
+            Item("start", Said(self.start, START_WORDS[self.start]), "start"),
+            Item("can_loop", self.can_loop),
+            Item("reason", self.reason),
+            Item("candidates", self.candidates, "candidates (M)"),
+            Item("tries_per_second", self.tries_per_second),
+            Item("mean", Said(self.mean, f"{self.mean:,.1f}{lasts}"), "mean tries" if self.can_loop else ""),
+            Item("quantiles", reached),
+        )
+        rows = [(f"{percent} %", "never" if tries is None else tries) for percent, tries in reached.items()]
+        table = Table("", (("", "share of runs"), ("", "have looped after tries")), rows if self.can_loop else ())
+        return Description(self.summary, self.can_loop, "", items, (table,))
 
     def pmf(self, n: ArrayLike) -> Any:
         """Return P(T = n); n is a whole number or an array of them, and so is the answer."""

@@ -267,8 +267,8 @@ def test_plot_finds_the_figure_of_a_result() -> None:
     """Results draw themselves; what has no figure says so."""
     assert run(40501).plot().get_ylabel() == "source port of the try"
     assert result(ports=40500).plot().get_ylabel() == "share connected by then"
-    with pytest.raises(TypeError, match="int: there is no figure of it"):
-        show.plot(3)
+    with pytest.raises(TypeError, match="Fit: there is no figure of it"):
+        lab.fit([1, 2], [True, True], result(ports=40500).cells[0].law).plot()
 
 
 def test_the_style_of_the_caller_stays() -> None:

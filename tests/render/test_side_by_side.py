@@ -10,7 +10,6 @@ from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 import tcploop_lab as lab
-from tcploop_lab.render import html
 from tcploop_lab.render.rfc_figure import match
 from tcploop_lab.render.style import alt_of
 from tcploop_lab.tcp.rfc_figures import FIGURE_6, FIGURE_7, FIGURE_12, FIGURE_13, RFC793_FIGURE_8
@@ -155,6 +154,6 @@ def test_a_wrong_line_is_told() -> None:
 
 def test_the_table_has_the_states_of_both_sides() -> None:
     """Each row of an exchange's table says where its sender and its receiver are then."""
-    text = html(lab.recorded("self-connection"))
+    text = lab.recorded("self-connection")._repr_html_()
     assert "sender then" in text and "receiver then" in text
     assert [text.count(f">{state}<") for state in ("SYN-SENT", "CLOSING", "TIME-WAIT")] == [1, 2, 1]

@@ -19,7 +19,6 @@ from scapy.packet import Raw
 
 import tcploop_lab as lab
 from tcploop_lab.errors import NotOnThisTestbed
-from tcploop_lab.render import html
 from tcploop_lab.testbed import dissect, pcap_file
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +137,7 @@ def test_a_long_exchange_is_shown_short(tmp_path: Path) -> None:
     ]
     exchange = lab.read_pcap(write(tmp_path / "x.pcap", 101, frames))
     began = time.process_time()
-    text = html(exchange)
+    text = exchange._repr_html_()
     assert time.process_time() - began < 1
     assert "and 5,002 more between" in text and len(text) < 100_000
     assert "A, A, (5,012 more), A, A" in repr(exchange) and len(repr(exchange)) < 600

@@ -17,7 +17,6 @@ from scapy.layers.l2 import ARP, Ether
 from scapy.utils import PcapNgWriter, rdpcap, wrpcap
 
 import tcploop_lab as lab
-from tcploop_lab.render import html
 from tcploop_lab.render.style import alt_of
 from tcploop_lab.tcp.states import State
 from tcploop_lab.testbed import exchanges
@@ -99,7 +98,7 @@ def test_it_is_labelled_wherever_it_is_shown(name: str) -> None:
     label = f"recorded on {exchange.recorded_on}, {exchange.kernel}"
     assert exchange.label == label and exchange.kernel.startswith("Linux ")
     assert repr(exchange).count(label) == 1 and repr(exchange).startswith("<RecordedExchange: recorded on 20")
-    assert label in html(exchange)
+    assert label in exchange._repr_html_()
     axes = exchange.ladder()
     assert axes.get_title(loc="left").endswith(f"({label})")
     assert alt_of(axes).startswith(f"Ladder diagram, {label}. ")

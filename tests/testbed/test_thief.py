@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import socket
+from pathlib import Path
 
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.results import stored
 from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.stacks.stack import SocketRow
 from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.thief.play import Scene, answers
-from tcploop_lab.thief.thief import COMBINATIONS, Ending, ThiefTable, as_stored, from_stored
+from tcploop_lab.thief.thief import COMBINATIONS, Ending, Recorded, ThiefTable
 
 pytestmark = pytest.mark.kernel
 
@@ -99,7 +100,13 @@ def test_recorded_results_say_so() -> None:
     story, stored = lab.recorded_thief(), lab.recorded_thief_table()
     assert story.label.startswith("recorded on 20") and story.label in repr(story) and story.label in repr(stored)
     assert story.label in story._repr_html_() and story.label in stored._repr_html_()
-    assert from_stored(json.loads(json.dumps(as_stored(story, story.label)))) == story
+
+
+def test_what_is_stored_is_read_again(tmp_path: Path) -> None:
+    """A story with its range, its rows and its ending goes through the file and stays equal."""
+    story = lab.recorded_thief()
+    stored.store(tmp_path / "thief.json", Recorded(story, (story,)))
+    assert stored.load(tmp_path / "thief.json", Recorded) == Recorded(story, (story,))
 
 
 def test_on_the_host_it_plays_as_well() -> None:

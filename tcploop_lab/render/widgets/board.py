@@ -43,7 +43,7 @@ class BoardView(View):
             box.value = name in model.on
         self._range.value = model.range_kind
         put(self._words, status(model.words))
-        put(self._rules, html(model.verdict) if model.verdict is not None else "")
+        put(self._rules, html(model.verdict.describe()) if model.verdict is not None else "")
 
     def _on_switch(self, name: str, on: bool) -> None:
         if on != (name in self.model.on):

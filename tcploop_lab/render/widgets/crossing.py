@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from html import escape
 from typing import Any
@@ -10,8 +11,8 @@ import ipywidgets as w
 
 from ...tcp.states import State
 from .. import style
+from ..html import facts, line, written
 from ..ladder import STATE_COLOURS
-from ..tables import facts
 from .crossing_model import CrossingByHand
 from .views import View, button, put, row, status
 
@@ -55,7 +56,7 @@ class CrossingView(View):
         put(self._words, status(model.words))
         put(self._hosts, _hosts_html(model))
         found = {one.value: "✓ found" if there else "not yet" for one, there in model.sought.items()}
-        put(self._found, facts(found, "Endings to find"))
+        put(self._found, line("Endings to find") + facts(found))
         for control in (*self._calls, self._both, self._look):
             control.disabled = model.crossing is None
         for place, segment in zip(self._places, [*held, *[None] * _PLACES][:_PLACES], strict=True):
@@ -98,17 +99,19 @@ class _Place:
 def _hosts_html(model: CrossingByHand) -> str:
     """Each host with its state as a coloured field, and the way there."""
     cells = [f"<span>{_badge(way[-1])} &nbsp; {escape(' → '.join(way))}</span>" for way in model.paths.values()]
-    return facts({f"host {host}": _Ready(cell) for host, cell in zip(model.paths, cells, strict=True)}, "")
+    return facts({f"host {host}": _Ready(cell) for host, cell in zip(model.paths, cells, strict=True)})
 
 
+@dataclass(frozen=True)
 class _Ready:
     """A value that is HTML already."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    text: str
 
-    def __html__(self) -> str:
-        return self._text
+
+@written.register
+def _ready(value: _Ready) -> str:
+    return value.text
 
 
 def _badge(state: str) -> str:

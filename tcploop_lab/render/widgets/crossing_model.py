@@ -11,8 +11,8 @@ from typing import Any
 
 from ...tcp.outcomes import SOUGHT, Ending
 from ...tcp.segments import Segment
+from ...tcp.words import Numbers, flag_words, number_words
 from ..figures_walk import exchange
-from ..segment_words import Numbers, flag_words, number_words
 from .background import in_words
 
 _NO_TESTBED = "There is no testbed to make hosts on. Write: lab.crossing_by_hand(lab.open_testbed())"

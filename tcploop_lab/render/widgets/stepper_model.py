@@ -10,7 +10,7 @@ from typing import Any
 
 from ...tcp.replay import End, Replay, Step
 from ...tcp.states import State, Transition
-from ..segment_words import Numbers, flag_words, number_words, payload_words
+from ...tcp.words import Numbers, flag_words, number_words, payload_words
 from .background import in_words
 
 _NO_EXCHANGE = "There is no exchange to step through. Write: lab.state_stepper(lab.recorded('self-connection'))"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from ...results.description import Table
 from ...tcp.states import TRANSITIONS, State, Transition
 from .. import style
+from ..html import table
 from ..ladder import STATE_COLOURS
 from ..statediagram import PLACES, ROUTES
-from ..tables import table
 from .stepper_model import StateStepper
 
 _SCALE = 52  # pixels for a unit of the diagram
@@ -79,7 +80,7 @@ def segments_html(model: StateStepper) -> str:
         ("→ now" if index == now else "", index + 1, model.segment_words(step), _fate(model, index, step.lost))
         for index, step in enumerate(model.replay.steps)
     ]
-    return table(("here", "segment", "what", "so far"), rows)
+    return table(Table("", tuple(("", name) for name in ("here", "segment", "what", "so far")), rows))
 
 
 def _fate(model: StateStepper, index: int, lost: bool) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 import ipywidgets as w
 
-from ..tables import box as html_box
-from ..tables import line
+from ..html import box as html_box
+from ..html import line
 
 _shown: dict[str, tuple[Any, list[View]]] = {}  # cell: (the execution, what it showed)
 

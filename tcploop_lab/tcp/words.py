@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..tcp.replay import Replay, Step
-from ..tcp.segments import Segment
-from ..tcp.tcb import distance
+from .replay import Replay, Step
+from .segments import Segment
+from .tcb import distance
 
 _FLAGS = {
     "S": "SYN", "F": "FIN", "R": "RST", "P": "PSH", "A": "ACK", "U": "URG", "E": "ECE", "C": "CWR", "N": "NS",
