@@ -21,5 +21,5 @@ __version__ = "0.1.0"
 
 __getattr__, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
 
-_shown.install(lambda: _import_module(f"{__name__}.render"))
+_shown.install(lambda: _import_module(f"{__name__}.show"))
 _moved.install()

@@ -1,6 +1,8 @@
-"""The figures by name, for when `.plot()` is not the one: `lab.show.means(result)`, `lab.show.walk(run, first=80)`."""
+"""The figures by name, for when `.plot()` is not the one: `lab.show.means(result)`, `lab.show.walk(run, first=80)`.
 
-from __future__ import annotations
+They stand in `show.pyi` and load on first use, for they import matplotlib.
+"""
 
-from .render import __dir__ as __dir__
-from .render import __getattr__ as __getattr__
+import lazy_loader as _lazy_loader
+
+__getattr__, __dir__, __all__ = _lazy_loader.attach_stub(str(__package__), __file__)

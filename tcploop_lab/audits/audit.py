@@ -16,7 +16,7 @@ from functools import partial
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import parse_port
-from ..results.description import Description, Item, Judged, Lines, Said
+from ..results.description import Description, Item, Judged, Lines, Said, plainly
 from ..results.segments import table_of_segments
 from ..results.shown import Shown
 from ..stacks.stack import SocketRow
@@ -85,17 +85,11 @@ class AuditResult(Shown):
         table = tuple(f"{row.local} {row.peer or '-'} {row.state}" for row in self.sockets)
         rows = [{"local": row.local, "peer": row.peer, "state": row.state} for row in self.sockets]
         items = (
+            *plainly(self, "command", "port", "host", "attempts", "stopped", "compared", "left"),
             Item("verdict", Said(self.verdict, Judged(self.verdict, self.ok)), "verdict"),
             Item("evidence", Said(self.evidence, Lines(self.evidence)), "evidence"),
             Item("exit_status", Said(self.exit_status, ended), "exit status"),
-            Item("command", self.command),
-            Item("port", self.port),
-            Item("host", self.host),
-            Item("attempts", self.attempts),
-            Item("stopped", self.stopped),
             Item("seconds", Said(self.seconds, f"{self.seconds:.2f}{compared}"), "seconds"),
-            Item("compared", self.compared),
-            Item("left", self.left),
             Item("sockets", Said(rows, Lines(table, fixed=True)), "in the socket table"),
             Item("testbed", "recorded" if self.label else "namespace"),
             Item("stack", "recorded" if self.label else "live"),

@@ -25,12 +25,11 @@ def deliver(as_json: bool, description: Description, **beside: Any) -> None:
 
 def _drawn(description: Description) -> str:
     """Return text as wide as the terminal."""
-    from ..render import text
+    from ..render.plain import text
 
     terminal = _is_terminal(sys.stdout)
     encoding: str = getattr(sys.stdout, "encoding", None) or "utf-8"
-    drawn: str = text(description, _width(terminal), terminal, encoding)
-    return drawn
+    return text(description, _width(terminal), terminal, encoding)
 
 
 def _width(terminal: bool) -> int:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from ..results.description import Bar, Description, Item, Said, Table
+from ..results.description import Bar, Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from .candidates import Order
 from .era import Era
@@ -63,13 +63,10 @@ class ProbeResult(Shown):
         """Return what was found; `increments` counts the steps between successive source ports."""
         sure = f"{self.confidence:.1%}, from {self.tries:,} tries in {self.port_range}"
         items = (
-            Item("era", self.era),
-            Item("alike", self.alike),
+            *plainly(self, "era", "alike", "tries", "increments"),
             Item("parity", self.parity, "parity"),
             Item("confidence", Said(self.confidence, sure), "confidence"),
-            Item("tries", self.tries),
             Item("range", self.port_range),
-            Item("increments", self.increments),
         )
         most = max(self.increments.values(), default=1)
         rows = [(step, count, Bar(count / most)) for step, count in self.increments.items()]

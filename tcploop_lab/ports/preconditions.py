@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..results.description import Description, Item, Table
+from ..results.description import Description, Item, Table, plainly
 from ..results.shown import Shown
 from .clients import Binds, ClientKind
 from .ranges import PortRange
@@ -86,12 +86,8 @@ class Verdict(Shown):
     def describe(self) -> Description:
         """Return the answer, and each precondition with its evidence."""
         items = (
-            Item("port", self.port),
-            Item("host", self.host),
+            *plainly(self, "port", "host", "client", "can_loop", "candidates"),
             Item("range", self.port_range),
-            Item("client", self.client),
-            Item("can_loop", self.can_loop),
-            Item("candidates", self.candidates),
         )
         columns = (("name", "precondition"), ("ok", "holds"), ("evidence", "evidence"))
         rules = Table("rules", columns, [(rule.name, rule.ok, rule.evidence) for rule in self.rules])

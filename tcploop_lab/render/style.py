@@ -85,12 +85,15 @@ def _style() -> Iterator[None]:
 
 
 def styled(draw: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """Decorate a function that draws: it draws in the project's style, whatever the caller's."""
+    """Decorate a function that draws: in the project's style, whatever the caller's, and what is not live says so."""
 
     @wraps(draw)
     def drawn(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
         with _style():
-            return draw(*args, **kwargs)
+            made = draw(*args, **kwargs)
+        if isinstance(made, Axes):
+            set_label(made, getattr(args[0], "label", "") if args else "")
+        return made
 
     return drawn
 

@@ -127,6 +127,11 @@ class Description:
         return replace(self, items=(*self.items, *items), tables=(*self.tables, *tables), notes=(*self.notes, *notes))
 
 
+def plainly(result: object, *names: str) -> tuple[Item, ...]:
+    """Return attributes of a result by their own names, for JSON alone."""
+    return tuple(Item(name, getattr(result, name)) for name in names)
+
+
 def worded(value: object) -> object:
     """Return what people read of a value."""
     return value.words if isinstance(value, Said) else value

@@ -12,7 +12,7 @@ from typing import Any
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
 from ..tcp.endpoint import Endpoint
-from .description import Description, Item, Said
+from .description import Description, Item, Said, plainly
 from .shown import Shown
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
@@ -116,23 +116,15 @@ class Run(Shown):
         pace = f"{self.seconds:.3f} ({self.rate:,.0f} tries/s)"
         failed = ", ".join(f"{count:,} x {name}" for name, count in self.errors.items()) or "none"
         items = (
-            Item("port", self.port),
-            Item("host", self.host),
-            Item("connected", self.connected),
+            *plainly(self, "port", "host", "connected", "max_tries", "rate", "held_by", "reason", "stopped", "stack"),
             Item("self_connected", self.self_connected, "connected to itself"),
             Item("tries", self.tries, "tries"),
-            Item("max_tries", self.max_tries),
             Item("seconds", Said(self.seconds, pace), "seconds"),
-            Item("rate", self.rate),
             Item("local", self.local, "local"),
             Item("peer", self.peer, "peer"),
             Item("errors", Said(self.errors, failed), "failed tries"),
             Item("client", Said(self.client, f"{self.client}, {self.client.description}"), "client"),
             Item("range", self.port_range, "range"),
-            Item("held_by", self.held_by),
-            Item("reason", self.reason),
-            Item("stopped", self.stopped),
-            Item("stack", self.stack),
             Item("kernel", self.kernel, "kernel"),
         )
         return Description(self.summary, self.self_connected, self.label, items)

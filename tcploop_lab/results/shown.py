@@ -1,7 +1,7 @@
 """Results that show themselves, without the result knowing about plots.
 
 A result type derives from `Shown` and says what there is to say in `describe()`. How that looks is decided elsewhere:
-the package installs a presenter (`tcploop_lab.render`) that is imported only when something is really shown.
+the package installs a presenter (`tcploop_lab.show`) that is imported only when something is really shown.
 """
 
 from __future__ import annotations

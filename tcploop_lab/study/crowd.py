@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange, parse_port
-from ..results.description import Description, Item, Said, Table
+from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from ..testbed.crowd import MAX_CLIENTS, CrowdSamples, draw_crowd
 from ..testbed.loop import LoopSpec
@@ -153,10 +153,8 @@ class CrowdResult(Shown):
     def describe(self) -> Description:
         """Return what was measured of each number of clients, beside the law of one."""
         items = (
-            Item("port", self.port),
+            *plainly(self, "port", "other_traffic", "provenance"),
             Item("range", self.port_range),
-            Item("other_traffic", self.other_traffic),
-            Item("provenance", self.provenance),
         )
         columns = (
             ("clients", "clients"), ("samples", "samples"), ("hits", "hits"), ("mean", "tries together"),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import LabError
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
-from ..results.description import Description, Item, Said, Table
+from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from ..testbed.sampling import Samples
 from ..tries.theory import TriesDistribution
@@ -199,11 +199,9 @@ class StudyResult(Shown):
     def describe(self) -> Description:
         """Return the cells, measured beside theory; `loop_seconds` adds up the time of all loops."""
         items = (
-            Item("samples", self.samples),
-            Item("tries", self.tries),
+            *plainly(self, "samples", "tries", "provenance"),
             Item("loop_seconds", self.seconds),
             Item("stack", "simulated" if self.label else "live"),
-            Item("provenance", self.provenance),
         )
         columns = (
             ("port", "port"), ("range", "range"), ("client", "client"), ("samples", "samples"), ("hits", "hits"),

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from math import inf
 
 from .answers import Answers, first_after
+from .endpoint import Endpoint
 from .input import arrive
 from .output import send
 from .segments import Segment
@@ -248,12 +249,12 @@ class _Run:
                 self.syn_acks.setdefault((_sender(segment), segment.ack), []).append(index)
             elif segment.is_syn or segment.is_reset:
                 self.others.setdefault(_sender(segment), []).append(index)
-            named = segment.sender or _socket(segment.src, segment.sport)
+            named = segment.sender or str(segment.source)
             for key, name in ((_sender(segment), named), (_receiver(segment), "")):
                 self.tcbs.setdefault(key, Tcb(name, self.challenge))
                 self.tcbs[key].name = self.tcbs[key].name or name
         for key, tcb in self.tcbs.items():
-            tcb.name = tcb.name or _socket(*key[:2])
+            tcb.name = tcb.name or str(Endpoint(*key[:2]))
 
     def _slots(self) -> list[int]:
         """For each segment, after which departure it arrives: as soon as what its receiver sends allows."""
@@ -302,7 +303,3 @@ class _Run:
 
     def _ends(self) -> tuple[End, ...]:
         return tuple(End(tcb.name, key[0], key[1], tuple(tcb.path), tcb.state) for key, tcb in self.tcbs.items())
-
-
-def _socket(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..results.description import Description, Item
+from ..results.description import Description, plainly
 from ..results.segments import table_of_steps
 from ..results.shown import Shown, enumerated
 from ..stacks.stack import Frame, PacketSocket, Stack
@@ -128,7 +128,7 @@ class Exchange(Shown):
     def describe(self, brief: bool = False) -> Description:
         """Return the segments, each once, with the states that they lead to; `brief` for a terminal."""
         table = table_of_steps(self.replayed.steps, brief)
-        return Description(self.summary, None, self.label, (Item("dropped", self.dropped),), (table,))
+        return Description(self.summary, None, self.label, plainly(self, "dropped"), (table,))
 
     def _read_waiting(self) -> None:
         if self._socket.closed:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
-from ..results.description import Description, Item
+from ..results.description import Description, plainly
 from ..results.segments import table_of_steps
 from ..results.shown import Shown, enumerated
 from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
@@ -244,11 +244,7 @@ class Crossing(Shown):
         What is still on the cable is among it until the cable is cut. `from` is the host that sent a segment,
         `received` is null for one that did not arrive. `brief` is for a terminal.
         """
-        items = (
-            Item("established", self.established),
-            Item("states", self.states),
-            Item("paths", self.paths),
-        )
+        items = plainly(self, "established", "states", "paths")
         seen = self._gone if self.closed else self.so_far
         table = table_of_steps(seen.replayed.steps, brief, seen.received)
         paths = [f"{host}: {' -> '.join(path)}, as its kernel says" for host, path in self.paths.items()]

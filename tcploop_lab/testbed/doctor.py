@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
-from ..results.description import Description, Item, Table
+from ..results.description import Description, Table, plainly
 from ..results.shown import Shown
 from ..stacks import namespace
 from ..stacks.executor import NamespaceExecutor
@@ -74,13 +74,12 @@ class Doctor(Shown):
 
     def describe(self) -> Description:
         """Return every capability, and the way out for those that are not there."""
-        named = ("ok", "kernel", "testbed", "why")
         columns = (("name", "capability"), ("ok", "here"), ("detail", "what was seen"), ("fix", ""), ("needed", ""))
         rows = [(item.name, item.ok, item.detail, item.fix, item.needed) for item in self.capabilities]
         return Description(
             self.summary,
             self.ok,
-            items=tuple(Item(name, getattr(self, name)) for name in named),
+            items=plainly(self, "ok", "kernel", "testbed", "why"),
             tables=(Table("capabilities", columns, rows),),
             notes=tuple(f"{item.name}: {item.fix}" for item in self.missing),
         )

@@ -142,7 +142,7 @@ def read_pcap(path: str | os.PathLike[str], port: Port | None = None) -> Recorde
 
 
 def _end(segment: Segment, ends: Mapping[str, str]) -> str:
-    return ends.get(f"{segment.src}:{segment.sport}", "")
+    return ends.get(str(segment.source), "")
 
 
 def _exchange(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..errors import NotOnThisTestbed
 from ..ports.clients import Client
 from ..ports.ranges import Port
-from ..results.description import Description, Item, Table
+from ..results.description import Description, Table, plainly
 from ..results.run import Run
 from ..results.shown import Shown
 from ..tcp.endpoint import Endpoint
@@ -76,7 +76,7 @@ class Witnesses(Shown):
         rows = [(name, *(said.get(each, "") for each in self.questions)) for name, said in self.accounts.items()]
         rows.append(("they agree", *(each not in self.disagreements for each in self.questions)))
         columns = tuple((name, name) for name in ("witness", *self.questions))
-        items = (Item("agree", self.agree), Item("absent", self.absent))
+        items = plainly(self, "agree", "absent")
         return Description(self.summary, self.agree, self.run.label, items, (Table("accounts", columns, rows),))
 
 

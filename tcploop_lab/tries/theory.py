@@ -28,7 +28,7 @@ from ..ports.clients import Binds, ClientKind, parse_client
 from ..ports.era import Era
 from ..ports.eras import ERAS, parse_era
 from ..ports.ranges import PortRange, parse_port
-from ..results.description import Description, Item, Said, Table
+from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from .laws import FirstTryOnly, Geometric, Law, Never, Uniform, quantile, walk_law
 from .paced import Paced, tries_in
@@ -76,15 +76,12 @@ class TriesDistribution(Shown):
         pace = self.tries_per_second
         lasts = f", {self.mean / pace:,.0f} s at {pace:g} tries a second" if pace else ""
         items = (
+            *plainly(self, "port", "can_loop", "reason", "tries_per_second"),
             Item("era", self.era, "era"),
             Item("range", self.port_range, "range"),
-            Item("port", self.port),
             Item("client", self.client, "client"),
             Item("start", Said(self.start, START_WORDS[self.start]), "start"),
-            Item("can_loop", self.can_loop),
-            Item("reason", self.reason),
             Item("candidates", self.candidates, "candidates (M)"),
-            Item("tries_per_second", self.tries_per_second),
             Item("mean", Said(self.mean, f"{self.mean:,.1f}{lasts}"), "mean tries" if self.can_loop else ""),
             Item("quantiles", reached),
         )

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 
 import tcploop_lab as lab
-from tcploop_lab import render as show
+from tcploop_lab import show
 from tcploop_lab.ports.eras import parse_era
 from tcploop_lab.ports.identify import classify
 from tcploop_lab.render import style

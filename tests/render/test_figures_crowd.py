@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab import render as show
 from tcploop_lab.render import style
 from tcploop_lab.study.crowd import CrowdCell, CrowdResult
 from tcploop_lab.tries.theory import TriesDistribution, distribution
@@ -46,20 +45,16 @@ def test_another_law_is_not_praised() -> None:
     assert "they follow the law of one client" in result(cell(8)).summary
 
 
-def test_the_shares_are_drawn_beside_the_model() -> None:
-    """Means of all together and of the winner, each with the model's line; the share is the title."""
-    ax = show.crowd_shares(result(cell(1), cell(8), other_traffic=True))
-    assert ax.get_title(loc="left") == "Of 8 clients, the one that connects made 6% of the tries"
-    lines = [line.get_ydata().tolist() for line in ax.get_lines() if line.get_linestyle() == "--"]
-    assert [LAW.mean, LAW.mean] in lines and [LAW.mean, LAW.mean / 8] in lines
-    assert any("beside other traffic" in text.get_text() for text in ax.texts)
+def test_what_the_machine_was_stands_below_the_title() -> None:
+    """Other traffic and the cores are told."""
+    texts = [text.get_text() for text in result(cell(1), other_traffic=True).plot().texts]
+    assert any("beside other traffic · 2 cores" in text for text in texts)
 
 
-@pytest.mark.parametrize("draw", ["crowd", "crowd_shares"])
-def test_nothing_measured_is_one_clear_line(draw: str) -> None:
+def test_nothing_measured_is_one_clear_line() -> None:
     """Without samples there is nothing to draw."""
     with pytest.raises(ValueError, match="crowd: ") as caught:
-        getattr(show, draw)(result(cell(2, samples=0)))
+        result(cell(2, samples=0)).plot()
     assert "\n" not in str(caught.value)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab import render as show
+from tcploop_lab import show
 from tcploop_lab.render import style
 
 

@@ -177,11 +177,6 @@ def can_read(end: End) -> bool:
     return bool(end.inbox or end.done or end.error or end.receive_shut or end.state is State.CLOSED)
 
 
-def can_write(end: End) -> bool:
-    """True if connect() is over and there is room to send (tcp_poll)."""
-    return not end.opening and not end.listening and _has_room(end)
-
-
 def shutdown(end: End, how: int) -> None:
     """inet_shutdown()."""
     if not 0 <= how <= SHUT_RDWR:
