@@ -27,7 +27,7 @@ root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments record audit benchmark site screenshots matrix faults fuzz pins differences env clean
+.PHONY: help lab test lint notebooks assignments instructor record audit benchmark site screenshots matrix faults fuzz pins differences env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -51,9 +51,16 @@ lint: env ## check style and types
 notebooks: env ## run the notebooks again, in order, and store them clean (NOTEBOOKS=...)
 	@$(PY) tools/notebooks.py $(NOTEBOOKS)
 
-assignments: env ## make what students get in notebooks/assignments/release (the README there says the rest)
+assignments: env ## make again what students get, notebooks/assignments/release
 	@cd notebooks/assignments && PATH="$(abspath $(VENV))/bin:$$PATH" nbgrader generate_assignment --force --log-level=WARN "*"
+	@rm -f notebooks/assignments/gradebook.db
 	@echo "Made: notebooks/assignments/release"
+
+instructor: ## pack solutions, judges and nbgrader's settings for the instructor, in dist/
+	@mkdir -p dist
+	@tar --create --gzip --file dist/tcploop-lab-instructor.tar.gz --directory notebooks \
+	  $(addprefix assignments/,README.md nbgrader_config.py source judges release)
+	@echo "Made: dist/tcploop-lab-instructor.tar.gz"
 
 record: env ## record again what ships recorded, on this kernel (two minutes)
 	@$(PY) tools/record.py

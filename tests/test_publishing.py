@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,15 @@ def run(installed: Path, folder: Path, *command: str) -> str:
     return done.stdout
 
 
+def assert_no_answers(folder: Path) -> None:
+    """The assignments are there in the version for students: without a solution, a judge or the instructor's page."""
+    (assignments,) = folder.rglob("assignments")
+    names = {path.name for path in assignments.rglob("*") if path.is_file()}
+    assert names == {path.name for path in (ROOT / "notebooks/assignments/release").rglob("*.ipynb")} and len(names) > 2
+    texts = [path.read_text() for path in assignments.rglob("*.ipynb")]
+    assert not [text for text in texts if "BEGIN SOLUTION" in text or "HIDDEN" in text]
+
+
 @pytest.mark.slow
 def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -> None:
     """Installed from the wheel, the lab loops, copies the course, and has its recorded data."""
@@ -101,6 +111,8 @@ def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -
     copied = json.loads(run(installed, tmp_path, "tcploop", "notebooks", "course", "--json"))
     assert copied["notebooks"] == sorted(path.name for path in (tmp_path / "course").glob("*.ipynb"))
     assert "00_start_here.ipynb" in copied["notebooks"] and len(copied["notebooks"]) >= 5
+    assert_no_answers(tmp_path / "course")
+    assert_no_answers(next(installed.parent.glob("lib/python*/site-packages/tcploop_lab")))
     found = json.loads(run(installed, tmp_path, "tcploop", "connect", "40500", "--range", "40500-40500", "--json"))
     assert found["self_connected"]
 
@@ -114,12 +126,26 @@ def test_the_course_is_not_copied_over_anything(tmp_path: Path, capsys: pytest.C
 
 
 def test_the_course_can_be_copied_from_the_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The copy has every lesson and the assignments, and nothing that a run left behind."""
+    """The copy has every lesson and the assignments as students get them, and nothing that a run left behind."""
     assert main(["notebooks", str(tmp_path / "course")]) == 0
     assert "Open the first one:" in capsys.readouterr().out
     names = {path.name for path in (tmp_path / "course").rglob("*") if path.is_file()}
     assert {"00_start_here.ipynb", "04_probability.ipynb"} < names
     assert not [name for name in names if name.endswith((".pcap", "-checkpoint.ipynb"))]
+    assert_no_answers(tmp_path / "course")
+
+
+@pytest.mark.slow
+def test_the_instructors_archive_has_what_students_lack(installed: Path, tmp_path: Path) -> None:
+    """make instructor packs solutions, judges and settings; neither the wheel nor the sdist has them."""
+    subprocess.run(["make", "-s", "instructor"], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    with tarfile.open(ROOT / "dist" / "tcploop-lab-instructor.tar.gz") as archive:
+        packed = archive.getnames()
+    secret = [name for name in packed if re.search(r"(judges|source)/.*\.(py|ipynb)$", name)]
+    assert len(secret) >= 6 and "assignments/nbgrader_config.py" in packed
+    (sdist,) = (installed.parents[1] / "dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        assert not [name for name in archive.getnames() if "assignments/judges" in name or "assignments/source" in name]
 
 
 def test_binder_reads_the_one_environment(monkeypatch: pytest.MonkeyPatch) -> None:

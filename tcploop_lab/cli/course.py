@@ -17,14 +17,17 @@ from .values import BadValue, checked
 
 PACKAGE = Path(__file__).parents[1]
 _INSTALLED, _CHECKOUT = PACKAGE / "course", PACKAGE.parent / "notebooks"
-_NOT_COPIED = shutil.ignore_patterns(
-    ".*", "*.pcap", "*.sqlite*", "release", "submitted", "gradebook*", "autograded", "feedback"
-)
+_NOT_COPIED = shutil.ignore_patterns(".*", "*.pcap", "*.sqlite*")
 
 
-def course() -> Path:
-    """Return the folder that the notebooks are in: beside the package, or inside it where it was installed."""
-    return _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+def copy_course(target: Path) -> None:
+    """Copy the lessons, and of the assignments what students get: from the checkout, or from inside the package."""
+    if _INSTALLED.is_dir():
+        shutil.copytree(_INSTALLED, target, ignore=_NOT_COPIED)
+        return
+    without = shutil.ignore_patterns("assignments")
+    shutil.copytree(_CHECKOUT, target, ignore=lambda at, names: {*_NOT_COPIED(at, names), *without(at, names)})
+    shutil.copytree(_CHECKOUT / "assignments" / "release", target / "assignments", ignore=_NOT_COPIED)
 
 
 @click.command(cls=Command)
@@ -38,7 +41,7 @@ def notebooks(folder: str, as_json: bool) -> int:
     if there:
         raise BadValue(f"folder {folder!r}: it exists; name a new one, so that no answers are overwritten")
     try:
-        shutil.copytree(course(), target, ignore=_NOT_COPIED)
+        copy_course(target)
     except OSError as error:  # copytree's own error is a list of all files; the first reason is enough
         reason = error.strerror or str(error).splitlines()[0][:200]
         raise BadValue(f"folder {folder!r}: {reason}; name one that can be made") from None

@@ -1,15 +1,10 @@
-"""What the graded cells of the assignments call: they stop with one line of words, never with a traceback of the lab.
-
-nbgrader gives a graded cell its points if nothing is raised in it.
-"""
+"""What graded cells and judges call: they stop with one line of words, never with a traceback of the lab."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
-from pathlib import Path
 from textwrap import shorten
 from typing import Any, TypeVar
 
@@ -64,19 +59,10 @@ def result_of(function: object, *arguments: object) -> Any:
 
 
 def owner(student: object) -> str:
-    """Return whose data a graded cell must use.
-
-    While nbgrader grades (it says so in NBGRADER_EXECUTION), that is the student in whose folder the notebook lies,
-    .../STUDENT/ASSIGNMENT: a copied notebook is graded with the data of the one who handed it in. Elsewhere it is
-    the name in the notebook. Raises NotYet if that name is missing, or another one.
-    """
+    """Return the name in the notebook, by which it is handed in. Raises NotYet if there is none."""
     name = name_of(student)
     expect(name != NOBODY, 'no name. Write yours into the first cell, as in student = "ada", and go on from there.')
-    if os.environ.get("NBGRADER_EXECUTION") != "autograde":
-        return name
-    folder = name_of(Path.cwd().parent.name)
-    expect(name == folder, f"this was handed in by {folder!r}, but its first cell says {name!r}: that is other data.")
-    return folder
+    return name
 
 
 def _true(holds: object) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-ASSIGNMENTS = Path(__file__).parents[2] / "notebooks" / "assignments"
+ROOT = Path(__file__).parents[2]
+ASSIGNMENTS = ROOT / "notebooks" / "assignments"
 NAMES = tuple(sorted(path.name for path in (ASSIGNMENTS / "source").iterdir() if path.is_dir()))
 # Four of the five seconds that a command needs to start go into a grammar of international addresses (IRIs), which
 # jsonschema loads if it can, and which no notebook needs.
@@ -52,7 +53,8 @@ class Course:
     @classmethod
     def made(cls, root: Path) -> Course:
         """Copy the sources and the configuration, as a teacher would."""
-        shutil.copytree(ASSIGNMENTS / "source", root / "course" / "source")
+        for folder in ("source", "judges"):
+            shutil.copytree(ASSIGNMENTS / folder, root / "course" / folder)
         shutil.copy(ASSIGNMENTS / "nbgrader_config.py", root / "course")
         for folder in ("exchange", "student"):
             (root / folder).mkdir()
@@ -74,7 +76,7 @@ class Course:
     def _surroundings(self) -> dict[str, str]:
         """Of this user's no configuration takes part; nbgrader calls alembic by its name alone."""
         tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {"PATH": tools, "HOME": str(self.root), "PYTHONPATH": str(self.root / "quick")}
+        return {"PATH": tools, "HOME": str(self.root), "PYTHONPATH": f"{self.root / 'quick'}{os.pathsep}{ROOT}"}
 
     def released(self, assignment: str) -> NotebookNode:
         """The notebook that students get."""

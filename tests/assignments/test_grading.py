@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import html
+import json
 import re
 
 import pytest
@@ -13,7 +15,7 @@ from .course import ASSIGNMENTS, NAMES, Course, grade_id, notebook, points
 
 FIRST = NAMES[0]
 USER = getpass.getuser()  # nbgrader's exchange knows students by their account
-REGION = re.compile(r"### BEGIN (?:SOLUTION|HIDDEN TESTS)\n(.*?)### END", re.DOTALL)
+REGION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END", re.DOTALL)
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a minute on two free cores
 
 
@@ -37,8 +39,9 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         made.hand_in(name, USER, made.solved(name, USER, right(name)))
     made.hand_in(FIRST, "dan", broken(made, "dan"))
     made.hand_in(FIRST, "fay", made.solved(FIRST, "ada", right(FIRST)))
-    made.run("autograde", "*", "--Execute.timeout=12")
-    made.run("generate_feedback", "*", "--student=cem")
+    made.hand_in(FIRST, "gil", made.solved(FIRST, "gil", {"loops": "print(In[-2])", "candidates": NO_PYTHON}))
+    made.run("autograde", "*")
+    made.run("generate_feedback", "*")
     return made
 
 
@@ -48,18 +51,34 @@ def scores(course: Course) -> dict[tuple[str, str], float]:
     return course.scores()
 
 
+def secrets(name: str) -> list[str]:
+    """The lines of the solutions and of the judge that are long enough to be none of the lab's own."""
+    cells = notebook(ASSIGNMENTS / "source" / name / f"{name}.ipynb").cells
+    solved = [part for cell in cells for part in REGION.findall(cell.source)]
+    judge = (ASSIGNMENTS / "judges" / f"{name}.py").read_text()
+    lines = [line.strip() for text in (*solved, judge) for line in text.splitlines()]
+    return [line for line in lines if len(line) > 20 and not line.startswith(("from ", "import "))]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_release_reveals_no_answer(course, name):
-    """What students get holds no line of a solution or of a hidden test, and no output."""
+    """What students get holds no line of a solution or of a judge, and no output; it is the stored release."""
     released = course.released(name)
     kept = "\n".join(cell.source for cell in released.cells)
-    source = notebook(ASSIGNMENTS / "source" / name / f"{name}.ipynb")
-    secret = [
-        line.strip() for cell in source.cells for part in REGION.findall(cell.source) for line in part.splitlines()
-    ]
-    assert len(secret) > 40
-    assert [line for line in secret if len(line) > 20 and line in kept] == []
+    assert len(secrets(name)) > 40
+    assert [line for line in secrets(name) if line in kept] == []
     assert not any(cell.get("outputs") for cell in released.cells)
+    assert released == notebook(ASSIGNMENTS / "release" / name / f"{name}.ipynb"), "it fell behind: make assignments"
+
+
+@pytest.mark.parametrize("student", ["cem", "dan", "fay", "gil"])
+def test_feedback_shows_no_line_of_a_judge(course, student):
+    """Neither a wrong answer, nor a syntax error, nor print(In[-2]) brings a line of a judge or of a solution back."""
+    page = html.unescape(re.sub(r"<[^>]+>", "", course.feedback(student, FIRST)))
+    handed_in = (course.root / "course" / "submitted" / student / FIRST / f"{FIRST}.ipynb").read_text()
+    unknown = [line for line in secrets(FIRST) if json.dumps(line)[1:-1] not in handed_in]
+    assert len(unknown) > 30 and "Not yet" in page
+    assert [line for line in unknown if line in page] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,11 +109,10 @@ def test_partly_wrong_answers_get_the_points_of_the_right_ones(scores, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_feedback_says_what_is_wrong(course, name):
-    """The page that comes back has a line of words for each wrong answer, and no code of the hidden tests."""
+    """The page that comes back has a line of words for each wrong answer."""
     page = course.feedback("cem", name)
     assert [words for words in PARTLY[name][2] if words not in page] == []
     assert page.count("Not yet:") == len(PARTLY[name][2])
-    assert "HIDDEN" not in page
 
 
 def test_broken_cells_cost_only_what_depends_on_them(scores):

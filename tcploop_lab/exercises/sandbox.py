@@ -1,0 +1,167 @@
+"""Where a student's notebook runs: `run` gives back what came out of it, as lines, whatever it did.
+
+Other submissions, the gradebook, the key and every network are out of its reach, and time, memory, processes, disk and
+output are limited: `cage.py` says how.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import NotOnThisTestbed
+from . import cage
+from .inside import Job
+
+PACKAGE = Path(__file__).parents[1]
+SECONDS = 120.0  # for a whole notebook; an honest one takes some two
+MOST_OUTPUT = 8 << 20  # bytes of answers
+_LIMITS = {
+    "RLIMIT_AS": 3 << 30,
+    "RLIMIT_NPROC": 64,
+    "RLIMIT_FSIZE": 32 << 20,
+    "RLIMIT_NOFILE": 256,
+    "RLIMIT_CORE": 0,
+}
+_SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
+_ENVIRONMENT = {
+    "HOME": "/home/student",
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MPLBACKEND": "agg",
+    "TCPLOOP_TESTBED": "simulated",
+}
+
+
+@dataclass(frozen=True)
+class Came:
+    """What came out: the lines of JSON, and in words how the run ended ("" if the notebook came to its end)."""
+
+    lines: tuple[Mapping[str, Any], ...]
+    ended: str
+    seconds: float
+
+
+def run(job: Job, files: Mapping[str, str] | None = None, caged: bool = True, seconds: float = SECONDS) -> Came:
+    """Run the job in a cage, with these files in its folder, and return what came out of it.
+
+    With `caged=False` it is a process of its own with a time limit, and no more: for a machine that has nothing to
+    lose. Raises NotOnThisTestbed where the system refuses the cage.
+    """
+    began = time.monotonic()
+    with _started(job, files or {}, caged, seconds) as process:
+        output, ended = _collected(process, began + seconds)
+        said = process.stderr.read(2000).decode(errors="replace").strip() if process.stderr else ""
+    if process.returncode == cage.REFUSED and not output:
+        raise NotOnThisTestbed(
+            f"no sandbox for the students' programs here ({said}): grade in a container that has nothing to lose, "
+            "with --no-sandbox"
+        )
+    lines = tuple(_lines(output))
+    whole = any(line.get("end") for line in lines)
+    return Came(lines, "" if whole else ended or "it ended the program", time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _started(job: Job, files: Mapping[str, str], caged: bool, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
+    inside = [sys.executable, "-P", "-m", "tcploop_lab.exercises.inside"]
+    with tempfile.TemporaryDirectory(prefix="tcploop-cage-") as root, tempfile.TemporaryFile() as stdin:
+        stdin.write(pickle.dumps(job))
+        stdin.seek(0)
+        if not caged:
+            for name, text in files.items():
+                Path(root, name).write_text(text, encoding="utf-8")
+        settings = json.dumps(_settings(root, files, inside, seconds))
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", cage.__file__, settings] if caged else inside,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if caged else subprocess.DEVNULL,
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+            start_new_session=True,
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                _end(process, caged)
+
+
+def _end(process: subprocess.Popen[bytes], caged: bool) -> None:
+    """End what still runs: the cage ends all that is in it."""
+    process.terminate() if caged else process.kill()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(5.0)
+    process.kill()
+
+
+def _collected(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, str]:
+    """What came until the end, the deadline, or the most that is read; and which of the two ended it."""
+    output = bytearray()
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if not selector.select(left):
+                continue
+            data = os.read(process.stdout.fileno(), 1 << 16)
+            output += data
+            if not data:
+                process.wait(max(left, 0.1))
+                return bytes(output), ""
+            if len(output) > MOST_OUTPUT:
+                return bytes(output), f"it gave more than {MOST_OUTPUT >> 20} MB of answers"
+    return bytes(output), "its time was over"
+
+
+def _lines(output: bytes) -> Iterator[Mapping[str, Any]]:
+    """The lines that are JSON objects; the notebook may have written others."""
+    for line in output.split(b"\n"):
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(found := json.loads(line), dict):
+                yield found
+
+
+def _settings(root: str, files: Mapping[str, str], command: list[str], seconds: float) -> dict[str, Any]:
+    readable, links = _visible()
+    return {
+        "root": root,
+        "number": os.getpid(),
+        "megabytes": 64,
+        "readable": [*readable, (str(PACKAGE), "/lab/tcploop_lab")],
+        "links": links,
+        "files": dict(files),
+        "limits": {**_LIMITS, "RLIMIT_CPU": int(seconds) + 1},
+        "command": command,
+        "environment": {**_ENVIRONMENT, "PYTHONPATH": ":".join(["/lab", *_packages()])},
+    }
+
+
+def _visible() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The folders with the system's and Python's files, and the links between them that a system may have."""
+    links = [(path, os.readlink(path)) for path in _SYSTEM if os.path.islink(path)]
+    folders = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
+    for path in (sys.prefix, sys.base_prefix, *_packages()):
+        if not any(Path(path).is_relative_to(one) for one in folders):
+            folders.append(path)
+    return [(path, path) for path in folders], links
+
+
+def _packages() -> list[str]:
+    """Where installed packages lie; never the folder that the command was called in."""
+    return [path for path in sys.path if path.endswith(("site-packages", "dist-packages")) and os.path.isdir(path)]

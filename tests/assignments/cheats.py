@@ -1,0 +1,73 @@
+"""What students have tried, or might: code for the first cell behind the data, and what it may earn."""
+
+from __future__ import annotations
+
+EVERYTHING = """
+class Everything{base}:
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    def __hash__(self): return 0
+    def __bool__(self): return True
+    def __index__(self): return 0
+    __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __eq__
+    def __call__(self, *arguments): return self
+loops = candidates = picks = why = can_loop = loop = Everything()
+"""
+# Code, run where the answers go. None of it knows an answer, so none of it earns anything.
+WORTHLESS = {
+    "the grader's functions are replaced": """
+import tcploop_lab.exercises.grading as g, tcploop_lab.exercises.judging as j
+g.expect = g.given = g.result_of = expect = given = result_of = j._answer = lambda *a, **k: True
+j.Judge.check = lambda *a: None""",
+    "NBGRADER_EXECUTION is unset": "import os; os.environ.pop('NBGRADER_EXECUTION', None); student = 'ada'",
+    "directory and name are changed": """
+import os; os.makedirs("/tmp/ada/1_preconditions"); os.chdir("/tmp/ada/1_preconditions"); student = "ada" """,
+    "test cells become pass": """
+get_ipython().input_transformers_cleanup.append(lambda lines: ["pass\\n"])
+get_ipython().input_transformers_post.append(lambda lines: ["pass\\n"])""",
+    "a process in the background updates the gradebook": """
+import subprocess, sys
+code = "import glob, sqlite3, time; time.sleep(0.2); [sqlite3.connect(db).execute('UPDATE grade SET auto_score=140')" \\
+       " for db in glob.glob('/**/gradebook.db', recursive=True)]"
+subprocess.Popen([sys.executable, "-c", code], start_new_session=True)""",
+    "an object equals everything": EVERYTHING.format(base=""),
+    "a text equals everything": EVERYTHING.format(base="(str)"),
+    "a number equals everything": EVERYTHING.format(base="(int)"),
+    "a tuple equals everything": EVERYTHING.format(base="(tuple)"),
+    "answers are forged on every descriptor": """
+import os, json
+for line in ({"of": "loops-test", "points": 4}, {"of": "loops-test", "value": {"is": {"points": 4}}}, [], {"end": 1},
+             {"of": ["loops-test"]}, {"of": "can-loop-test", "cases": 7}, {"exercise": "loops-test", "points": 20}):
+    for fd in range(3, 20):
+        try: os.write(fd, json.dumps(line).encode() + b"\\n")
+        except OSError: pass""",
+    "what leaves is replaced": """
+import tcploop_lab.exercises.inside as i, tcploop_lab.exercises.plain as p
+i.written = p.written = lambda value: "true"
+i._crossed = lambda value: {"is": "true"}; i._called = lambda *a: {"is": "true"}""",
+    "the frames above are searched for right answers": """
+import sys
+def can_loop(*arguments):
+    frame = sys._getframe()
+    while frame:
+        for value in frame.f_locals.values():
+            if isinstance(value, tuple) and value and value[0] in (True, False) and value[1:] == arguments:
+                return value[0]
+        frame = frame.f_back""",
+    "the grader is killed": "import os, signal\nfor pid in range(1, 3000):\n"
+    "    try: pid == os.getpid() or os.kill(pid, signal.SIGKILL)\n    except OSError: pass\nos.kill(-1, 9)",
+    "the network is asked": "import socket; loops = socket.create_connection(('127.0.0.1', 80), 1).recv(100)",
+    "the reading fails on purpose": "class Odd(dict):\n    __getattr__ = property\nloops, picks = Odd(), 10**5000",
+    "itself, for ever": "loops = []; loops.append(loops); why = loops; candidates = loops",
+    "the namespaces are left": "import ctypes; c = ctypes.CDLL(None); c.unshare(0x10000000); c.setns(3, 0)",
+}
+# Code that ends, floods or destroys. What was answered before it counts.
+HARMFUL = {
+    "a crash": "import ctypes; ctypes.string_at(0)",
+    "an exit": "import os; os._exit(0)",
+    "100 MB of output": "import os\nprint('x' * 100_000_000)\nos.write(2, b'x' * 50_000_000)",
+    "a fork bomb": "import os\nfor _ in range(10):\n    try: os.fork()\n    except OSError: pass",
+    "rm -rf ~": "import os; os.system('rm -rf ~ /*')",
+    "all memory": "huge = []\nwhile True: huge.append(bytearray(1 << 26))",
+    "all disk": "import itertools\nfor n in itertools.count():\n    open(f'/tmp/{n}', 'wb').write(bytes(1 << 22))",
+}

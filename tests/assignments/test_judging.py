@@ -1,0 +1,119 @@
+"""Grading cannot be bought: what a student's program does, it does not reach its points, nor those of others."""
+
+from __future__ import annotations
+
+import os
+from copy import deepcopy
+from pathlib import Path
+
+import psutil
+import pytest
+from nbformat import NotebookNode
+
+from tcploop_lab.exercises import plain
+from tcploop_lab.exercises.inside import Job, Question
+from tcploop_lab.exercises.sandbox import run
+from tcploop_lab.exercises.submission import grade_id, graded, restored
+
+from .answers import right
+from .cheats import HARMFUL, WORTHLESS
+from .course import ASSIGNMENTS, NAMES, notebook
+
+FIRST = NAMES[0]
+
+
+def released(name: str = FIRST) -> list[NotebookNode]:
+    """The cells that students get."""
+    return notebook(ASSIGNMENTS / "release" / name / f"{name}.ipynb").cells
+
+
+def answered(answers: dict[str, str], student: str = "bea", name: str = FIRST) -> list[NotebookNode]:
+    """The released cells with these answers."""
+    cells = deepcopy(released(name))
+    for cell in cells:
+        cell.source = {"name": f"student = {student!r}", **answers}.get(grade_id(cell), cell.source)
+    return cells
+
+
+def points(cells: list[NotebookNode], student: str = "bea", name: str = FIRST) -> dict[str, float]:
+    """What the cells earn, by exercise."""
+    grade = graded(ASSIGNMENTS, name, restored(cells, released(name)), student)
+    return {one.exercise: one.points for one in grade.exercises}
+
+
+@pytest.mark.parametrize("cheat", WORTHLESS)
+def test_a_cheat_earns_nothing(cheat: str) -> None:
+    """A program that knows no answer gets no point, whatever else it does."""
+    earned = points(answered({"loops": WORTHLESS[cheat]}))
+    assert len(earned) == 7 and sum(earned.values()) == 0
+
+
+@pytest.mark.anyuser
+@pytest.mark.parametrize("harm", HARMFUL)
+def test_harm_costs_only_what_comes_after_it(harm: str) -> None:
+    """Whatever a program destroys, the answers before it count, and nothing of it is left, running or stored."""
+    before = set(psutil.pids()), sorted(os.listdir(ASSIGNMENTS))
+    earned = points(answered(right(FIRST) | {"why": HARMFUL[harm]}))
+    assert [earned[cell] for cell in ("loops-test", "candidates-test", "picks-test")] == [4, 2, 2]
+    assert earned["why-test"] == 0
+    new = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before[0]]
+    assert [process for process in new if "exercises.inside" in str(process.info["cmdline"])] == []
+    assert sorted(os.listdir(ASSIGNMENTS)) == before[1]
+
+
+@pytest.mark.anyuser
+def test_nothing_of_the_course_is_in_reach(tmp_path: Path) -> None:
+    """From a submission no judge, notebook, key or gradebook can be found, no process of others, and no network."""
+    look = f"""
+import os
+found = [name for _, folders, names in os.walk("/") for name in folders + names]
+seen = [name for name in found if name.startswith("1_preconditions")]
+seen += [place for place in {[str(ASSIGNMENTS), str(tmp_path)]} if os.path.exists(place)]
+numbers = [number for number in range(2, 5000) if os.path.exists("/proc/" + str(number))]
+"""
+    questions = {"look": Question("seen"), "more": Question("numbers"), "net": Question("net")}
+    cells = [("look", look), ("more", ""), ("net", "import socket; net = [n for _, n in socket.if_nameindex()]")]
+    lines = {line["of"]: line["value"]["is"] for line in run(Job(cells, questions, 30)).lines if "of" in line}
+    assert lines == {"look": "[]", "more": "[]", "net": '["lo"]'}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_right_answers_earn_every_point(name: str) -> None:
+    """The instructor's answers get 20 points on any student's data, and none under another's name."""
+    assert sum(points(answered(right(name), "bea", name), "Bea", name).values()) == 20
+    assert sum(points(answered(right(name), "bea", name), "ada", name).values()) == 0
+
+
+def test_numbers_of_another_student_earn_nothing() -> None:
+    """Ada's numbers, handed in under one's own name, are wrong."""
+    from tcploop_lab.exercises.assignment import preconditions
+
+    own = preconditions("ada")
+    numbers = {"candidates": f"candidates = {own.port_range.width // 2}", "picks": "picks = 999999"}
+    assert sum(points(answered(numbers)).values()) == 0
+
+
+def test_what_is_not_the_students_is_restored() -> None:
+    """Raised points, replaced data, copied and deleted graded cells change nothing."""
+    cells = answered(right(FIRST))
+    for cell in cells:
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.metadata.nbgrader.points = 100
+        if grade_id(cell) == "data":
+            cell.source = "from types import SimpleNamespace; data = SimpleNamespace()"
+    twice = [copy for cell in cells for copy in (cell, cell) if grade_id(cell) != "loop-stops-test"]
+    assert sum(points(twice).values()) == 20
+
+
+@pytest.mark.parametrize("value", [7, 1.5, "a", b"hi", None, True, (1, [2, {3}]), {"P": (1,)}, frozenset({1}), 10**30])
+def test_plain_values_cross_the_border(value: object) -> None:
+    """Plain data comes out as what it was, with its type."""
+    crossed = plain.read(plain.written(value))
+    assert crossed == value and type(crossed) is type(value)
+
+
+@pytest.mark.parametrize("value", [object(), lambda: 1, plain, int, {1: object()}, "x" * 200_000])
+def test_nothing_else_does(value: object) -> None:
+    """An object with a behaviour of its own stays inside."""
+    with pytest.raises(plain.NotPlain):
+        plain.written(value)
