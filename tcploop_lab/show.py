@@ -3,6 +3,19 @@
 They stand in `show.pyi` and load on first use, for they import matplotlib.
 """
 
+import sys
+from typing import Any
+
 import lazy_loader as _lazy_loader
 
-__getattr__, __dir__, __all__ = _lazy_loader.attach_stub(str(__package__), __file__)
+_load, __dir__, __all__ = _lazy_loader.attach_stub(str(__package__), __file__)
+
+
+def __getattr__(name: str) -> Any:
+    """Return the figure and keep it here: lazy_loader would keep it in the package, in the place of `lab.audit`."""
+    package = vars(sys.modules[str(__package__)])
+    before = {name: package[name]} if name in package else {}
+    globals()[name] = figure = _load(name)
+    del package[name]
+    package.update(before)
+    return figure

@@ -37,7 +37,7 @@ def commands(testbed: Testbed, port: int, as_root: bool) -> tuple[str, ...]:
 def hold(testbed: Testbed, port: int, limit: float | None = None) -> None:
     """Say how to look at the socket, then keep it open until Enter (`limit` as in `wait_for_enter`)."""
     output.note("The socket is open. Look at it from another terminal:")
-    for line in commands(testbed, port, os.geteuid() == 0):
+    for line in commands(testbed, port, hasattr(os, "geteuid") and os.geteuid() == 0):
         output.note(f"    {line}")
     missing = [name for name in ("ss", "lsof", "nsenter") if shutil.which(name) is None]
     if missing:
@@ -50,6 +50,14 @@ def wait_for_enter(limit: float | None = None) -> None:
     """Return when a line or the end of stdin comes; without a terminal, after `limit` seconds at most."""
     if sys.stdin is None or sys.stdin.closed:
         return
-    if limit is not None and not sys.stdin.isatty() and not select.select([sys.stdin], [], [], limit)[0]:
+    if limit is not None and not sys.stdin.isatty() and not _something_comes(limit):
         return
     sys.stdin.readline()
+
+
+def _something_comes(limit: float) -> bool:
+    """Wait for a line or the end of stdin. Windows can wait for sockets only: there nobody is waited for."""
+    try:
+        return bool(select.select([sys.stdin], [], [], limit)[0])
+    except OSError:
+        return False

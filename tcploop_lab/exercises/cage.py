@@ -11,7 +11,6 @@ a user that owns nothing. Exit code 120, with a line on stderr, if the system re
 import ctypes
 import json
 import os
-import resource
 import signal
 import sys
 from typing import Any
@@ -22,11 +21,12 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _NOBODYS = 1_000_000_000  # users from here on own nothing
 _END = {signal.SIGTERM}
 REFUSED = 120
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(settings: dict[str, Any]) -> None:
     """Make the cage, fork into it, and wait for its first process."""
+    import resource
+
     root = os.geteuid() == 0
     user, group = os.geteuid(), os.getegid()
     _call("unshare", _NEWNS | _NEWIPC | _NEWPID | _NEWNET | (0 if root else _NEWUSER))
@@ -36,7 +36,7 @@ def main(settings: dict[str, Any]) -> None:
                 file.write(text)
     _build(settings)
     signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # not between fork() and the handler
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGTERM)
     child = os.fork()
     if child:
         _wait_for(child)
@@ -50,7 +50,7 @@ def main(settings: dict[str, Any]) -> None:
     for name, most in settings["limits"].items():
         resource.setrlimit(getattr(resource, name), (most, most))
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user forgets it
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user forgets it
     os.execve(settings["command"][0], settings["command"], settings["environment"])
 
 
@@ -98,7 +98,7 @@ def _mount(source: str, target: str, kind: str | None, flags: int, data: str | N
 
 
 def _call(name: str, *arguments: object) -> None:
-    if getattr(_libc, name)(*arguments):
+    if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments):
         raise OSError(ctypes.get_errno(), f"{name}() said {os.strerror(ctypes.get_errno())}")
 
 

@@ -8,7 +8,6 @@ start.
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import socket
 import struct
@@ -52,6 +51,8 @@ def complete_checksums(name: str) -> None:
 
 
 def _control(request: int, name: str, value: bytes) -> None:
+    import fcntl
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, request, struct.pack("16s24s", name.encode(), value))
 

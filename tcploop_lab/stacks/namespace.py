@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import ipaddress
 import os
 import socket
@@ -91,6 +90,8 @@ def _add_ipv4(packed: bytes) -> None:
 
 
 def _add_ipv6(packed: bytes) -> None:
+    import fcntl
+
     request = struct.pack("16sIi", packed, _NETMASK_HOST_IPV6, socket.if_nametoindex("lo"))
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFADDR, request)

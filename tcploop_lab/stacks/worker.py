@@ -11,7 +11,6 @@ When the lab's process ends, however it ends, its end of the `lifeline` closes, 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import socket
@@ -74,6 +73,8 @@ def _end_with(lifeline: int) -> None:
     fcntl(2), O_ASYNC: SIGIO comes when a pipe's last writer is gone; its default action is to end the process.
     PR_SET_PDEATHSIG would not do: it follows the thread that started this process, not the lab.
     """
+    import fcntl
+
     signal.signal(signal.SIGIO, signal.SIG_DFL)
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)

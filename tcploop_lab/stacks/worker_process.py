@@ -114,6 +114,8 @@ class WorkerProcess:
 
 def start_worker(private: bool, port_range: PortRange | None) -> WorkerProcess:
     """Return a new worker. WorkerDied where there is no room for one, NamespaceRefused where it may not be private."""
+    if not hasattr(socket, "send_fds"):
+        raise NamespaceRefused(errno.ENOSYS, "this system hands no socket from process to process, as Linux does")
     try:
         return WorkerProcess(private, port_range)
     except OSError as error:

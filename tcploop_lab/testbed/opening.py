@@ -68,12 +68,12 @@ def _openers(
     """Yield the kinds from best to last, each with what opens it, or notes the reason why it cannot be had."""
 
     def namespace(why: str, reasons: list[str]) -> Testbed | None:
-        who = "root" if os.geteuid() == 0 else "an ordinary user"
         try:
             executor = NamespaceExecutor(workers, port_range)
         except NamespaceRefused as refusal:
             reasons.append(f"no private namespace: {refusal.strerror}")
             return None
+        who = "root" if os.geteuid() == 0 else "an ordinary user"
         return Testbed("namespace", f"private network, made as {who}", executor, port_range)
 
     def host(why: str, reasons: list[str]) -> Testbed | None:

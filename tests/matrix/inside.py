@@ -15,14 +15,17 @@ from . import pythons, users
 from .situations import Situation
 
 ROOT = Path(__file__).parents[2]
+ELSEWHERE = Path(__file__).parent / "elsewhere"
 SMOKE_SECONDS, LESSON_SECONDS = 60, 900
 
 
 def _environment(home: Path, situation: Situation, lessons: bool) -> dict[str, str]:
     """A home of its own; another Python finds this one's packages."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "COV", "JUPYTER"))}
-    paths = [str(ROOT), *pythons.packages(pythons.path_of(situation), lessons)]
-    return kept | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": ":".join(paths)}
+    there = [str(ELSEWHERE)] if situation.platform else []
+    paths = [*there, str(ROOT), *pythons.packages(pythons.path_of(situation), lessons)]
+    own = {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": ":".join(paths)}
+    return kept | own | {"MATRIX_PLATFORM": situation.platform}
 
 
 def run(

@@ -36,7 +36,8 @@ class Situation:
     `testbed` is the kind that open_testbed() must give; `lacks` are capabilities that the doctor must name, each with a
     way out. `port_range` is what the smoke run asks for. `lessons` is False where Jupyter itself finds no ports to run.
     `python` is another Python than the one of the tests: its path, or NEWEST for the newest that can be found.
-    `account` asks for a real account of this machine; the others are users of a user namespace.
+    `account` asks for a real account of this machine; the others are users of a user namespace. `platform` is the
+    system whose standard library the lab meets (tests/matrix/elsewhere), as sys.platform names it; "" for this one.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Situation:
     read_only: bool = False
     python: str = ""
     account: bool = False
+    platform: str = ""
 
 
 def _libc(call: str, *args: object) -> None:
@@ -153,9 +155,12 @@ SITUATIONS = (
         learner(NO_UNSHARE, NO_SOCKET_RANGE), "simulated",
         NO_NAMESPACE | {"capture", "range per socket"}, (40000, 40199),
     ),
-    Situation(
-        "not Linux", "no /proc, no namespaces, no packet sockets, no range per socket", _no_linux,
-        "simulated", NO_NAMESPACE | {"self-connection"},
+    *(
+        Situation(
+            name, f"no /proc, namespaces, packet sockets, range per socket; Python without what it lacks on {name}",
+            _no_linux, "simulated", NO_NAMESPACE | {"self-connection"}, platform=platform,
+        )
+        for name, platform in (("macOS", "darwin"), ("Windows", "win32"))
     ),
     Situation("read-only home and folder", "both without the right to write", learner(), read_only=True),
     Situation("a range of one port", "40500-40500", learner(), port_range=(40500, 40500), lessons=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from array import array
 from itertools import combinations
 
@@ -286,3 +288,11 @@ def test_a_text_from_outside_is_no_formula() -> None:
         ax.figure.canvas.draw()
         assert ax.figure.png()
         assert any(name in text.get_text() for text in ax.texts)
+
+
+@pytest.mark.parametrize("first", ["lab.audit", "lab.show.audit"])
+def test_a_figure_does_not_take_the_place_of_a_command(first):
+    """lab.audit audits, whether it or the figure of the same name was used first."""
+    code = f"import tcploop_lab as lab; {first}; lab.show.audit; print(lab.audit.__module__, lab.show.audit.__module__)"
+    printed = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60).split()
+    assert printed == ["tcploop_lab.audits.audit", "tcploop_lab.render.figures_audit"]

@@ -77,7 +77,9 @@ class View:
         _take_the_place(self)
         self.refresh()
         plain = f"{self.name}: {self.model.words}"
-        return {**self.box._repr_mimebundle_(), "text/html": self.static_html(), "text/plain": plain}
+        # ipywidgets 7, which Colab has, lacks the method: there the figure is all.
+        widget: dict[str, Any] = getattr(self.box, "_repr_mimebundle_", dict)()
+        return {**widget, "text/html": self.static_html(), "text/plain": plain}
 
     def __repr__(self) -> str:
         return f"<{self.name}: {self.model.words}>"

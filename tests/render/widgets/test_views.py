@@ -49,6 +49,13 @@ def test_every_control_has_a_name_of_its_own(view):
     assert [one.description for one in usable if one.disabled] == []
 
 
+def test_where_widgets_are_of_another_age_the_figure_is_shown(view, monkeypatch):
+    """ipywidgets 7, which Colab has, has no _repr_mimebundle_: a cell shows the figure and the words."""
+    (holder,) = [kind for kind in w.Widget.__mro__ if "_repr_mimebundle_" in vars(kind)]
+    monkeypatch.delattr(holder, "_repr_mimebundle_")
+    assert set(view._repr_mimebundle_()) == {"text/html", "text/plain"}
+
+
 def test_where_no_widget_runs_there_is_a_figure(view):
     """A cell's output holds the widget, the figure with its alternative text, and the words."""
     bundle = view._repr_mimebundle_()
