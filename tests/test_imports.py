@@ -59,7 +59,7 @@ def test_public_names_load():
 
 VERBS = "capture check close connect_loop counters cross crossing hold holders listen look probe reserve sockets"
 VERBS += " tcp_socket use_range wait"
-FACTS = "closed kernel kind missing port_range stack summary why"
+FACTS = "address closed kernel kind missing port_range stack summary why"
 
 
 @pytest.mark.parametrize("jedi", [True, False], ids=["jedi", "dir"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import platform
+import secrets
 import select
 import socket
 import struct
@@ -49,6 +50,9 @@ class LinuxStack:
     set_port_range = staticmethod(namespace.write_port_range)
     add_address = staticmethod(namespace.add_address)
     source_for = staticmethod(source_for)
+
+    def __init__(self) -> None:
+        self.address = f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
 
     @property
     def kernel(self) -> str:

@@ -128,6 +128,7 @@ class Stack(Protocol):
 
     provenance: str
     is_shared: bool  # whether other processes can use it
+    address: str  # one of 127.0.0.0/8 that hardly anybody else dials: who shares addresses and port shares the steps
 
     @property
     def kernel(self) -> str:

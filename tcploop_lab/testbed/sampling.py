@@ -74,7 +74,17 @@ def describe_place(stack: Stack, tries: int, private: bool) -> Place:
     probed = LINUX_DEFAULT_RANGE if settable else in_force
     spec = LoopSpec("127.0.0.1", 1, ClientKind.SAME_SOCKET, tries, timeout=30.0)
     with in_port_range(stack, probed):
-        return Place(*here(stack), probed, settable, tuple(sample_source_ports(stack, spec, tries)))
+        return Place(*here(stack), probed, settable, tuple(sample_alone(stack, spec, tries)))
+
+
+def sample_alone(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
+    """Return the source ports of refused tries where no other testbed's tries move them: on the stack's own address.
+
+    Where nobody else can, or an address cannot be bound without a port, it is the address in `spec`.
+    """
+    if stack.is_shared and binds_alone(stack):
+        spec = replace(spec, host=stack.address, source=stack.address)
+    return sample_source_ports(stack, spec, tries)
 
 
 def _can_set(stack: Stack, port_range: PortRange) -> bool:

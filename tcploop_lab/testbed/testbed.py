@@ -60,7 +60,8 @@ class Testbed(Shown, metaclass=_Tab):
         self.kind = kind
         self.why = why
         self.executor = executor
-        self.stack, self.kernel = executor.on_stack(_name_of).result()
+        self._address: str
+        self.stack, self.kernel, self._address = executor.on_stack(_name_of).result()
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
@@ -76,6 +77,18 @@ class Testbed(Shown, metaclass=_Tab):
             return found
         except FileNotFoundError:  # no /proc
             return LINUX_DEFAULT_RANGE
+
+    @property
+    def address(self) -> str:
+        """This testbed's own address of 127.0.0.0/8, for steps that nobody else's tries disturb.
+
+            testbed.connect_loop(33334, host=testbed.address, source=testbed.address, trace=True)
+
+        The kernel has one table for the walks of all its networks, private ones too (net/ipv4/inet_hashtables.c,
+        table_perturb), and its index is made of both addresses and the dialled port: who dials 127.0.0.1 on your port
+        moves your walk as well.
+        """
+        return self._address
 
     @property
     def label(self) -> str:
@@ -395,8 +408,8 @@ class Testbed(Shown, metaclass=_Tab):
             earlier.close(reset=True)
 
 
-def _name_of(stack: Stack) -> tuple[str, str]:
-    return stack.provenance, stack.kernel
+def _name_of(stack: Stack) -> tuple[str, str, str]:
+    return stack.provenance, stack.kernel, stack.address
 
 
 def _port_range(stack: Stack) -> PortRange:

@@ -33,6 +33,7 @@ class SimulatedStack:
 
     provenance = "simulated"
     is_shared = False
+    address = "127.0.0.1"
 
     def __init__(self, version: Any = "6.18", seed: int | None = None, port_range: Any = None) -> None:
         known = parse_version(version)
