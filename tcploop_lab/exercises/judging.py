@@ -139,7 +139,8 @@ def graded(
     came = run(Job(cells, judge.questions(own), CELL_SECONDS), caged=caged)
     found = {line["of"]: line for line in reversed(came.lines) if isinstance(line.get("of"), str)}
     stranger = _why_not_theirs(found.get(_NAME_CELL), student, came)
-    marked = [_marked(judge, cell, points, own, found, came, stranger) for cell, points in most.items()]
+    ours = [(cell, points) for cell, points in most.items() if cell in judge.rows]
+    marked = [_marked(judge, cell, points, own, found, came, stranger) for cell, points in ours]
     return Grade(student, assignment, tuple(marked), came.seconds)
 
 

@@ -104,7 +104,7 @@ class Course:
         solved = self.solved(assignment, student, answers)
         nbformat.write(solved, self.root / "student" / assignment / f"{assignment}.ipynb")
         self.run("submit", assignment, *here, folder="student")
-        self.run("collect", assignment)
+        self.run("collect", "--update", assignment)
 
     def scores(self) -> dict[tuple[str, str], float]:
         """The points of (student, assignment), from `nbgrader export`."""

@@ -42,6 +42,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     made.hand_in(FIRST, "gil", made.solved(FIRST, "gil", {"loops": "print(In[-2])", "candidates": NO_PYTHON}))
     made.run("autograde", "*")
     made.run("generate_feedback", "*")
+    made.run("release_feedback", FIRST, f"--student={USER}")
+    made.run("fetch_feedback", FIRST, "--course", "tcploop-lab", folder="student")
     return made
 
 

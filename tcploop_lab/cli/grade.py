@@ -1,0 +1,72 @@
+"""Points for what was handed in, without nbgrader: tcploop grade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..results.description import Description, Item, Said, Table
+from ..testbed import files as lab_files
+from . import options, output
+from .group import Command
+from .root import NO, YES
+from .values import FILE, checked
+
+if TYPE_CHECKING:
+    from ..exercises.marks import Marks
+
+
+@click.command(cls=Command)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--course", default=".", help="The folder with judges/ and release/ (default: this one).")
+@click.option("--student", default="", help="Whose files they are (default: their folder or file name says it).")
+@click.option("--csv", type=FILE, help="Write a line for each file to the new FILE too.")
+@options.force
+@click.option("--no-sandbox", is_flag=True, help="Run them in a process with a time limit, and no more.")
+@options.as_json
+def grade(
+    files: tuple[str, ...],
+    course: str,
+    student: str,
+    csv: str | None,
+    force: bool,
+    no_sandbox: bool,
+    as_json: bool,
+) -> int:
+    """Grade notebooks that were handed in.
+
+    Each runs in a sandbox; what it computed is judged outside. Exit code 1 means that a file could not be graded.
+
+    Example: tcploop grade submitted/*/1_preconditions/*.ipynb --csv grades.csv
+    """
+    from ..exercises import marks
+
+    with checked():
+        if csv is not None:
+            lab_files.must_be_writable(csv, force)
+        found = [marks.mark(Path(file), Path(course), student, not no_sandbox) for file in files]
+        if csv is not None:
+            with lab_files.written(csv, force) as page:
+                page.write(marks.as_csv(found))
+    output.deliver(as_json, _described(found, marks.equal_programs(found)))
+    return NO if any(one.failed for one in found) else YES
+
+
+def _described(marks: list[Marks], equal: list[tuple[str, str, int]]) -> Description:
+    columns = (("student", "student"), ("assignment", "assignment"), ("points", "points"), ("most", "of"),
+               ("seconds", "seconds"), ("reasons", "reasons"), ("suspicious", "look at"), ("file", ""),
+               ("exercises", ""))  # fmt: skip
+    rows = [_row(one) for one in marks]
+    same = Table("equal", (("one", "student"), ("other", "and"), ("programs", "equal programs")), equal)
+    tables = (Table("grades", columns, rows), *([same] if equal else []))
+    whole = sum(not one.failed for one in marks)
+    return Description(f"{whole} of {len(marks)} files graded", items=(Item("graded", whole),), tables=tables)
+
+
+def _row(one: Marks) -> tuple[object, ...]:
+    seconds = round(one.grade.seconds, 2) if one.grade else 0.0
+    exercises = [vars(exercise) for exercise in one.grade.exercises] if one.grade else []
+    look = Said(list(one.suspicious), ", ".join(one.suspicious))
+    return (one.student, one.assignment, one.points, one.most, seconds, one.reasons, look, one.file, exercises)

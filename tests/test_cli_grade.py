@@ -1,0 +1,82 @@
+"""tcploop grade: points for files that were handed in, without nbgrader."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tcploop_lab.cli import main
+
+from .assignments.answers import PARTLY, right
+from .assignments.course import ASSIGNMENTS, NAMES
+from .assignments.test_judging import answered
+
+FIRST = NAMES[0]
+COURSE = ("--course", str(ASSIGNMENTS))
+
+
+def hand_in(path: Path, student: str, answers: dict[str, str], name: str = FIRST) -> str:
+    """Write a notebook with these answers, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=answered(answers, student, name)), path)
+    return str(path)
+
+
+@pytest.fixture
+def handed_in(tmp_path: Path) -> list[str]:
+    """Files in every layout: right, partly right, a cheat who raises the points, no notebook, nothing."""
+    bea = hand_in(tmp_path / "bea.ipynb", "bea", right(FIRST) | PARTLY[FIRST][0])
+    cheat = nbformat.read(hand_in(tmp_path / "cem" / f"{FIRST}.ipynb", "cem", {}), as_version=4)
+    extra = nbformat.v4.new_code_cell(
+        "import ctypes", metadata={"nbgrader": {"grade": True, "grade_id": "x", "points": 99}}
+    )
+    nbformat.write(nbformat.v4.new_notebook(cells=[*cheat.cells, extra]), tmp_path / "cem" / f"{FIRST}.ipynb")
+    (tmp_path / "dan.ipynb").write_text("no notebook")
+    ada = hand_in(tmp_path / "ada" / FIRST / f"{FIRST}.ipynb", "ada", right(FIRST))
+    return [
+        ada,
+        bea,
+        str(tmp_path / "cem" / f"{FIRST}.ipynb"),
+        str(tmp_path / "dan.ipynb"),
+        str(tmp_path / "eve.ipynb"),
+    ]
+
+
+def test_every_file_has_its_points_or_the_reason(handed_in: list[str], tmp_path: Path, capsys) -> None:
+    """Each file is graded by itself; what cannot be graded says why, and exit code 1 that there is some."""
+    assert main(["grade", *handed_in, *COURSE, "--json", "--csv", str(tmp_path / "grades.csv")]) == 1
+    grades = json.loads(capsys.readouterr().out)["grades"]
+    found = [(one["student"], one["points"], one["most"]) for one in grades]
+    assert found == [("ada", 20, 20), ("bea", PARTLY[FIRST][1], 20), ("cem", 0, 20), ("dan", 0, 0), ("eve", 0, 0)]
+    assert grades[2]["suspicious"] == ["ctypes"]
+    assert "it is no notebook" in grades[3]["reasons"] and "No such file" in grades[4]["reasons"]
+    with (tmp_path / "grades.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert [(row["student"], float(row["points"])) for row in rows] == [(name, points) for name, points, _ in found]
+
+
+def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> None:
+    """Answers that are one program, blanks and comments aside, are counted by pair."""
+    main(["grade", *handed_in[:2], *COURSE, "--json"])
+    (pair,) = json.loads(capsys.readouterr().out)["equal"]
+    assert (pair["one"], pair["other"]) == ("ada", "bea") and pair["programs"] >= 1
+
+
+def test_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:
+    """A name that begins like a formula is written as text."""
+    from tcploop_lab.exercises.marks import Marks, as_csv
+
+    line = as_csv([Marks("f", '=HYPERLINK("x")', failed="@no")]).decode().splitlines()[1]
+    assert line.startswith("\"'=HYPERLINK") and "'@no" in line
+
+
+@pytest.mark.parametrize("bad", [["--course", "/tmp"], []])
+def test_a_folder_that_is_no_course_is_told_in_one_line(bad: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
+    """Without judges there is nothing to grade by: the line names the folder and the way out."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["grade", "any.ipynb", *bad]) == 2
+    assert "no judges/ and release/ in it; name the folder of the instructor's archive" in capsys.readouterr().err
