@@ -13,7 +13,20 @@ from tcploop_lab.errors import NotOnThisTestbed, WorkerDied
 from tcploop_lab.ports.clients import ClientKind
 from tcploop_lab.tries.theory import ERAS
 
-COMMANDS = ("doctor", "check", "connect", "capture", "probe", "model", "study", "cross", "audit", "notebooks", "grade")
+COMMANDS = (
+    "doctor",
+    "check",
+    "connect",
+    "capture",
+    "probe",
+    "model",
+    "study",
+    "cross",
+    "audit",
+    "notebooks",
+    "handout",
+    "grade",
+)
 LIGHT = ("--help", "connect 40000 --range 40000-40000 --max-tries 9 --json")
 HEAVY = ("scapy", "matplotlib", "pandas", "IPython", "ipywidgets", "scipy", "numpy", "rich")
 STUDY = "study --ports 40500 --ranges 40000-40999 --out /dev/null"
@@ -142,7 +155,7 @@ def test_every_command_has_help_and_json(command: str, capsys) -> None:
     text = capsys.readouterr().out
     assert text.startswith("Usage: tcploop ")
     assert "--json" in text
-    assert ("--testbed" in text) == (command not in ("model", "notebooks", "grade"))
+    assert ("--testbed" in text) == (command not in ("model", "notebooks", "handout", "grade"))
 
 
 def test_version(capsys) -> None:

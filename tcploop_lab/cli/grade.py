@@ -70,3 +70,26 @@ def _row(one: Marks) -> tuple[object, ...]:
     exercises = [vars(exercise) for exercise in one.grade.exercises] if one.grade else []
     look = Said(list(one.suspicious), ", ".join(one.suspicious))
     return (one.student, one.assignment, one.points, one.most, seconds, one.reasons, look, one.file, exercises)
+
+
+@click.command(cls=Command)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--course", default=".", help="The folder with judges/ and release/ (default: this one).")
+@options.as_json
+def handout(names: tuple[str, ...], course: str, as_json: bool) -> int:
+    """Make data of their own for these students.
+
+    They are written beside the notebooks, for all students in one file. The course's key, made once, stays with you.
+
+    Example: tcploop handout $(cat names.txt)
+    """
+    from ..exercises import handout as data
+    from ..exercises import marks
+    from ..exercises.assignment import name_of
+
+    with checked():
+        marks.released(Path(course))
+        written = data.hand_out(Path(course), map(name_of, names))
+    items = (Item("files", [str(path) for path in written], "written"), Item("students", len(names), "students"))
+    output.deliver(as_json, Description(f"data of {len(names)} students", items=items))
+    return YES

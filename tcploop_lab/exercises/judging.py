@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import plain
+from . import handout, plain
 from .assignment import NOBODY, name_of
 from .grading import NotYet, given
 from .inside import Job, Question
@@ -81,7 +81,7 @@ class _Row:
 class Judge:
     """The graded cells of one assignment. `data` makes a student's data; a check raises NotYet, or all is well."""
 
-    data: Callable[[object], Any]
+    data: Callable[[object, str], Any]
     rows: dict[str, _Row] = field(default_factory=dict)
 
     def value(self, cell: str, name: str, reads: Callable[[Any], Any]) -> Callable[[_Check], _Check]:
@@ -129,14 +129,17 @@ def load(path: Path) -> Judge:
 
 def graded(
     judge: Judge, cells: Sequence[tuple[str, str]], most: Mapping[str, float], student: str, assignment: str,
-    caged: bool = True,
+    key: str = "", caged: bool = True,
 ) -> Grade:  # fmt: skip
     """Run the code cells (name and source) of one submission and judge what came out; `most` has the points by cell.
 
+    `key` is that of the course.
+
     Raises NotOnThisTestbed where the system has no sandbox.
     """
-    own = judge.data(student)
-    came = run(Job(cells, judge.questions(own), CELL_SECONDS), caged=caged)
+    own = judge.data(student, key)
+    files = {handout.FILE: handout.page([name_of(student)], judge.data, key)} if key else {}
+    came = run(Job(cells, judge.questions(own), CELL_SECONDS), files, caged)
     found = {line["of"]: line for line in reversed(came.lines) if isinstance(line.get("of"), str)}
     stranger = _why_not_theirs(found.get(_NAME_CELL), student, came)
     ours = [(cell, points) for cell, points in most.items() if cell in judge.rows]

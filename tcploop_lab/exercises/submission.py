@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import judging
+from .handout import key_of
 from .judging import Grade
 
 LIVE = "live"  # the tag of cells that need a network, and earn nothing
@@ -52,7 +53,7 @@ def programs(cells: Sequence[Any]) -> list[tuple[str, str]]:
 def graded(course: Path, assignment: str, cells: Sequence[Any], student: str, caged: bool = True) -> Grade:
     """Judge the cells of a restored notebook by the judge of the course's folder."""
     judge = judging.load(course / "judges" / f"{assignment}.py")
-    return judging.graded(judge, programs(cells), points(cells), student, assignment, caged)
+    return judging.graded(judge, programs(cells), points(cells), student, assignment, key_of(course), caged)
 
 
 def with_outcomes(cells: Sequence[Any], grade: Grade) -> None:

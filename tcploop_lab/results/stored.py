@@ -18,7 +18,17 @@ _converter.register_unstructure_hook(PortRange, str)
 
 def load(path: Path, kind: type[_Kind]) -> _Kind:
     """Return the value of this kind that `store` wrote."""
-    return _converter.loads(path.read_text(encoding="utf-8"), kind)
+    return loads(path.read_text(encoding="utf-8"), kind)
+
+
+def loads(text: str, kind: type[_Kind]) -> _Kind:
+    """Return the value of this kind that `dumps` wrote."""
+    return _converter.loads(text, kind)
+
+
+def dumps(value: object) -> str:
+    """Return a value as text, in one line."""
+    return _converter.dumps(value)
 
 
 def store(path: Path, value: object) -> None:
