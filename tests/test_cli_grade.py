@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import nbformat
@@ -14,6 +15,8 @@ from tcploop_lab.cli import main
 from .assignments.answers import PARTLY, right
 from .assignments.course import ASSIGNMENTS, NAMES
 from .assignments.test_judging import answered
+from .matrix import inside
+from .matrix.situations import BY_NAME
 
 FIRST = NAMES[0]
 COURSE = ("--course", str(ASSIGNMENTS))
@@ -80,3 +83,13 @@ def test_a_folder_that_is_no_course_is_told_in_one_line(bad: list[str], tmp_path
     monkeypatch.chdir(tmp_path)
     assert main(["grade", "any.ipynb", *bad]) == 2
     assert "no judges/ and release/ in it; name the folder of the instructor's archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["unshare forbidden", "macOS", "Windows"])
+def test_without_a_sandbox_nothing_runs(name: str, handed_in: list[str], tmp_path: Path) -> None:
+    """Where the system refuses the sandbox no program of a student runs: exit code 3, with the way out in one line."""
+    (tmp_path / "home").mkdir()
+    command = [sys.executable, "-m", "tcploop_lab", "grade", handed_in[0], *COURSE]
+    done = inside.run(BY_NAME[name], command, tmp_path / "home", tmp_path, 60)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert ("--no-sandbox" in done.stderr) == (name != "Windows") and done.stderr.count("\n") == 1

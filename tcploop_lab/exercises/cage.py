@@ -105,6 +105,6 @@ def _call(name: str, *arguments: object) -> None:
 if __name__ == "__main__":
     try:
         main(json.loads(sys.argv[1]))
-    except OSError as refused:
-        print(refused.strerror or refused, file=sys.stderr)
+    except (OSError, AttributeError, TypeError, ImportError) as refused:  # all but OSError: this is no Linux
+        print(getattr(refused, "strerror", None) or refused, file=sys.stderr)
         os._exit(REFUSED)

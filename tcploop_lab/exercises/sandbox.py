@@ -62,6 +62,8 @@ def run(job: Job, files: Mapping[str, str] | None = None, caged: bool = True, se
     With `caged=False` it is a process of its own with a time limit, and no more: for a machine that has nothing to
     lose. Raises NotOnThisTestbed where the system refuses the cage.
     """
+    if not hasattr(os, "fork"):
+        raise NotOnThisTestbed("grading runs students' programs as Unix does: grade on Linux, or in WSL 2")
     began = time.monotonic()
     with _started(job, files or {}, caged, seconds) as process:
         output, ended = _collected(process, began + seconds)
