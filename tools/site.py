@@ -35,6 +35,9 @@ def gather() -> None:
         text = (ROOT / name).read_text(encoding="utf-8")
         text = text.replace("(notebooks/assignments/README.md)", "(assignments.md)")
         (SOURCE / name).write_text(text.replace("(notebooks/", "(lessons/").replace("(docs/", "("), encoding="utf-8")
+    text = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
+    text = text.replace("(../notebooks/assignments/README.md)", "(assignments.md)")
+    (SOURCE / "teaching.md").write_text(text.replace("(../notebooks/", "(lessons/"), encoding="utf-8")
     text = (ROOT / "notebooks" / "assignments" / "README.md").read_text(encoding="utf-8")
     (SOURCE / "assignments.md").write_text(f"---\norphan: true\n---\n{text}", encoding="utf-8")
 
