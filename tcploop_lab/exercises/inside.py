@@ -1,21 +1,22 @@
 """Runs a student's notebook: a program of its own, started by `sandbox.py`. It knows no answers.
 
-A pickled Job comes on stdin. For each question one line of JSON goes out on stdout as soon as the notebook has come to
-it, so that what was answered before an endless loop or an exit counts. What the notebook prints is lost.
+A Job comes on stdin, a socket, as to any worker of the lab. For each question one line of JSON goes out on stdout as
+soon as the notebook has come to it, so that what was answered before an endless loop or an exit counts. What the
+notebook prints is lost.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
-import sys
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ..stacks import wire
 from .plain import NotPlain, written
 from .trying import failure
 
@@ -59,8 +60,9 @@ class TooLong(BaseException):
 
 
 def main() -> None:
-    """Run the job on stdin."""
-    job: Job = pickle.load(sys.stdin.buffer)
+    """Run the job that comes on stdin."""
+    with socket.socket(fileno=os.dup(0)) as channel:
+        job: Job = wire.receive(channel)
     out = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -154,6 +156,6 @@ def _tell(out: int, line: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    from tcploop_lab.exercises import inside  # Job is pickled as a class of this module, not of __main__
+    from tcploop_lab.exercises import inside  # Job is a class of this module, not of __main__
 
     inside.main()

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import selectors
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotOnThisTestbed
+from ..stacks import wire
 from . import cage
 from .inside import Job
 
@@ -81,16 +82,15 @@ def run(job: Job, files: Mapping[str, str] | None = None, caged: bool = True, se
 @contextlib.contextmanager
 def _started(job: Job, files: Mapping[str, str], caged: bool, seconds: float) -> Iterator[subprocess.Popen[bytes]]:
     inside = [sys.executable, "-P", "-m", "tcploop_lab.exercises.inside"]
-    with tempfile.TemporaryDirectory(prefix="tcploop-cage-") as root, tempfile.TemporaryFile() as stdin:
-        stdin.write(pickle.dumps(job))
-        stdin.seek(0)
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryDirectory(prefix="tcploop-cage-") as root, ours, theirs:
         if not caged:
             for name, text in files.items():
                 Path(root, name).write_text(text, encoding="utf-8")
         settings = json.dumps(_settings(root, files, inside, seconds))
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", cage.__file__, settings] if caged else inside,
-            stdin=stdin,
+            stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if caged else subprocess.DEVNULL,
             cwd=root,
@@ -99,9 +99,19 @@ def _started(job: Job, files: Mapping[str, str], caged: bool, seconds: float) ->
         )
         with process:
             try:
+                _hand_over(job, ours, theirs, seconds)
                 yield process
             finally:
                 _end(process, caged)
+
+
+def _hand_over(job: Job, ours: socket.socket, theirs: socket.socket, seconds: float) -> None:
+    """Send the job, and let go of the channel: nothing is ever read from it."""
+    theirs.close()
+    ours.settimeout(seconds)
+    with contextlib.suppress(OSError):  # the sandbox was refused, which its exit code tells
+        wire.send(ours, job)
+    ours.close()
 
 
 def _end(process: subprocess.Popen[bytes], caged: bool) -> None:
