@@ -146,6 +146,10 @@ SITUATIONS = (
         "no packet capture", "seccomp refuses AF_PACKET", learner(NO_CAPTURE), lacks=frozenset({"capture", "two hosts"})
     ),
     Situation(
+        "no netlink", "seccomp refuses AF_NETLINK, as firejail --protocol does", learner(NO_NETLINK),
+        lacks=frozenset({"two hosts"}),
+    ),
+    Situation(
         "before Linux 6.3", "seccomp refuses IP_LOCAL_PORT_RANGE", learner(NO_SOCKET_RANGE),
         lacks=frozenset({"range per socket"}),
     ),
