@@ -3,7 +3,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
-STAMP := $(VENV)/.made-from-pyproject-and-constraints
+# The environment grows in two steps: what a learner needs, then what the tests need.
+LAB := $(VENV)/.made-for-the-lab
+TESTS_TOO := $(VENV)/.made-for-the-tests
 
 # Overrides:  make lab PORT=9999 BROWSER=firefox      make lab LAB_ARGS="--no-browser"
 #             make test TESTS=tests/tcp               make test PYTEST_ARGS="-m 'not slow'"        make test JOBS=0
@@ -32,7 +34,7 @@ root_note = You are root, so --allow-root is added: what a notebook runs may do 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-lab: env ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
+lab: $(LAB) ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
 	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
 	@$(if $(root_args),echo "$(root_note)")
 	@$(PY) -m jupyterlab $(lab_args) $(root_args) $(browser_args) $(LAB_ARGS)
@@ -99,18 +101,27 @@ pins: ## write constraints.txt again with the newest versions, for maintainers
 	@build/pins/bin/python -m pip freeze --all --exclude pip --exclude-editable >> build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/pins
 
-env: $(STAMP) ## make the environment in .venv, if it is not there yet
+env: $(TESTS_TOO) ## make the environment in .venv, that of the tests too, if it is not there yet
 
-$(STAMP): pyproject.toml constraints.txt
-	@echo "Making the environment in $(VENV): some minutes the first time, seconds after that ..."
+# uv does the same as pip in a fraction of the time, where it is installed.
+install = $(if $(shell command -v uv),uv pip install --quiet --python $(PY),$(PY) -m pip install -qq --disable-pip-version-check) \
+  --constraint constraints.txt --editable
+
+$(LAB): pyproject.toml constraints.txt
+	@echo "Making the environment in $(VENV): a minute the first time, seconds after that ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "This needs Python 3.11 or later. With another one: make lab PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv --clear $(VENV) > /dev/null 2>&1 \
 	  || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@$(PY) -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@$(install) .
 	@# No news or update check: the lab asks nothing of the network.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR \
 	  "@jupyterlab/apputils-extension:announcements"
+	@touch $@
+
+$(TESTS_TOO): $(LAB)
+	@echo "Adding what the tests need ..."
+	@$(install) '.[test]'
 	@# nbgrader is here for the tests and the command line; its menus and its server are not the learner's business.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyter/nbgrader"
 	@$(PY) -m jupyter server extension disable --sys-prefix --log-level=ERROR \

@@ -93,7 +93,7 @@ def test_running_environment_has_what_is_asked_for(name):
 
 def test_environment_that_make_built_has_the_tested_versions():
     """In an environment made by make every version is the tested one."""
-    if not (Path(sys.prefix) / ".made-from-pyproject-and-constraints").exists():
+    if not (Path(sys.prefix) / ".made-for-the-tests").exists():
         pytest.skip("this environment was not made by make; run it as: make test")
     tested = pins()
     assert {name: metadata.version(name) for name in closure()} == {name: tested[name] for name in closure()}
@@ -141,3 +141,10 @@ def test_the_learners_lab_shows_nothing_of_nbgrader():
     assert servers and pages
     assert [name for name in servers if f"nbgrader.server_extensions.{name}" not in printed] == []
     assert [name for name in pages if f'"{name}"' not in printed] == []
+
+
+def test_a_learner_installs_nothing_that_only_tests_need():
+    """`make lab` installs the project alone; `make test` adds the tests' tools to the same environment."""
+    lab, tests = (subprocess.check_output(["make", "-n", "-B", goal], cwd=ROOT, text=True) for goal in ("lab", "env"))
+    assert "--editable ." in lab and "[test]" not in lab
+    assert "--editable ." in tests and "--editable '.[test]'" in tests

@@ -24,7 +24,7 @@ from tcploop_lab.stacks import worker
 
 ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
-STAMP = ".made-from-pyproject-and-constraints"
+STAMP = ".made-for-the-lab"
 URL = re.compile(r"http://127\.0\.0\.1:\d+/\S*\?token=\w+")
 
 
