@@ -126,6 +126,28 @@ def test_ctrl_c_ends_a_study(tmp_path) -> None:
     assert 0 < answer["samples"] < 100_000
 
 
+LOADING = """
+import os, signal, sys, weakref
+module = sys.argv[1]
+class Press:
+    def find_spec(self, name, *_):
+        if name == module:
+            weakref.finalize(Press(), os.kill, os.getpid(), signal.SIGINT)  # no exception leaves it
+sys.meta_path.insert(0, Press())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tcploop_lab.cli import main
+sys.argv[1:] = ["check", "40500", "--kernel", "6.18"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["tcploop_lab.cli.entry", "click", "tcploop_lab.cli.loops"])
+def test_ctrl_c_while_it_loads(module: str) -> None:
+    """Pressed while a module is looked for, it ends with 130 and one line."""
+    done = subprocess.run([sys.executable, "-c", LOADING, module], timeout=PATIENCE, **PIPES)  # type: ignore
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "tcploop: interrupted\n")
+
+
 def test_ctrl_c_before_anything_ran() -> None:
     """Ctrl-C while Enter is awaited ends with 130, in one line."""
     with running("connect", *ONE, "--hold", stdin=subprocess.PIPE) as process:
@@ -266,3 +288,14 @@ def test_an_idle_pipe_is_not_waited_for_without_end(monkeypatch, capsys) -> None
         monkeypatch.setattr(looking, "UNATTENDED", 0.2)
         assert main(ONE) == 0
     assert "Press Enter" in capsys.readouterr().err
+
+
+def test_numpy_starts_no_threads_in_the_command() -> None:
+    """OpenBLAS would raise SIGINT where it may start none (ulimit -u). An audited program's environment is left."""
+    code = "import os, sys; from tcploop_lab.cli import main; main(sys.argv[1:])"
+    code += "; print(len(os.listdir('/proc/self/task')))"
+    plain = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    law = ["model", "--era", "random-walk", "--range", "40000-40999", "--port", "40500"]
+    done = subprocess.run([sys.executable, "-c", code, *law], timeout=PATIENCE, env=plain, **PIPES)  # type: ignore
+    assert done.stdout.splitlines()[-1] == "1", done.stderr
+    assert "OPENBLAS" not in run("audit", "--", "env", env=plain).stdout

@@ -10,6 +10,8 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.cli import main
+from tcploop_lab.study import reading
+from tcploop_lab.testbed import files
 
 LOOP = ["--range", "40000-40000", "--json"]
 STUDY = ["study", "--ports", "40000", "--ranges", "40000-40000", "--samples", "1", "--json"]
@@ -103,3 +105,25 @@ def test_force_and_resume_are_one_too_many(tmp_path: Path, capsys: pytest.Captur
     """Beginning again and going on exclude each other."""
     assert main([*STUDY, "--out", str(tmp_path / "x"), "--force", "--resume"]) == 2
     assert "give one of them" in capsys.readouterr().err
+
+
+def test_what_is_replaced_stays_until_the_new_file_is_whole(tmp_path: Path) -> None:
+    """While a file is written, and after a failure, the old one is there as it was, and nothing beside it."""
+    path = Path(file(tmp_path))
+    for error in (KeyboardInterrupt, OSError(28, "No space left on device")):
+        with pytest.raises((KeyboardInterrupt, ValueError)), files.written(path, force=True) as new:
+            new.write(b"half of it")
+            assert path.read_text() == "keep me"
+            raise error
+    assert [one.name for one in tmp_path.iterdir()] == ["file"] and path.read_text() == "keep me"
+    with files.written(path, force=True) as new:
+        new.write(b"new")
+    assert [one.name for one in tmp_path.iterdir()] == ["file"] and path.read_text() == "new"
+
+
+def test_a_study_that_cannot_begin_brings_the_old_file_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """study --force whose new file cannot be begun leaves the old one."""
+    path = file(tmp_path)
+    monkeypatch.setattr(reading, "SCHEMA", {"study": "CREATE TABLE no schema"})
+    assert main([*STUDY, "--kernel", "6.18", "--force", "--out", path]) == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["file"] and Path(path).read_text() == "keep me"

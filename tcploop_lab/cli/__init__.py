@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+# NumPy's OpenBLAS starts a thread per core when it is loaded. Where it may not (ulimit -u) it writes six lines and
+# raises SIGINT, which looks like a Ctrl-C; and the command has no use for these threads. A program that is audited
+# gets the environment as it is, and that command loads no NumPy.
+_THREADS = "OPENBLAS_NUM_THREADS"
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (None: this program's own) and return the exit code."""
+    if [*(sys.argv[1:] if args is None else args)][:1] != ["audit"]:
+        os.environ.setdefault(_THREADS, "1")
     try:
-        from .entry import run  # here, so that Ctrl-C while it is loading ends without a traceback
+        with _ctrl_c_ends_at_once() if args is None else contextlib.nullcontext():
+            from .entry import run
 
         return run(args)
     except KeyboardInterrupt:
@@ -30,7 +39,25 @@ def main(args: Sequence[str] | None = None) -> int:
         return _ended("not enough memory: allow more (ulimit -a lists the limits)", 3)
 
 
+@contextlib.contextmanager
+def _ctrl_c_ends_at_once() -> Iterator[None]:
+    """End this program, without an exception, on a Ctrl-C in the block, in which it only loads modules.
+
+    In the middle of an import Python may lose the exception, or end by the signal though it was caught.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # it is ignored, as in the background
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: os._exit(_ended("interrupted", 130)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _ended(why: str, code: int) -> int:
     with contextlib.suppress(OSError, AttributeError):  # stderr may be closed
         sys.stderr.write(f"tcploop: {why}\n")
+        sys.stderr.flush()
     return code

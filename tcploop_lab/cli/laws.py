@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,9 +84,8 @@ def study(
         _one_of(force, resume)
         files.must_be_writable(out, force=True)  # a study that is there is refused, or gone on with, by itself
     began = time.monotonic()
-    with place(kind, as_json) as testbed, checked():
-        if force:
-            Path(out).unlink(missing_ok=True)
+    anew = files.set_aside(out) if force else contextlib.nullcontext()
+    with place(kind, as_json) as testbed, checked(), anew:
         try:
             result = planned.run(testbed, out, resume, workers, progress=output.for_people(as_json))
         except StudyStopped as error:

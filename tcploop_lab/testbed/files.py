@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
 from collections.abc import Iterator
 from typing import IO
@@ -70,25 +71,72 @@ def must_be_new(path: str | os.PathLike[str], force: bool = False) -> None:
 def must_be_writable(path: str | os.PathLike[str], force: bool = False) -> None:
     """Raise ValueError, in one line, unless `written` can write there, found out by doing. Nothing is left or lost."""
     must_be_new(path, force)
-    there = bool(kind_at(path))
     with _one_line(path):
-        open(path, "ab" if there else "xb").close()
-        if not there:
+        if kind_at(path):
+            open(path, "ab").close()
+        else:
+            open(path, "xb").close()
             os.unlink(path)
+        beside = _beside(path)
+        open(beside, "xb").close()
+        os.unlink(beside)
 
 
 @contextlib.contextmanager
 def written(path: str | os.PathLike[str], force: bool = False) -> Iterator[IO[bytes]]:
-    """Open a new file for bytes; half of one is not left behind. ValueError, in one line, if it cannot be written."""
+    """Open a new file for bytes; ValueError, in one line, if it cannot be written.
+
+    It is written beside, and takes its place when all of it is on the disk: half of one is not left behind, and what
+    it replaces stays as it was until then. Where a link leads, there it is written.
+    """
     must_be_new(path, force)
-    with _one_line(path), open(path, "wb" if force else "xb") as file:
+    beside = _beside(path)
+    with _one_line(path):
         try:
-            yield file
-            file.close()  # a full disk may show only now
-        except OSError:
+            with open(beside, "xb") as file:
+                yield file
+            with open(beside, "rb+") as file:  # whoever wrote may have closed it
+                os.fsync(file.fileno())  # a full disk may show only now
+            _put_in_place(beside, os.path.realpath(path), force)
+        finally:
             with contextlib.suppress(OSError):
-                os.unlink(path)
-            raise
+                os.unlink(beside)
+
+
+def _beside(path: str | os.PathLike[str]) -> str:
+    """Return a path in the folder of the file that `path` leads to, and on its disk, at which nothing is."""
+    return os.path.join(os.path.dirname(os.path.realpath(path)), f".tcploop-{secrets.token_hex(4)}")
+
+
+def _put_in_place(beside: str, target: str, force: bool) -> None:
+    if force:
+        with contextlib.suppress(FileNotFoundError):
+            os.chmod(beside, stat.S_IMODE(os.stat(target).st_mode))  # its readers stay the same
+        os.replace(beside, target)
+        return
+    try:
+        os.link(beside, target)  # unlike a rename it never replaces what somebody else has put there meanwhile
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without links
+        must_be_new(target)
+        os.replace(beside, target)
+
+
+@contextlib.contextmanager
+def set_aside(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let the block make a file anew; what was there before comes back unless something is there at the end."""
+    if not kind_at(path):
+        yield
+        return
+    path, beside = os.path.realpath(path), _beside(path)
+    with _one_line(path):
+        os.replace(path, beside)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(beside) if kind_at(path) else os.replace(beside, path)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ ELSEWHERE = {
     "Ctrl-C in the command": "tests/test_cli_terminal.py::test_ctrl_c_keeps_what_was_measured",
     "the command's reader leaves": "tests/test_cli_terminal.py::test_a_reader_that_leaves_is_no_error",
     "the command's output is a full disk": "tests/test_cli_terminal.py::test_a_full_disk_is_one_line",
+    "Ctrl-C while the command loads": "tests/test_cli_terminal.py::test_ctrl_c_while_it_loads",
     "five times Ctrl-C in the command": "tests/test_cli_terminal.py::test_ctrl_c_again_and_again_keeps_the_result",
     "a fork of the process with an open testbed": (
         "tests/testbed/test_process.py::test_a_fork_is_told_that_the_testbed_is_not_its_own"
@@ -32,8 +33,10 @@ ELSEWHERE = {
     "an audited program overwrites its supervisor": (
         "tests/testbed/test_audit.py::test_a_program_that_overwrites_its_supervisor_does_not_outlast_its_limit"
     ),
-    "too few open files, or processes, for the command": (
-        "tests/faults/test_commands.py::test_whatever_the_command_is_given"
+    "too few open files for the command": "tests/faults/test_commands.py::test_few_open_files_are_one_line",
+    "too few processes for the command": "tests/test_cli_terminal.py::test_numpy_starts_no_threads_in_the_command",
+    "a file that is replaced cannot be written": (
+        "tests/test_files_written.py::test_what_is_replaced_stays_until_the_new_file_is_whole"
     ),
     "a target that never answers": "tests/testbed/test_loop.py::test_a_silent_target_does_not_hang_the_loop",
     "a study file that somebody has changed": "tests/study/test_store.py::test_what_no_study_has_is_refused",

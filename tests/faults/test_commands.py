@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -47,3 +48,17 @@ def test_a_width_that_is_none_hides_nothing(columns: str, lines: int) -> None:
     done = subprocess.run(words, env=os.environ | {"COLUMNS": columns}, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) >= lines
+
+
+@pytest.mark.parametrize("files", range(5, 13))
+@pytest.mark.parametrize("words", [["check", "40500"], ["capture", "40500", "--kernel", "6.18"]], ids=" ".join)
+def test_few_open_files_are_one_line(words: list[str], files: int) -> None:
+    """A fresh interpreter with so many open files answers, or says in one line why not. With 4 Python itself fails."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+    command = [sys.executable, "-m", "tcploop_lab", *words, "--json"]
+    done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, 3)
+    assert done.stderr.count("\n") == (1 if done.returncode else 0), done.stderr

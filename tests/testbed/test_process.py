@@ -149,12 +149,14 @@ def test_the_variables_of_python_do_not_reach_a_worker(monkeypatch: pytest.Monke
         assert testbed.connect_loop(40500, progress=False).self_connected
 
 
-def test_received_sockets_have_a_time_limit_of_their_own(one_port: Testbed) -> None:
-    """socket.setdefaulttimeout() of the host program does not reach the sockets of the lab."""
-    socket.setdefaulttimeout(0.001)
+@pytest.mark.parametrize("seconds", [0.0, 0.001, 7.0])
+def test_received_sockets_have_a_time_limit_of_their_own(seconds: float) -> None:
+    """socket.setdefaulttimeout() of the host program reaches neither the sockets of the lab nor its channel."""
+    socket.setdefaulttimeout(seconds)
     try:
-        with one_port.capture(40500) as exchange:
-            run = one_port.connect_loop(40500, progress=False)
-        assert run.self_connected and exchange.segments[0].flags == "S"
+        with lab.open_testbed((40500, 40500), kind="namespace") as testbed:
+            with testbed.capture(40500) as exchange:
+                run = testbed.connect_loop(40500, progress=False)
+            assert run.self_connected and exchange.segments[0].flags == "S"
     finally:
         socket.setdefaulttimeout(None)
