@@ -22,6 +22,8 @@ from tcploop_lab.study.store import Store
 from tcploop_lab.testbed.sampling import Samples
 from tcploop_lab.tries.theory import distribution
 
+from .test_html import audit
+
 RANGE = lab.PortRange(40000, 40999)
 
 
@@ -296,3 +298,18 @@ def test_a_figure_does_not_take_the_place_of_a_command(first):
     code = f"import tcploop_lab as lab; {first}; lab.show.audit; print(lab.audit.__module__, lab.show.audit.__module__)"
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60).split()
     assert printed == ["tcploop_lab.audits.audit", "tcploop_lab.render.figures_audit"]
+
+
+def test_the_figure_is_the_first_conversation() -> None:
+    """Of several attempts the first is drawn, and all of it."""
+    ax = audit(attempts=2).plot()
+    texts = " ".join(text.get_text() for text in ax.texts)
+    plt.close(ax.figure)
+    assert "Self-connection: 5 segments" in ax.get_title(loc="left") + texts
+    assert texts.count("SYN-ACK") == 1
+
+
+def test_without_a_segment_there_is_no_figure() -> None:
+    """A program that never tried has nothing to draw, and that is said."""
+    with pytest.raises(ValueError, match="verdict never-tried: the program sent no segment of port 40500"):
+        audit("never-tried", attempts=0).plot()

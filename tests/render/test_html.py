@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import json
 import re
 from array import array
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.audits.table import AuditTable, ProgramAudit
+from tcploop_lab.audits.verdicts import AuditVerdict
+from tcploop_lab.defence.results import DefenceResult, DefenceTable, Situation
 from tcploop_lab.ports.identify import classify
 from tcploop_lab.ports.preconditions import Rule, Verdict
 from tcploop_lab.render.html import table
+from tcploop_lab.render.plain import text
 from tcploop_lab.results.description import Table
 from tcploop_lab.results.shown import Shown
+from tcploop_lab.stacks.stack import SocketRow
 from tcploop_lab.study.store import Store
 from tcploop_lab.tcp.endpoint import Endpoint
+from tcploop_lab.tcp.segments import Segment
 from tcploop_lab.testbed.doctor import Capability, Doctor
 from tcploop_lab.testbed.sampling import Samples
+from tcploop_lab.thief.thief import ThiefTable
 from tcploop_lab.tries.theory import distribution
 
 RANGE = lab.PortRange(40000, 40999)
 EVIL = '<script>alert("x")</script>&'
 SAFE = "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;"
+KERNEL = "simulated Linux 6.18"
+STORY, CASES = lab.recorded_thief(), lab.recorded_thief_table()
+DEAD, BINDS = Situation("same-socket client", 5000, 0, 1 / 50), Situation("the client binds port 0", 13, 1, 1 / 50)
+HELD = DefenceResult("held-port", "somebody holds it", (DEAD,), (), 1.0, KERNEL, "simulated")
+ODD = DefenceResult("other-parity", "the port is odd", (DEAD, BINDS), (), 1.0, KERNEL, "simulated")
+TABLE = DefenceTable((HELD, ODD))
 ME = Endpoint("127.0.0.1", 40500)
 NO_END = {"br", "img"}
 
@@ -81,6 +96,19 @@ def doctor(detail: str) -> Doctor:
     return Doctor("Linux 6.18", "host", detail, (Capability("python", True, "3.12"), missing))
 
 
+def audit(verdict: str = "self-connected", output: str = EVIL, attempts: int = 2) -> lab.AuditResult:
+    """An audit of a program that connected so often and printed much."""
+    segments = [
+        Segment(began + place, *ME, *ME, flags, began, began)
+        for began in range(0, 10 * attempts, 10)
+        for place, flags in enumerate(("S", "SA", "A", "FA", "A"))
+    ]
+    return lab.AuditResult(
+        ("me", EVIL), AuditVerdict(verdict), (f"it printed {output}",), ME.port, ME.address, 1, None, 1.5, "timeout",
+        KERNEL, "\n".join([output, *map(str, range(500))]), tuple(segments), (SocketRow(f"{ME}", f"{ME}", "LISTEN"),),
+    )  # fmt: skip
+
+
 RESULTS = {
     "run": lambda text: run(kernel=text),
     "verdict": verdict,
@@ -90,7 +118,15 @@ RESULTS = {
     "never": lambda text: distribution("random-walk", RANGE, 40501),
     "probe": lambda text: classify(range(40000, 40200, 4), RANGE),
     "doctor": doctor,
+    "thief": lambda text: replace(STORY, error=text),
+    "thieves": lambda text: ThiefTable(tuple(replace(cell, label=text) for cell in CASES.cells)),
+    "defence": lambda text: replace(HELD, notes=(text,)),
+    "defences": lambda text: DefenceTable((replace(HELD, title=text), ODD)),
+    "audit": lambda text: audit(output=text),
+    "audits": lambda text: AuditTable("2026-11-22", text, (ProgramAudit("nc", "netcat"),)),
+    "exchange": lambda text: lab.recorded("self-connection"),
 }
+FOREIGN = sorted(set(RESULTS) - {"study", "distribution", "never", "probe", "exchange"})
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -104,10 +140,25 @@ def test_every_result_is_sound_html_and_escaped(name: str) -> None:
     assert checker.seen["tr"] >= 2
 
 
-@pytest.mark.parametrize("name", ["run", "verdict", "study result", "doctor"])
+@pytest.mark.parametrize("name", FOREIGN)
 def test_foreign_text_is_shown_as_it_is(name: str) -> None:
     """Text from outside stays, with its special characters escaped."""
     assert SAFE in RESULTS[name](EVIL)._repr_html_()
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_result_is_plain_in_json(name: str) -> None:
+    """What a program reads is strict JSON with keys, and foreign text in it is what it was."""
+    record = json.loads(json.dumps(RESULTS[name](EVIL).describe().record(), allow_nan=False))
+    assert record and all(key.isidentifier() for key in record)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_no_result_can_steer_a_terminal(name: str) -> None:
+    """Text from outside is shown with its control characters spelled out, and the table beside it is whole."""
+    lines = text(RESULTS[name]("red \x1b[31m\x9b1m").describe(), terminal=False).splitlines()
+    shown = [line for line in lines if "red \\x1b[31m\\x9b1m" in line]
+    assert shown and not any("\x1b" in line or "\x9b" in line for line in lines)
 
 
 def test_a_summary_is_the_html_of_what_has_no_table() -> None:
@@ -186,3 +237,29 @@ def test_an_exchange_shows_its_segments() -> None:
         text = exchange._repr_html_()
     assert re.findall(r">(SYN|SYN-ACK|ACK)<", text) == ["SYN", "SYN-ACK", "ACK"]
     assert text.count("127.0.0.1:40500 → 127.0.0.1:40500") == 3
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (STORY, [STORY.error, STORY.restart, f":{STORY.port}", "ESTABLISHED, TIME-WAIT", "reads its own question"]),
+        (CASES, ["server only", "still refused after 70.0 s", "closes and has not read", CASES.cells[0].label]),
+        (TABLE["other-parity"], ["the client binds port 0", "weak;", "✗ NO", "✓", "none by luck: 1 in 7e+43", KERNEL]),
+        (TABLE, ["2 defences: 1 hold, 1 are weak", "try 13 connects", KERNEL]),
+        (audit(), ["self-connected", "none, the lab ended it", "LISTEN", "SYN-ACK", "... 489 lines are left out ..."]),
+        (RESULTS["audits"]("Linux"), ["not installed", "in 0 of 0 audits"]),
+    ],
+    ids=["thief", "thieves", "defence", "defences", "audit", "audits"],
+)  # fmt: skip
+def test_html_has_what_matters(result: Shown, words: list[str]) -> None:
+    """The verdict, the numbers behind it, and when it was recorded."""
+    text = result._repr_html_()
+    assert [word for word in words if word not in text] == []
+
+
+@pytest.mark.parametrize(("verdict", "good"), [("detected", True), ("refused", True), ("unclear", False)])
+def test_the_mark_beside_the_verdict_says_if_it_is_good(verdict: str, good: bool) -> None:
+    """A verdict is marked as a success unless the program was fooled, or that is unclear."""
+    html = audit(verdict)._repr_html_()
+    assert ("--jp-success-color1" in html) == good
+    assert ("--jp-error-color1" in html) == (not good)
