@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tcploop_lab.cli import main
 from tcploop_lab.cli.entry import tcploop
 
 from .commands import ALLOWED, Odd, odd_commands, outcome
@@ -62,3 +64,11 @@ def test_few_open_files_are_one_line(words: list[str], files: int) -> None:
     done = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, timeout=60)
     assert done.returncode in (0, 3)
     assert done.stderr.count("\n") == (1 if done.returncode else 0), done.stderr
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["check", "40500"], ["audit", "--", "true"]], ids=" ".join)
+def test_a_testbed_that_is_none_is_one_line(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """What TCPLOOP_TESTBED says is an argument like any other."""
+    monkeypatch.setenv("TCPLOOP_TESTBED", "nonsense")
+    assert main(words) == 2
+    assert capsys.readouterr().err.startswith("tcploop: testbed 'nonsense': ")
