@@ -18,7 +18,7 @@ from typing import Any
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_NOBODYS = 1_000_000_000  # users from here on own nothing
+NOBODYS = 1_000_000_000  # users from here on own nothing
 _END = {signal.SIGTERM}
 REFUSED = 120
 
@@ -45,8 +45,8 @@ def main(settings: dict[str, Any]) -> None:
     os.chdir("/home/student")
     if root:
         os.setgroups([])
-        os.setresgid(*[_NOBODYS + settings["number"]] * 3)
-        os.setresuid(*[_NOBODYS + settings["number"]] * 3)
+        os.setresgid(*[NOBODYS + settings["number"]] * 3)
+        os.setresuid(*[NOBODYS + settings["number"]] * 3)
     for name, most in settings["limits"].items():
         resource.setrlimit(getattr(resource, name), (most, most))
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -11,6 +11,7 @@ import pytest
 from nbformat import NotebookNode
 
 from tcploop_lab.exercises import plain
+from tcploop_lab.exercises.cage import NOBODYS
 from tcploop_lab.exercises.inside import Job, Question
 from tcploop_lab.exercises.sandbox import run
 from tcploop_lab.exercises.submission import grade_id, graded, restored
@@ -56,18 +57,22 @@ def test_harm_costs_only_what_comes_after_it(harm: str) -> None:
     earned = points(answered(right(FIRST) | {"why": HARMFUL[harm]}))
     assert [earned[cell] for cell in ("loops-test", "candidates-test", "picks-test")] == [4, 2, 2]
     assert earned["why-test"] == 0
-    new = [process for process in psutil.process_iter(["cmdline"]) if process.pid not in before[0]]
-    assert [process for process in new if "exercises.inside" in str(process.info["cmdline"])] == []
+    new = [process for process in psutil.process_iter(["cmdline", "uids"]) if process.pid not in before[0]]
+    mine = [process for process in new if process.info["uids"].real in (os.getuid(), NOBODYS + os.getpid())]
+    assert [process for process in mine if "exercises.inside" in str(process.info["cmdline"])] == []
     assert sorted(os.listdir(ASSIGNMENTS)) == before[1]
 
 
 @pytest.mark.anyuser
 def test_nothing_of_the_course_is_in_reach(tmp_path: Path) -> None:
-    """From a submission no judge, notebook, key or gradebook can be found, no process of others, and no network."""
+    """From a submission no judge, notebook, key or gradebook can be found, no process of others, and no network.
+
+    The notebooks that an installed lab brings along are those that every student has.
+    """
     look = f"""
 import os
-found = [name for _, folders, names in os.walk("/") for name in folders + names]
-seen = [name for name in found if name.startswith("1_preconditions")]
+found = [(place, name) for place, folders, names in os.walk("/") for name in folders + names]
+seen = [one for one in found if one[1].startswith("1_preconditions") and "/tcploop_lab/course/" not in one[0] + "/"]
 seen += [place for place in {[str(ASSIGNMENTS), str(tmp_path)]} if os.path.exists(place)]
 numbers = [number for number in range(2, 5000) if os.path.exists("/proc/" + str(number))]
 """
