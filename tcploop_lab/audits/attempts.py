@@ -1,9 +1,10 @@
-"""Sorts the segments of one port into attempts to connect: who dialled, what answered, how much was sent."""
+"""What a program did in one run: its attempts to connect, what answered, how much was sent, and how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..tcp.endpoint import Endpoint
 from ..tcp.segments import Segment
@@ -18,7 +19,8 @@ class Attempt:
     """One attempt to connect to `port`: a SYN, and all that followed it.
 
     `answer` is none, refused or open; `sent` counts the bytes that the caller wrote, those in its SYN too; `began` and
-    `closed` (the first FIN or RST; None if there was none) are seconds since the epoch.
+    `closed` (the first FIN or RST; None if there was none) are seconds since the epoch; `reset` is True if that was an
+    RST.
     """
 
     source: str
@@ -30,6 +32,7 @@ class Attempt:
     answer: str = "none"
     sent: int = 0
     closed: float | None = None
+    reset: bool = False
 
     @property
     def to_itself(self) -> bool:
@@ -65,6 +68,40 @@ class Written:
             self.bytes[sport, first] += max(distance(end, first + 1 + self.bytes[sport, first]), 0)
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """What a program did in one run.
+
+    `exit_status` is the command's, None where the lab ended that; a negative one is the number of a signal. Where the
+    lab ended anything, `ended` says when (seconds since the epoch) and `why_ended` for which reason; `left` counts the
+    processes that went on after the command. `dropped` counts the frames that the capture lost, all of them after
+    `whole_until`. `written` is what `Written` counted, where that is more than the segments that were kept have.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    exit_status: int | None = 0
+    output: str = ""
+    ended: float | None = None
+    why_ended: str = ""
+    left: int = 0
+    dropped: int = 0
+    whole_until: float = math.inf
+    written: Mapping[tuple[int, int], int] = field(default_factory=dict)
+
+    def attempts(self, port: int) -> tuple[Attempt, ...]:
+        """Return the attempts to connect to `port`, with all that was written."""
+        found = attempts_of(self.segments, port)
+        return tuple(replace(one, sent=max(one.sent, self.written.get((one.sport, one.seq), 0))) for one in found)
+
+    def misses(self, attempt: Attempt) -> bool:
+        """True if the capture may have lost segments of this attempt."""
+        return self.dropped > 0 and (attempt.closed is None or attempt.closed > self.whole_until)
+
+    def keeps(self, attempt: Attempt) -> bool:
+        """True if the connection was open until the lab ended the program."""
+        return self.ended is not None and (attempt.closed is None or attempt.closed >= self.ended)
+
+
 def attempts_of(segments: Iterable[Segment], port: int) -> tuple[Attempt, ...]:
     """Return the attempts to connect to `port`, in the order of their SYNs. A SYN sent again is no new attempt."""
     found: list[Attempt] = []
@@ -90,9 +127,10 @@ def other_ports(segments: Sequence[Segment], port: int) -> tuple[int, ...]:
 
 
 def _from_caller(attempt: Attempt, segment: Segment) -> Attempt:
-    ends = attempt.answer == "open" and ("F" in segment.flags or segment.is_reset)
-    closed = segment.time if ends and attempt.closed is None else attempt.closed
-    return replace(attempt, sent=attempt.sent + _new_bytes(attempt, segment), closed=closed)
+    attempt = replace(attempt, sent=attempt.sent + _new_bytes(attempt, segment))
+    if attempt.answer != "open" or attempt.closed is not None or not ("F" in segment.flags or segment.is_reset):
+        return attempt
+    return replace(attempt, closed=segment.time, reset=segment.is_reset)
 
 
 def _new_bytes(attempt: Attempt, segment: Segment) -> int:

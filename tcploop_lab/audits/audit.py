@@ -1,8 +1,8 @@
 """Runs any program where a connection to a port can only be a self-connection, and says what happened.
 
-How: a private network whose ephemeral range is this one port, nobody listening, a capture beside it. So the first
-try is certain to meet itself, odd or even port, IPv4 or IPv6. After that the range moves away, and who dials again
-is refused, as elsewhere.
+How: a private network where connect() can take this one port only, nobody listening, a capture beside it. So every
+try is certain to meet itself, odd or even port, IPv4 or IPv6 (`scene.py`). Who used no such connection is run again
+with an echo on the port, and the two are compared.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import parse_port
@@ -27,13 +30,15 @@ from ..testbed.limits import parse_timeout, parse_tries
 from ..testbed.opening import wanted_kind
 from ..testbed.testbed import Testbed, open_testbed
 from ..testbed.waiting import wait_for
-from .run import INTERRUPT, Order, Report, run_program
-from .verdicts import AuditVerdict, Behaviour, judge_audit, needs_comparison
+from .attempts import Behaviour
+from .run import INTERRUPT, LAYERS, Order, Report, run_program
+from .verdicts import AuditVerdict, judge_audit, needs_comparison, needs_repetition
 
 DEFAULT_PORT = 33334
 DEFAULT_TIMEOUT = 10.0  # seconds
+DEFAULT_ATTEMPTS = 100  # all, but for who dials without end
 _GRACE = 3.0  # seconds a run that is interrupted gets to hand back what it saw
-_LONGER = 1.0  # seconds by which a program must stay longer with a listener to have noticed itself
+_LONGER = 2.0  # seconds by which a program must stay longer with an echo to behave otherwise
 _EXAMPLE = "tcploop audit -- curl http://127.0.0.1:{port}/"
 
 
@@ -44,9 +49,9 @@ class AuditResult(Shown):
     `evidence` says in short sentences what `verdict` rests on. `segments` are those of the port, each once; `sockets`
     the lines of the kernel's table while it was connected; `output` is what it printed, stdout and stderr together,
     the first and the last of it if it was long; `exit_status` is None where the lab ended the program, negative
-    where a signal did; `left` counts the processes that it left behind, which were ended; `stopped` is exited,
-    timeout or interrupted; `compared` is True if it was run a second time, with a listener. `label` says with which
-    version it was recorded, on which kernel and when; "" for a live one.
+    where a signal did; `left` counts the processes that went on after it, and were ended; `stopped` is exited, timeout
+    or interrupted; `compared` is True if it was run with an echo, too; `sandbox` has the layers that kept it in.
+    `label` says on which kernel it was recorded and when; "" for a live one.
     """
 
     command: tuple[str, ...]
@@ -65,11 +70,12 @@ class AuditResult(Shown):
     left: int = 0
     compared: bool = False
     label: str = ""
+    sandbox: tuple[str, ...] = ()
     figure = "audit"
 
     @property
     def ok(self) -> bool:
-        """True unless the program took itself for a server, or that is unclear."""
+        """True if the program is cleared: it noticed, or was refused."""
         return self.verdict.good
 
     @property
@@ -81,11 +87,11 @@ class AuditResult(Shown):
     def describe(self) -> Description:
         """Return what the program did; `exit_status` is null where the lab ended it, negative where a signal did."""
         ended = "none, the lab ended it" if self.exit_status is None else str(self.exit_status)
-        compared = ", and once more with a listener" if self.compared else ""
+        compared = ", and again with an echo" if self.compared else ""
         table = tuple(f"{row.local} {row.peer or '-'} {row.state}" for row in self.sockets)
         rows = [{"local": row.local, "peer": row.peer, "state": row.state} for row in self.sockets]
         items = (
-            *plainly(self, "command", "port", "host", "attempts", "stopped", "compared", "left"),
+            *plainly(self, "command", "port", "host", "attempts", "stopped", "compared", "left", "sandbox"),
             Item("verdict", Said(self.verdict, Judged(self.verdict, self.ok)), "verdict"),
             Item("evidence", Said(self.evidence, Lines(self.evidence)), "evidence"),
             Item("exit_status", Said(self.exit_status, ended), "exit status"),
@@ -108,26 +114,30 @@ def audit(
     command: str | Sequence[str],
     port: object = DEFAULT_PORT,
     timeout: float = DEFAULT_TIMEOUT,
-    attempts: int = 1,
+    attempts: int = DEFAULT_ATTEMPTS,
     host: str = "127.0.0.1",
     kind: str | None = None,
+    templates: Sequence[str] = (),
 ) -> AuditResult:
     """Run `command` in a private network in which it can only connect to itself on `port`, and return what it did.
 
-    `command` is a list of words, or text that is split as a shell does; {port} and {host} in it are replaced. It has
-    no terminal and an empty stdin, reaches no other network, and ends with all its processes after `timeout` seconds.
-    It may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet
-    themselves; the later ones are refused. Where it closes a self-connection without a byte, it is run again with a
-    listener that stays silent, for comparison. `kind` is the testbed that was asked for; only the private network will
+    `command` is a list of words, or text that is split as a shell does; {port} and {host} are replaced in it, in the
+    values of the environment, and in copies of the files `templates`, which the command gets in their place. It has no
+    terminal and an empty stdin, reaches no other network, and ends with all its processes after `timeout` seconds. It
+    may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet themselves;
+    the later ones are refused. Where it used no connection with itself, it is run again with an echo on the port, and
+    where that differs each is run once more. `kind` is the testbed that was asked for; only the private network will
     do. Where no kind was asked for and no private network can be had, or the environment asks for another testbed, the
     result is what was recorded of this command, with a label, if a lesson runs it.
 
-    Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network.
+    Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network,
+    or where no process can be made or kept together.
     """
     number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
     target = resolve_own(host)
     words = parse_command(command, number, target.name)
-    order = Order(words, target, number, seconds, count, _folder(), dict(os.environ))
+    fill = partial(_filled, port=number, host=target.name)
+    texts = {name: fill(_read_template(name, words)) for name in templates}
     try:
         must_be_private(kind)
     except NotOnThisTestbed as refusal:
@@ -135,7 +145,41 @@ def audit(
             raise
         return _recorded(words, refusal)
     _must_be_a_program(words[0])
-    return _audit(order, partial(open_testbed, kind="namespace"))
+    environment = {name: fill(value) for name, value in os.environ.items()}
+    order = Order(words, target, number, seconds, count, _folder(), environment)
+    with _in_place_of(texts, order) as order:
+        result = _audit(order, partial(open_testbed, kind="namespace"))
+    return replace(result, command=words)
+
+
+def _filled(text: str, port: int, host: str) -> str:
+    return text.replace("{port}", str(port)).replace("{host}", host)
+
+
+def _read_template(name: str, words: Sequence[str]) -> str:
+    """Return the text of a template; ValueError if it cannot be read, or the command does not name it."""
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ValueError(f"template {name!r}: it cannot be read ({reason}); give a text file") from None
+    if not any(name in word for word in words):
+        raise ValueError(f"template {name!r}: the command does not name it; it gets the copy where it says {name}")
+    return text
+
+
+@contextmanager
+def _in_place_of(texts: Mapping[str, str], order: Order) -> Iterator[Order]:
+    """Yield the order with copies of these files in the place of those that its words name."""
+    with tempfile.TemporaryDirectory(prefix="tcploop-template-") as folder:
+        words = order.command
+        for number, (name, text) in enumerate(texts.items()):
+            copy = Path(folder, str(number), Path(name).name)
+            copy.parent.mkdir()
+            copy.write_text(text, encoding="utf-8")
+            copy.chmod(Path(name).stat().st_mode & 0o777)
+            words = tuple(word.replace(name, str(copy)) for word in words)
+        yield replace(order, command=words)
 
 
 def must_be_private(kind: str | None) -> None:
@@ -165,7 +209,7 @@ def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[s
         raise ValueError(f"command {command!r}: there is no program in it; for example: {_EXAMPLE}")
     if any("\0" in word for word in given):
         raise ValueError(f"command {command!r}: a command cannot hold a zero byte")
-    return tuple(word.replace("{port}", str(port)).replace("{host}", host) for word in given)
+    return tuple(_filled(word, port, host) for word in given)
 
 
 def _must_be_a_program(name: str) -> None:
@@ -188,12 +232,18 @@ def _recorded(words: tuple[str, ...], refusal: NotOnThisTestbed) -> AuditResult:
 
 
 def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
-    """Run the program where `open_place` says, once more for comparison if need be, and judge what it did."""
+    """Run the program where `open_place` says, with an echo for comparison if need be, and judge what it did."""
     report, place = _run(order, open_place)
-    seen, comparison = _behaviour(report), None
-    if needs_comparison(seen, order.port, order.attempts) and _stopped(report) != "interrupted":
-        comparison = _behaviour(_run(_for_comparison(order, report), open_place)[0])
-    judged = judge_audit(seen, order.port, order.attempts, comparison)
+    own, echo = [_behaviour(report)], []
+    control = _for_comparison(order, report)
+    if needs_comparison(own[0], order.port, order.attempts) and report.why_ended != INTERRUPT:
+        echo.append(_behaviour(_run(control, open_place)[0]))
+        if needs_repetition(own[0], echo[0], order.port) and echo[0].why_ended != INTERRUPT:
+            own.append(_behaviour(_run(order, open_place)[0]))
+            echo.append(_behaviour(_run(control, open_place)[0]))
+    if INTERRUPT in {one.why_ended for one in (*own, *echo)}:
+        own, echo = own[:1], []  # half a comparison is none
+    judged = judge_audit(own, order.port, order.attempts, echo)
     return AuditResult(
         command=order.command,
         verdict=judged.verdict,
@@ -205,11 +255,12 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
         seconds=report.seconds,
         stopped=_stopped(report),
         kernel=place.kernel,
-        output=seen.output,
-        segments=seen.segments,
+        output=own[0].output,
+        segments=own[0].segments,
         sockets=report.sockets,
         left=report.left,
-        compared=comparison is not None,
+        compared=bool(echo),
+        sandbox=LAYERS,
     )
 
 
@@ -225,9 +276,9 @@ def _run(order: Order, open_place: Callable[[], Testbed]) -> tuple[Report, Testb
 
 
 def _for_comparison(order: Order, report: Report) -> Order:
-    """The same program with a listener, for so long that whoever does the same has ended by then."""
-    enough = min(2 * report.seconds, order.timeout) + _LONGER
-    return replace(order, listen=True, enough=enough, timeout=order.timeout + enough)
+    """The same program with an echo, for so long that whoever does the same has ended by then."""
+    enough = 2 * report.seconds + _LONGER if report.ended is None else None
+    return replace(order, control=True, enough=enough, timeout=order.timeout + (enough or 0))
 
 
 def _behaviour(report: Report) -> Behaviour:
@@ -237,6 +288,7 @@ def _behaviour(report: Report) -> Behaviour:
         output=report.output.decode(errors="replace"),
         ended=report.ended,
         why_ended=report.why_ended,
+        left=report.left,
         dropped=report.dropped,
         whole_until=report.whole_until,
         written=report.written,
@@ -247,7 +299,8 @@ def _beside(report: Report) -> list[str]:
     """What else is worth telling."""
     lines = []
     if report.left:
-        lines.append(f"it left {report.left} process{'es' if report.left > 1 else ''} behind, which ended with it")
+        processes = "1 process" if report.left == 1 else f"{report.left} processes"
+        lines.append(f"{processes} went on in the background, and had to be ended by {report.why_ended or 'the lab'}")
     if report.omitted:
         lines.append(f"{report.omitted:,} further segments with data were counted and not kept")
     return lines

@@ -16,14 +16,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 from ..errors import NotOnThisTestbed
-from ..ports.ranges import PortRange
-from ..stacks import namespace
 from ..stacks.linux import LivePacketSocket
 from ..stacks.packet_filter import tcp_header
 from ..stacks.stack import Frame, SocketRow, Stack
@@ -33,26 +30,29 @@ from ..testbed.hosts import Target
 from ..testbed.sockets import socket_rows
 from . import supervisor
 from .attempts import Written
+from .echo import echo
+from .scene import end_of_self_connections, set_scene
 
 _HEAD, _TAIL = 48 << 10, 16 << 10  # bytes of output that are kept: the beginning, and the last words
 _MOST_FRAMES = 2 << 20  # bytes of frames that are kept whole; after that only SYN, FIN and RST
+_MOST_SMALL = 4 << 20  # bytes of frames with these: somebody who dials without end fills no memory
 _AT_ONCE = 1000  # frames that are read before the other things are looked at
 _LOOK_EVERY = 0.05  # seconds
 _TAIL_OF_CAPTURE = 0.02  # seconds after the end: closing segments are sent by another context
-_TW_BUCKETS = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
-_ELSEWHERE = (PortRange(20000, 29999), PortRange(50000, 59999))
 _GRACE = 2.0  # seconds the supervisor gets to end all; after that the lab does
 _PR_SET_CHILD_SUBREAPER = 36
 INTERRUPT = "an interrupt"
+LAYERS = ("private network", "process namespace", "no terminal", "empty stdin")
+_NO_PROCESS = "no process can be made for the program: {}; raise the limit (ulimit -u, pids.max of the cgroup)"
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to run and how long. `listen` puts a listener that stays silent on the port, for comparison.
+    """What to run and how long. `control` puts an echo on the port, for comparison: nobody meets itself then.
 
     `attempts` is how many self-connections may come about; `enough` ends the run that many seconds after the program
-    dialled, or as soon as it wrote something.
+    dialled.
     """
 
     command: tuple[str, ...]
@@ -62,15 +62,15 @@ class Order:
     attempts: int
     folder: str
     environment: Mapping[str, str]
-    listen: bool = False
+    control: bool = False
     enough: float | None = None
 
 
 @dataclass
 class Report:
-    """What the worker saw. `ended` is the time at which it ended the program, None if that ended by itself.
+    """What the worker saw. `ended` is the time at which it ended what still ran, None if all ended by themselves.
 
-    `written` is what `Written` counted. `version` is what the program says of itself; only a recording tells.
+    `status` is that of the command, None where the lab ended that. `written` is what `Written` counted.
     """
 
     frames: list[Frame] = field(default_factory=list)
@@ -86,7 +86,6 @@ class Report:
     sockets: tuple[SocketRow, ...] = ()
     seconds: float = 0.0
     failed: int | None = None
-    version: str = ""
 
 
 class Output:
@@ -112,28 +111,17 @@ class Output:
 
 
 def run_program(stack: Stack, order: Order) -> Report:
-    """Run the program in the private network, whose port range is set so that it can only find itself, or never.
+    """Run the program in the private network, where dialling the port means dialling itself, or an echo.
 
-    Raises NotOnThisTestbed if the range cannot be set, capturing is refused or processes cannot be kept together.
+    Raises NotOnThisTestbed if the network cannot be set, capturing is refused or processes cannot be kept together.
     """
-    _set_scene(order)
-    with _listener(order), contextlib.closing(_packets(stack, order)) as packets:
-        return _Watch(stack, order, packets).run()
-
-
-def _set_scene(order: Order) -> None:
-    if not order.target.is_loopback:
-        namespace.add_address(order.target.address)
+    set_scene(order.target, order.port, itself=not order.control)
     try:
-        only = PortRange(order.port, order.port)
-        namespace.write_port_range(_without(order.port) if order.listen else only)
-    except OSError as error:
-        raise NotOnThisTestbed(
-            f"the private network's port range cannot be set ({error.strerror}); tcploop doctor says what to do"
-        ) from None
-    if order.attempts > 1:
-        with contextlib.suppress(OSError):  # TIME-WAIT would keep a client that retries from finding itself again
-            _TW_BUCKETS.write_text("0")
+        control = echo(order.port) if order.control else contextlib.nullcontext()
+        with control, contextlib.closing(_packets(stack, order)) as packets:
+            return _Watch(stack, order, packets).run()
+    except BlockingIOError as error:  # fork(2): EAGAIN
+        raise NotOnThisTestbed(_NO_PROCESS.format(error.strerror)) from None
 
 
 def _packets(stack: Stack, order: Order) -> LivePacketSocket:
@@ -143,21 +131,13 @@ def _packets(stack: Stack, order: Order) -> LivePacketSocket:
         raise NotOnThisTestbed(why_no_capture(error, private=True)) from None
 
 
-def _without(port: int) -> PortRange:
-    """A port range from which `port` is never picked."""
-    return next(elsewhere for elsewhere in _ELSEWHERE if port not in elsewhere)
+def prepare_child(status: int) -> None:
+    """Take from the child what the program shall not have, before the supervisor starts: layers plug in here.
 
-
-@contextlib.contextmanager
-def _listener(order: Order) -> Iterator[None]:
-    """Listen on every address, and never accept: the kernel shakes hands, and nobody says a word."""
-    if not order.listen:
-        yield
-        return
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
-    with socket.create_server(("", order.port), family=family, backlog=64, dualstack_ipv6=both):
-        yield
+    It runs between fork() and exec(), in a process with one thread that still has its rights in the private network.
+    What is refused is told to `status`, and ends the child.
+    """
+    supervisor.enter_process_namespace(status)
 
 
 def _kill_descendants() -> None:
@@ -181,17 +161,15 @@ class _Watch:
         self._written = Written(order.port)
         self._syns: set[tuple[int, int]] = set()
         self._dialled: float | None = None
-        self._wrote = False
         self._newest = 0.0
         self._sockets: dict[SocketRow, None] = {}
         self._status = b""
+        self._code: int | None = None
 
     def run(self) -> Report:
         """Start the program, watch it, and report when nothing of it is left."""
         began = time.monotonic()
-        ctypes.CDLL(None).prctl(
-            _PR_SET_CHILD_SUBREAPER, 1
-        )  # of whoever loses a parent here
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)  # of whoever loses a parent here
         status, theirs = os.pipe()
         try:
             process = self._start(theirs)
@@ -210,7 +188,7 @@ class _Watch:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[status],
-            preexec_fn=lambda: supervisor.enter_process_namespace(status),  # the worker has one thread
+            preexec_fn=lambda: prepare_child(status),  # the worker has one thread
             start_new_session=True,  # no terminal
             cwd=self.order.folder,
             env=self.order.environment,
@@ -241,17 +219,18 @@ class _Watch:
         order = self.order
         if order.enough is None or self._dialled is None:
             return False
-        return self._wrote or time.monotonic() >= self._dialled + order.enough
+        return time.monotonic() >= self._dialled + order.enough
 
     def _finish(self, process: subprocess.Popen[bytes], told: IO[bytes]) -> None:
         """End what still runs, and read what is left to read."""
         self._look_at_sockets()
         if process.poll() is None:
             self.report.ended = time.time()
-            process.terminate()  # the supervisor ends the namespace with all that is in it
+            process.terminate()  # the supervisor ends all that is in the namespace: SIGTERM, a grace, SIGKILL
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
-        if process.poll() != 0:  # somebody stopped, killed or overwrote it
+        self._code = process.poll()
+        if self._code != 0:  # somebody stopped, killed or overwrote it
             _kill_descendants()
             process.wait()
         assert process.stdout is not None
@@ -291,12 +270,12 @@ class _Watch:
     def _take(self, frame: Frame) -> None:
         header = tcp_header(frame.data)
         self._written.add(header.sport, header.dport, header.seq, header.flags, header.length)
-        if self._kept + len(frame.data) <= _MOST_FRAMES or header.flags & (_SYN | _FIN | _RST):
+        most = _MOST_SMALL if header.flags & (_SYN | _FIN | _RST) else _MOST_FRAMES
+        if self._kept + len(frame.data) <= most:
             self.report.frames.append(frame)
             self._kept += len(frame.data)
         else:
             self.report.omitted += 1
-        self._wrote = self._wrote or (header.length > 0 and header.dport == self.order.port)
         if header.flags & (_SYN | _ACK) == _SYN and header.dport == self.order.port:
             self._new_syn(header.sport, header.seq)
 
@@ -306,7 +285,7 @@ class _Watch:
         self._syns.add((sport, seq))
         port = self.order.port
         if sport == port and sum(other == port for other, _ in self._syns) == self.order.attempts:
-            namespace.write_port_range(_without(port))
+            end_of_self_connections(port)
         self._look_at_sockets()
 
     def _look_at_sockets(self) -> None:
@@ -315,18 +294,33 @@ class _Watch:
 
     def _reported(self) -> Report:
         told = dict(line.split() for line in self._status.decode().splitlines())
+        self._must_be_kept_together(told)
+        report = self.report
+        report.failed = int(told["failed"]) if "failed" in told else None
+        report.status = int(told["status"]) if "status" in told else None
+        report.left = int(told.get("left", 0))
+        if report.status is not None and not report.left:  # the last process ended just before the lab would end it
+            report.ended, report.why_ended = None, ""
+        report.output = self._output.kept
+        report.written = self._written.bytes
+        report.sockets = tuple(self._sockets)
+        return report
+
+    def _must_be_kept_together(self, told: Mapping[str, str]) -> None:
+        """Raise NotOnThisTestbed where the supervisor could not do its work: what the program did is not known then."""
         if "refused" in told:
             raise NotOnThisTestbed(
                 f"a private process namespace is refused here: {os.strerror(int(told['refused']))}; "
                 "tcploop doctor says what this machine can do"
             )
-        report = self.report
-        report.failed = int(told["failed"]) if "failed" in told else None
-        report.status = int(told["status"]) if "status" in told else None
-        if report.status is not None:
-            report.ended, report.why_ended = None, ""
-        report.left = int(told.get("left", 0))
-        report.output = self._output.kept
-        report.written = self._written.bytes
-        report.sockets = tuple(self._sockets)
-        return report
+        if "unforked" in told:
+            raise NotOnThisTestbed(_NO_PROCESS.format(os.strerror(int(told["unforked"]))))
+        if "left" not in told and "failed" not in told and self.report.ended is None:
+            raise NotOnThisTestbed(
+                f"the process that keeps the program together was ended from outside ({_how(self._code)}), so nothing "
+                "is known of the program: run the audit again, with more memory if the system ran out of it"
+            )
+
+
+def _how(code: int | None) -> str:
+    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"

@@ -1,22 +1,31 @@
 """Judges what a program did where a connection to a port can only be a self-connection.
 
-Pure: it looks at segments, exit statuses and what was printed. The testbed runs the program (`testbed/audit.py`).
-Whether a program *noticed* cannot be seen in one run: `nc -z` closes a connection at once, whoever answers. So where
-it closed without a byte, a second run with a listener that stays silent is the comparison.
+Pure: it looks at segments, exit statuses and what was printed. `audit.py` runs the program.
+Whether a program *noticed* cannot be seen in one run: `nc -z` closes a connection at once, whoever answers. So who used
+no connection is run again with an echo, where only the names of the two ends are others, and both worlds are compared.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
-from ..tcp.segments import Segment
-from .attempts import Attempt, attempts_of, other_ports
+from .attempts import Attempt, Behaviour, other_ports
+from .comparison import connection_that_differs, differences, is_beside, unsteady
 
 _LONGEST = 160  # characters of the program's own words in the evidence
+_SHELLS_NOT_FOUND = 127  # and 126, not executable: POSIX, XCU 2.8.2
+_HINTS = (
+    (r"unrecogni[sz]ed option|unknown option|invalid option|illegal option|bad option|unknown (?:flag|argument)",
+     "it does not know one of the options"),
+    (r"\busage:|\btry '.*--help'|missing .*(?:argument|operand)", "its words look like those about a wrong usage"),
+    (r"not a tty|/dev/tty|inappropriate ioctl|not a terminal|no tty|needs? a terminal|TERM environment",
+     "it needs a terminal, which it does not get here"),
+    (r"cannot fork|fork: |unable to fork|resource temporarily unavailable", "it could not make a process"),
+)  # fmt: skip
+_OTHER_USER = re.compile(r"set(?:re|res)?[ug]id|setgroups|initgroups", re.IGNORECASE)
 
 
 class AuditVerdict(StrEnum):
@@ -30,41 +39,8 @@ class AuditVerdict(StrEnum):
 
     @property
     def good(self) -> bool:
-        """True unless the program took itself for a server, or that is unclear."""
-        return self not in (AuditVerdict.SELF_CONNECTED, AuditVerdict.UNCLEAR)
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """What a program did in one run.
-
-    `exit_status` is None where the lab ended the program: then `ended` says when (seconds since the epoch) and
-    `why_ended` for which reason. A negative status is the number of the signal that ended it. `dropped` counts the
-    frames that the capture lost, all of them after `whole_until`. `written` is what was counted (`attempts.Written`),
-    where that is more than the segments that were kept have.
-    """
-
-    segments: tuple[Segment, ...] = ()
-    exit_status: int | None = 0
-    output: str = ""
-    ended: float | None = None
-    why_ended: str = ""
-    dropped: int = 0
-    whole_until: float = math.inf
-    written: Mapping[tuple[int, int], int] = field(default_factory=dict)
-
-    def attempts(self, port: int) -> tuple[Attempt, ...]:
-        """Return the attempts to connect to `port`, with all that was written."""
-        found = attempts_of(self.segments, port)
-        return tuple(replace(one, sent=max(one.sent, self.written.get((one.sport, one.seq), 0))) for one in found)
-
-    def misses(self, attempt: Attempt) -> bool:
-        """True if the capture may have lost segments of this attempt."""
-        return self.dropped > 0 and (attempt.closed is None or attempt.closed > self.whole_until)
-
-    def keeps(self, attempt: Attempt) -> bool:
-        """True if the connection was open until the lab ended the program."""
-        return self.ended is not None and (attempt.closed is None or attempt.closed >= self.ended)
+        """True if the program is cleared: it noticed, or it could not meet itself."""
+        return self in (AuditVerdict.DETECTED, AuditVerdict.REFUSED)
 
 
 @dataclass(frozen=True)
@@ -75,6 +51,9 @@ class Judgement:
     evidence: tuple[str, ...]
 
 
+_Reasons = tuple[AuditVerdict, list[str]]
+
+
 def counted(behaviour: Behaviour, port: int, attempts: int) -> list[Attempt]:
     """Return the self-connections that the verdict looks at: the first `attempts`."""
     own = [one for one in behaviour.attempts(port) if one.to_itself and one.answer == "open"]
@@ -82,81 +61,116 @@ def counted(behaviour: Behaviour, port: int, attempts: int) -> list[Attempt]:
 
 
 def needs_comparison(behaviour: Behaviour, port: int, attempts: int) -> bool:
-    """True if the program closed every self-connection by itself, without a byte: it noticed, or it always does so."""
+    """True if the program met itself and used no such connection: it noticed, or it always does so."""
     own = counted(behaviour, port, attempts)
-    return bool(own) and not any(one.sent or behaviour.keeps(one) for one in own)
+    return bool(own) and not any(one.sent or behaviour.keeps(one) or behaviour.misses(one) for one in own)
 
 
-def judge_audit(behaviour: Behaviour, port: int, attempts: int = 1, comparison: Behaviour | None = None) -> Judgement:
+def needs_repetition(own: Behaviour, echo: Behaviour, port: int) -> bool:
+    """True if the two runs differ: then each is to be made once more, to know what differs anyway."""
+    return bool(differences([own], [echo], port))
+
+
+def judge_audit(own: Sequence[Behaviour], port: int, attempts: int, echo: Sequence[Behaviour] = ()) -> Judgement:
     """Return the verdict on a program that was run where connecting to `port` means connecting to oneself.
 
-    The first `attempts` self-connections count. `comparison` is the same program with a listener that stays silent.
+    The first `attempts` self-connections count. `echo` are runs of the same program with an echo on the port.
     """
-    tries = behaviour.attempts(port)
-    own = counted(behaviour, port, attempts)
-    if own:
-        verdict, reasons = _on_self_connections(behaviour, own, port, comparison)
+    first = own[0]
+    met = counted(first, port, attempts)
+    if not met:
+        verdict, reasons = _without_self_connection(first, port)
+    elif any(needs_comparison(run, port, attempts) is False for run in own):
+        verdict, reasons = _used(own, port, attempts)
     else:
-        verdict, reasons = _without_self_connection(behaviour, tries, port)
-    seen = [_describe(number, one, behaviour) for number, one in enumerate(own, start=1)]
-    return Judgement(verdict, (*seen, *reasons, *_after(tries, own), *_ending(behaviour)))
+        verdict, reasons = _unused(own, echo, port)
+    seen = [_describe(number, one, first) for number, one in enumerate(met[:3], start=1)]
+    more = [f"and {len(met) - 3:,} more self-connections"] if len(met) > 3 else []
+    return Judgement(verdict, (*seen, *more, *reasons, *_after(first, met, port), *_ending(first)))
 
 
-def _without_self_connection(
-    behaviour: Behaviour, tries: Sequence[Attempt], port: int
-) -> tuple[AuditVerdict, list[str]]:
+def _without_self_connection(behaviour: Behaviour, port: int) -> _Reasons:
+    tries = behaviour.attempts(port)
     if behaviour.dropped:
         return AuditVerdict.UNCLEAR, [f"the capture lost {behaviour.dropped} frames, so nothing can be excluded"]
     if not tries:
         others = other_ports(behaviour.segments, port)
         instead = f"; it dialled port {', '.join(map(str, others))} instead" if others else ""
-        return AuditVerdict.NEVER_TRIED, [f"it sent no SYN to port {port}{instead}"]
+        none = f"it sent no SYN to port {port}{instead}"
+        if _OTHER_USER.search(behaviour.output):
+            why = "it wanted to become another user; the private network knows yours only: run it as that user"
+            return AuditVerdict.UNCLEAR, [none, why]
+        return AuditVerdict.NEVER_TRIED, [none, *_hints(behaviour)]
     answers = {one.answer for one in tries}
-    names = "; ".join(dict.fromkeys(str(one) for one in tries))
-    if answers == {"refused"}:
-        return AuditVerdict.REFUSED, [f"it dialled from another address or port, and was refused: {names}"]
+    names = "; ".join(list(dict.fromkeys(str(one) for one in tries))[:5])
     if "open" in answers:
         return AuditVerdict.UNCLEAR, [f"somebody listens on port {port}, so it was no self-connection: {names}"]
+    if answers == {"refused"}:
+        return AuditVerdict.REFUSED, [f"it dialled from another address or port, and was refused: {names}"]
     return AuditVerdict.UNCLEAR, [f"its SYN was not answered: {names}"]
 
 
-def _on_self_connections(
-    behaviour: Behaviour, own: Sequence[Attempt], port: int, comparison: Behaviour | None
-) -> tuple[AuditVerdict, list[str]]:
-    used = sum(one.sent for one in own)
-    if used:
-        return AuditVerdict.SELF_CONNECTED, [f"it went on and wrote {used:,} bytes to itself"]
-    if any(behaviour.keeps(one) for one in own):
-        return AuditVerdict.SELF_CONNECTED, ["it kept the connection and waited for itself"]
-    if any(behaviour.misses(one) for one in own):
-        return AuditVerdict.UNCLEAR, [f"the capture lost {behaviour.dropped} frames, so what it wrote is not known"]
-    if comparison is None:
+def _hints(behaviour: Behaviour) -> list[str]:
+    """Why a program that never dialled may not have dialled."""
+    status, hints = behaviour.exit_status, []
+    if behaviour.left:
+        hints.append("it went on in the background, and had not dialled when it was ended: raise --timeout")
+    elif status is None:
+        hints.append(f"{behaviour.why_ended} came before it dialled: raise --timeout, or tell it whom to dial")
+    elif status < 0:
+        hints.append("a signal ended it before it dialled")
+    elif status in (_SHELLS_NOT_FOUND - 1, _SHELLS_NOT_FOUND):
+        hints.append(f"exit status {status} is what a shell says when it cannot find or run a command")
+    hints += [hint for words, hint in _HINTS if re.search(words, behaviour.output, re.IGNORECASE)]
+    return hints or ["nothing was tested: see that {port} stands where the program reads the port"]
+
+
+def _used(own: Sequence[Behaviour], port: int, attempts: int) -> _Reasons:
+    """Judge a program that used a connection with itself, in one of its runs at least."""
+    for run in own:
+        met = counted(run, port, attempts)
+        unused = next((number for number, one in enumerate(met) if one.sent or run.keeps(one)), len(met))
+        before = [f"it closed {unused} unused before that: --attempts 1 lets only the first meet itself"] * (unused > 0)
+        if sent := sum(one.sent for one in met):
+            return AuditVerdict.SELF_CONNECTED, [f"it went on and wrote {sent:,} bytes to itself", *before]
+        if any(run.keeps(one) for one in met):
+            return AuditVerdict.SELF_CONNECTED, ["it kept the connection and waited for itself", *before]
+    lost = sum(run.dropped for run in own)
+    if lost:
+        return AuditVerdict.UNCLEAR, [f"the capture lost {lost} frames, so what it wrote is not known"]
+    return AuditVerdict.UNCLEAR, ["it met itself in one run, and not in the next"]
+
+
+def _unused(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> _Reasons:
+    """Judge a program that closed every self-connection without a byte by what it does with an echo."""
+    if not echo:
         return AuditVerdict.UNCLEAR, ["it closed the connection without a byte; nothing to compare that with"]
-    return _compare(behaviour, comparison, port)
+    if any(run.dropped for run in echo):
+        return AuditVerdict.UNCLEAR, ["the capture lost frames of the run with an echo, so nothing can be compared"]
+    if not all(any(one.answer == "open" for one in run.attempts(port)) for run in echo):
+        return AuditVerdict.UNCLEAR, ["with an echo it did not connect, so there is nothing to compare"]
+    found = differences(own, echo, port)
+    if not found and (what := unsteady(own, echo, port)):
+        return AuditVerdict.UNCLEAR, [f"{what} differed from run to run in one and the same world"]
+    if not found:
+        return AuditVerdict.SELF_CONNECTED, ["with an echo it does the same: it takes itself for a server"]
+    why = _other_reason(own[0], port, connection_that_differs(own, echo, port))
+    if why:
+        return AuditVerdict.UNCLEAR, [*found, why]
+    return AuditVerdict.DETECTED, found
 
 
-def _compare(behaviour: Behaviour, comparison: Behaviour, port: int) -> tuple[AuditVerdict, list[str]]:
-    """Judge a program that closed at once by what it does with a listener that stays silent."""
-    tries = [one for one in comparison.attempts(port) if one.answer == "open"]
-    with_listener = "with a listener that stays silent"
-    if not tries:
-        return AuditVerdict.UNCLEAR, [f"{with_listener} it did not connect, so there is nothing to compare"]
-    sent = sum(one.sent for one in tries)
-    if sent:
-        return AuditVerdict.DETECTED, [f"{with_listener} it writes {sent:,} bytes; to itself it wrote none"]
-    if any(comparison.keeps(one) for one in tries):
-        return AuditVerdict.DETECTED, [f"{with_listener} it keeps the connection; this one it closed"]
-    if behaviour.exit_status != comparison.exit_status:
-        statuses = f"exit status {comparison.exit_status}, with itself {behaviour.exit_status}"
-        return AuditVerdict.DETECTED, [f"{with_listener} it ends with {statuses}"]
-    if _without_numbers(behaviour.output) != _without_numbers(comparison.output):
-        return AuditVerdict.UNCLEAR, [f"{with_listener} it does the same, but prints {_short(comparison.output)!r}"]
-    return AuditVerdict.SELF_CONNECTED, [f"{with_listener} it does the same: it takes itself for a server"]
-
-
-def _without_numbers(text: str) -> str:
-    """The text without what differs from run to run anyway: ports, times, addresses."""
-    return re.sub(r"[0-9][0-9.,:]*", "#", text)
+def _other_reason(own: Behaviour, port: int, place: int | None) -> str:
+    """Why a program that behaves otherwise with itself need not have noticed: something else was different, too."""
+    tries = own.attempts(port)
+    if own.exit_status is not None and (own.exit_status < 0 or own.exit_status in (126, _SHELLS_NOT_FOUND)):
+        return "it crashed or broke off, which is no sign of noticing"
+    if any(is_beside(one, tries) for one in tries):
+        return "while it was connected to itself it dialled once more, and was refused"
+    refused = next((number for number, one in enumerate(tries) if one.answer == "refused"), len(tries))
+    if refused < len(tries) and (place is None or place >= refused):
+        return "later attempts were refused, which may be the reason: raise --attempts"
+    return ""
 
 
 def _describe(number: int, attempt: Attempt, behaviour: Behaviour) -> str:
@@ -169,9 +183,9 @@ def _describe(number: int, attempt: Attempt, behaviour: Behaviour) -> str:
     return f"self-connection {number}: {attempt}, SYN to itself, {attempt.sent:,} bytes written, {until}"
 
 
-def _after(tries: Sequence[Attempt], own: Sequence[Attempt]) -> list[str]:
+def _after(behaviour: Behaviour, met: Sequence[Attempt], port: int) -> list[str]:
     """What came after the self-connections that count."""
-    later = [one for one in tries if own and one.began > own[-1].began]
+    later = [one for one in behaviour.attempts(port) if met and one.began > met[-1].began]
     if not later:
         return []
     refused = sum(one.answer == "refused" for one in later)
@@ -179,11 +193,11 @@ def _after(tries: Sequence[Attempt], own: Sequence[Attempt]) -> list[str]:
 
 
 def _ending(behaviour: Behaviour) -> list[str]:
-    status = behaviour.exit_status
-    if status is None:
-        lines = [f"it was ended by {behaviour.why_ended}"]
-    else:
-        lines = [f"exit status {status}" if status >= 0 else f"it was ended by signal {-status}"]
+    status, lines = behaviour.exit_status, []
+    if status is not None:
+        lines.append(f"exit status {status}" if status >= 0 else f"it was ended by signal {-status}")
+    elif behaviour.why_ended:
+        lines.append(f"it was ended by {behaviour.why_ended}")
     words = _short(behaviour.output)
     return [*lines, f"its last words: {words}"] if words else lines
 

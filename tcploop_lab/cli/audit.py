@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 @click.command(cls=Program)
 @click.option("--port", type=PORT, default="33334", show_default=True, help="The port that is watched.")
 @click.option("--host", type=HOST, default="127.0.0.1", help="What {host} stands for: an address of this machine.")
-@click.option("--attempts", type=WHOLE, default="1", help="How many of its attempts meet themselves (default: 1).")
+@click.option("--attempts", type=WHOLE, default="100", help="How many of its attempts meet themselves (default: 100).")
 @click.option("--timeout", type=SECONDS, default=10.0, show_default=True, help="End the program after S seconds.")
+@click.option("--template", "templates", multiple=True, metavar="FILE", help="A file in which {port} is replaced.")
 @options.the_place
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def audit(
@@ -32,20 +33,22 @@ def audit(
     timeout: float,
     kind: str | None,
     as_json: bool,
+    templates: tuple[str, ...],
     command: tuple[str, ...],
 ) -> int:
     """Run COMMAND where it can only meet itself.
 
     A connection to the port can only be a self-connection there; the answer is what the program makes of it.
 
-    {port} and {host} in COMMAND are replaced. It runs in a private network, has no terminal and an empty stdin,
-    and all its processes end with it. The verdict is never-tried, refused, self-connected, detected or unclear;
-    exit code 1 means self-connected, or unclear.
+    {port} and {host} are replaced in COMMAND, in the environment, and in copies of the files that --template names.
+    It runs in a private network, has no terminal and an empty stdin, and all its processes end with the audit. The
+    verdict is never-tried, refused, self-connected, detected or unclear. Exit code 0 means detected or refused, 1
+    means that the program is not cleared.
 
     Example: tcploop audit -- curl http://127.0.0.1:{port}/
     """
     with checked():
-        result = lab.audit(command, port, timeout, attempts, host, wanted_kind(kind) or "namespace")
+        result = lab.audit(command, port, timeout, attempts, host, wanted_kind(kind) or "namespace", templates)
     output.deliver(as_json, result.describe())
     return _exit_code(result)
 

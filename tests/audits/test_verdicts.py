@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tcploop_lab.audits.attempts import Written, attempts_of, other_ports
-from tcploop_lab.audits.verdicts import AuditVerdict, Behaviour, counted, judge_audit, needs_comparison
+from tcploop_lab.audits.attempts import Behaviour, Written, attempts_of, other_ports
+from tcploop_lab.audits.comparison import unvarying
+from tcploop_lab.audits.scene import WIDTH, reserved_text, scene_range
+from tcploop_lab.audits.verdicts import AuditVerdict, counted, judge_audit, needs_comparison
 from tcploop_lab.tcp.segments import Segment
 from tests.tcp import exchanges
 
@@ -32,11 +34,12 @@ def refused(time: float = 2.0) -> list[Segment]:
     return [segment(time, CALLER, ME, "S", 1), segment(time, ME, CALLER, "RA", 0)]
 
 
-def with_listener(data: int = 0, close: float | None = 0.001) -> list[Segment]:
-    """A connection to somebody who listens and says nothing."""
-    made = [segment(1.0, CALLER, ME, "S", 1), segment(1.0, ME, CALLER, "SA", 9), segment(1.0, CALLER, ME, "A", 2)]
-    made += [segment(1.0, CALLER, ME, "PA", 2, data)] if data else []
-    return made + ([segment(1.0 + close, CALLER, ME, "FA", 2)] if close is not None else [])
+def with_echo(data: int = 0, close: float | None = 0.001, time: float = 1.0, port: int = 50001) -> list[Segment]:
+    """A connection to the echo; what that gives back does not matter."""
+    me = ("127.0.0.1", port)
+    made = [segment(time, me, ME, "S", 1), segment(time, ME, me, "SA", 9), segment(time, me, ME, "A", 2)]
+    made += [segment(time, me, ME, "PA", 2, data)] if data else []
+    return made + ([segment(time + close, me, ME, "FA", 2)] if close is not None else [])
 
 
 def seen(*parts: list[Segment], **more: object) -> Behaviour:
@@ -44,9 +47,9 @@ def seen(*parts: list[Segment], **more: object) -> Behaviour:
     return Behaviour(tuple(one for part in parts for one in part), **more)  # type: ignore[arg-type]
 
 
-def verdict(*args: object, **more: object) -> AuditVerdict:
+def verdict(own: Behaviour, *echo: Behaviour, attempts: int = 9) -> AuditVerdict:
     """The verdict alone."""
-    return judge_audit(args[0], PORT, *args[1:], **more).verdict  # type: ignore[arg-type]
+    return judge_audit([own], PORT, attempts, echo).verdict
 
 
 ENDED = {"exit_status": None, "ended": 9.0, "why_ended": "the time limit of 8 s"}
@@ -58,7 +61,7 @@ ENDED = {"exit_status": None, "ended": 9.0, "why_ended": "the time limit of 8 s"
         (seen(), "never-tried"),
         (seen(exit_status=None, ended=9.0), "never-tried"),
         (seen(refused()), "refused"),
-        (seen(with_listener()), "unclear"),
+        (seen(with_echo()), "unclear"),
         (seen(refused()[:1]), "unclear"),
         (seen(dropped=3), "unclear"),
         (seen(with_itself(data=5)), "self-connected"),
@@ -74,35 +77,112 @@ def test_what_one_run_tells(behaviour: Behaviour, expected: str) -> None:
     assert verdict(behaviour) == expected
 
 
+OTHERWISE = {"exit_status": 1}
+
+
 @pytest.mark.parametrize(
-    ("comparison", "expected", "why"),
+    ("own", "echo", "expected", "why"),
     [
-        (seen(with_listener(data=4)), "detected", "it writes 4 bytes"),
-        (seen(with_listener(close=None), exit_status=None, ended=3.0), "detected", "it keeps the connection"),
-        (seen(with_listener(), exit_status=0), "detected", "it ends with exit status 0, with itself 1"),
-        (seen(with_listener(), exit_status=1), "self-connected", "takes itself for a server"),
-        (seen(with_listener(), exit_status=1, output="up"), "unclear", "but prints 'up'"),
-        (seen(exit_status=1), "unclear", "it did not connect"),
+        (seen(with_itself()), seen(with_echo(data=4)), "detected", "with an echo it writes 4 bytes"),
+        (seen(with_itself()), seen(with_echo(close=None), **ENDED), "detected", "with an echo it keeps it"),
+        (seen(with_itself()), seen(with_echo(), **OTHERWISE), "detected", "it ends with exit status 1; with itself"),
+        (seen(with_itself()), seen(with_echo(), output="up"), "detected", "only with an echo it prints 'up'"),
+        (seen(with_itself(), with_itself(2.0, seq=9)), seen(with_echo()), "detected", "does not dial again"),
+        (seen(with_itself()), seen(with_echo()), "self-connected", "takes itself for a server"),
+        (seen(with_itself(), output="1.2 ms"), seen(with_echo(), output="34 s"), "self-connected", "the same"),
+        (seen(with_itself(), **OTHERWISE), seen(**OTHERWISE), "unclear", "it did not connect"),
+        (seen(with_itself()), seen(with_echo(), dropped=2), "unclear", "the capture lost frames"),
+        (seen(with_itself(), exit_status=-11), seen(with_echo(data=4)), "unclear", "no sign of noticing"),
+        (seen(with_itself(), exit_status=127), seen(with_echo(data=4)), "unclear", "no sign of noticing"),
+        (seen(with_itself(close=0.5), refused(1.2)), seen(with_echo(data=4)), "unclear", "dialled once more"),
+        (seen(with_itself(), refused()), seen(with_echo(), with_echo(4, port=50002)), "unclear", "raise --attempts"),
+        (seen(with_itself(), refused()), seen(with_echo(data=4)), "detected", "writes 4 bytes"),
     ],
-)
-def test_what_the_comparison_tells(comparison: Behaviour, expected: str, why: str) -> None:
-    """A program that closed at once noticed something only if it does otherwise with a listener."""
-    judged = judge_audit(seen(with_itself(), exit_status=1), PORT, comparison=comparison)
+)  # fmt: skip
+def test_what_the_comparison_tells(own: Behaviour, echo: Behaviour, expected: str, why: str) -> None:
+    """A program that used no connection noticed only if it does otherwise with an echo, and for no other reason."""
+    judged = judge_audit([own], PORT, 9, [echo])
     assert judged.verdict == expected
     assert why in " ".join(judged.evidence)
 
 
-def test_numbers_in_the_output_do_not_count() -> None:
-    """Ports and times differ from run to run; the words decide."""
-    one, two = (seen(made, output=text) for made, text in ((with_itself(), "1.2 ms"), (with_listener(), "34 ms")))
-    assert verdict(one, comparison=two) == "self-connected"
+@pytest.mark.parametrize(
+    ("own", "echo", "expected"),
+    [
+        (["x", "x"], ["y", "y"], "detected"),
+        (["x", "z"], ["y", "w"], "self-connected"),
+        (["x", "y"], ["y", "x"], "self-connected"),
+    ],
+)
+def test_words_that_differ_in_one_world_tell_nothing(own: list[str], echo: list[str], expected: str) -> None:
+    """A line counts if every run of one world has it, and no run of the other."""
+    runs = ([seen(made, output=text) for text in texts] for made, texts in ((with_itself(), own), (with_echo(), echo)))
+    here, there = runs
+    assert judge_audit(here, PORT, 9, there).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "echo"),
+    [([0, 1], [2, 2]), ([0, 0], [1, 2])],
+)
+def test_an_exit_status_that_differs_in_one_world_is_unclear(own: list[int], echo: list[int]) -> None:
+    """Who ends differently each time is not cleared by that."""
+    here = [seen(with_itself(), exit_status=one) for one in own]
+    there = [seen(with_echo(), exit_status=one) for one in echo]
+    judged = judge_audit(here, PORT, 9, there)
+    assert (judged.verdict, judged.evidence[1][:15]) == ("unclear", "its exit status")
+
+
+def test_use_in_any_run_is_use() -> None:
+    """A program that writes to itself in the second run only is not cleared by the first."""
+    own = [seen(with_itself()), seen(with_itself(data=3))]
+    assert judge_audit(own, PORT, 9, [seen(with_echo(data=4))] * 2).verdict == "self-connected"
+
+
+def test_more_connections_of_a_run_that_was_ended_are_no_difference() -> None:
+    """A health check goes on for ever; that it came to three checks here and to one there tells nothing."""
+    checks = [with_itself(float(time), seq=time) for time in (1, 2, 3)]
+    assert verdict(seen(*checks, **ENDED), seen(with_echo(), **ENDED)) == "self-connected"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("id 0b5f3a1e-7f0c-4a39-9a52-2c9d8a6f1b7e", "id 3cfae8b2-0d8e-4fd4-8e0a-9a3bb7b8a0c1"),
+        ("took 0.3 s", "took 871 ms"),
+        ("[::1]:33334 -> fe80::1:50001", "[::1]:33335 -> fe80::2:50"),
+        ("at 0x7f12ab", "at 0x55aa00ff"),
+        ("sha 9f86d081884c7d65", "sha 60303ae22b998861"),
+        ("Wed Nov 25 19:00:01 2026", "Thu Dec 3 07:12:59 2026"),
+        ("1.5 MB/s from 127.0.0.1 pid 12", "27 KB/s from 127.0.0.2 pid 4711"),
+    ],
+)
+def test_what_varies_anyway_is_left_out(one: str, other: str) -> None:
+    """Times, ids, UUIDs, numbers, ports and addresses are no difference."""
+    assert unvarying(one) == unvarying(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("open", "closed"), ("defaced", "effaced"), ("port 1 up", "port 1 down")])
+def test_words_are_a_difference(one: str, other: str) -> None:
+    """What remains is what the program says."""
+    assert unvarying(one) != unvarying(other)
+
+
+@pytest.mark.parametrize("port", [1, 22, 33334, 40001, 65407, 65408, 65409, 65534, 65535])
+def test_the_scene_leaves_connect_one_port(port: int) -> None:
+    """Of the parity that the range begins with only the port is free; the other parity is free for who binds."""
+    ports = scene_range(port)
+    reserved = {int(one) for one in reserved_text(port, itself=True).split(",")}
+    assert port in ports and ports.high - ports.low + 1 in (WIDTH - 1, WIDTH)
+    assert [one for one in range(ports.low, ports.high + 1, 2) if one not in reserved] == [port]
+    assert {one % 2 for one in reserved} == {port % 2}
 
 
 def test_only_the_first_attempts_count() -> None:
     """A client that gives up on two self-connections and uses the third: detected, until three are counted."""
     behaviour = seen(with_itself(1.0, seq=1), with_itself(2.0, seq=2), with_itself(3.0, data=9, seq=3))
-    server = seen(with_listener(data=9))
-    assert [verdict(behaviour, attempts, server) for attempts in (1, 2, 3)] == [
+    server = seen(with_echo(data=9))
+    assert [verdict(behaviour, server, attempts=number) for number in (1, 2, 3)] == [
         "detected",
         "detected",
         "self-connected",
@@ -111,10 +191,36 @@ def test_only_the_first_attempts_count() -> None:
     assert not needs_comparison(behaviour, PORT, 3)
 
 
+@pytest.mark.parametrize(
+    ("more", "hint"),
+    [
+        ({"output": "foo: unrecognized option '--x'"}, "does not know one of the options"),
+        ({"output": "usage: foo host port"}, "wrong usage"),
+        ({"output": "stty: standard input: Inappropriate ioctl for device"}, "it needs a terminal"),
+        ({"exit_status": 127}, "cannot find or run"),
+        ({"exit_status": -11}, "a signal ended it"),
+        ({"left": 2, **ENDED, "exit_status": 0}, "went on in the background"),
+        (ENDED, "came before it dialled"),
+        ({}, "nothing was tested: see that {port} stands"),
+    ],
+)
+def test_who_never_dialled_gets_a_hint(more: dict[str, object], hint: str) -> None:
+    """It says what may have kept the program from dialling, and it clears nothing."""
+    judged = judge_audit([seen(**more)], PORT, 9)
+    assert (judged.verdict, judged.verdict.good) == ("never-tried", False)
+    assert hint in " ".join(judged.evidence)
+
+
+def test_another_user_is_unclear() -> None:
+    """The private network knows one user; who becomes another one fails because of the lab."""
+    failed = seen(output="setpriv: setresuid failed: Invalid argument", exit_status=127)
+    assert judge_audit([failed], PORT, 9).verdict == "unclear"
+
+
 def test_the_evidence_tells_the_story() -> None:
     """Who connected to whom, what was written, what came after, and the last words."""
     behaviour = seen(with_itself(data=5), refused(), exit_status=-15, output="hello\n\nbye\n")
-    told = judge_audit(behaviour, PORT).evidence
+    told = judge_audit([behaviour], PORT, 9).evidence
     assert told[0] == (
         "self-connection 1: 127.0.0.1:33334 -> 127.0.0.1:33334, SYN to itself, 5 bytes written, closed after 1.0 ms"
     )
@@ -133,7 +239,7 @@ def test_other_ports_are_named() -> None:
     """A program that dials another port than the one that is watched is told so."""
     elsewhere = [segment(1.0, ME, ("127.0.0.1", 80), "S", 1)]
     assert other_ports(elsewhere, PORT) == (80,)
-    assert "it dialled port 80 instead" in judge_audit(seen(elsewhere), PORT).evidence[0]
+    assert "it dialled port 80 instead" in judge_audit([seen(elsewhere)], PORT, 9).evidence[0]
 
 
 def test_a_syn_sent_again_is_no_new_attempt() -> None:

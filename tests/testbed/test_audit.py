@@ -36,6 +36,18 @@ DAEMON = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    os.fork() or
 CLOSING = "import os, time\nfor n in range(64): n in (3, 4) or os.closerange(n, n + 1)\ntime.sleep(60)"
 OWN_PORT = "import socket\nsocket.create_connection(('{host}', {port}), source_address=('{host}', 4001))"
 FAST_OPEN = "import socket\nsocket.socket().sendto(b'hello', socket.MSG_FASTOPEN, ('{host}', {port}))"
+AT_ONCE = (
+    "import socket, time\nall = [socket.socket() for n in range(3)]\n"
+    "print(*[s.connect_ex(('{host}', {port})) for s in all] and 'x')\ntime.sleep(0.2)"
+)
+OWN_SERVER = (
+    "import socket\nl = socket.create_server(('{host}', 0))\n"
+    "a = socket.create_connection(l.getsockname())\nb = l.accept()[0]\nb.send(b'x')\nassert a.recv(1)\n"
+)
+RESET = (
+    "import struct\nif s.getsockname() == s.getpeername():\n"
+    "    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()\nelse: s.close()"
+)
 MARK = "audit-left-behind"
 
 
@@ -59,14 +71,33 @@ HONEST = {
     "notices, else reads": (NOTICE + "s.recv(1)", "detected", 3),
     "notices": (NOTICE, "detected", 3),
     "binds a port of its own": (OWN_PORT, "refused", 1),
+    "binds port 0": (OWN_PORT.replace("4001", "0"), "refused", 1),
+    "half closes and reads to the end": (CONNECT + "s.shutdown(1)\nwhile s.recv(99): pass", "self-connected", 0),
+    "waits for a banner, then gives up": (
+        CONNECT + "s.settimeout(1)\ntry: s.recv(9)\nexcept TimeoutError: pass",
+        "self-connected",
+        0,
+    ),
+    "probes, then uses": (CONNECT + "s.close()\n" + CONNECT + "s.send(b'hello')", "self-connected", 0),
+    "several at once": (AT_ONCE, "self-connected", 0),
+    "serves on port 0 first": (OWN_SERVER + CONNECT + "s.send(b'hello')", "self-connected", 0),
+    "prints a UUID": (CONNECT + "import uuid; print('run', uuid.uuid4(), time.time())", "self-connected", 0),
+    "prints noise": (CONNECT + "import random; print(*random.choices('xyz', k=40))", "self-connected", 0),
+    "only words differ": (CONNECT + "print('up' if s.getsockname() != s.getpeername() else 'down')", "detected", 0),
+    "resets itself": (CONNECT + RESET, "detected", 0),
+    "crashes afterwards": (NOTICE.replace("sys.exit(3)", "__import__('os').abort()"), "unclear", -6),
+    "breaks off afterwards": (NOTICE.replace("(3)", "(127)"), "unclear", 127),
 }
+USED_OR_REFUSED = {"never dials", "writes", "binds a port of its own", "binds port 0", "probes, then uses",
+                   "serves on port 0 first"}  # fmt: skip
+COMPARED = HONEST.keys() - USED_OR_REFUSED
 # What a program does instead of dialling, and how it ends.
 WILD = {
     "never ends": ("import time; time.sleep(60)", "timeout"),
     "closes its descriptors": (CLOSING, "timeout"),
     "floods": ("while True: print('flood ' * 2000)", "timeout"),
     "ignores signals": (DEAF, "timeout"),
-    "forks and stays": (DAEMON, "exited"),
+    "forks and stays": (DAEMON, "timeout"),
     "needs a terminal": ("open('/dev/tty')", "exited"),
     "reads stdin": ("import sys; sys.exit(len(sys.stdin.read()))", "exited"),
     "kills all": ("import os; os.kill(-1, 9)", "exited"),
@@ -98,7 +129,8 @@ def test_each_verdict(audits: dict[str, lab.AuditResult], name: str) -> None:
     """The verdict is what the program's source says."""
     result, (_, verdict, status) = audits[name], HONEST[name]
     assert (result.verdict, result.exit_status, result.stopped) == (verdict, status, "exited")
-    assert result.compared == (verdict == "detected" or name == "only opens")
+    assert result.compared == (name in COMPARED)
+    assert result.ok == (verdict in ("detected", "refused"))
 
 
 @pytest.mark.parametrize("name", WILD)
@@ -142,8 +174,8 @@ def test_who_keeps_the_connection_has_not_noticed() -> None:
 
 
 def test_who_retries_is_refused_afterwards() -> None:
-    """A client that closes and dials again has detected it; the later attempts are refused, as elsewhere."""
-    result = lab.audit(python(RETRY + "s.send(b'x')"))
+    """A client that closes and dials again has detected it; who may meet itself once only is refused after that."""
+    result = lab.audit(python(RETRY + "s.send(b'x')"), attempts=1)
     assert (result.verdict, result.exit_status) == ("detected", 1)
     assert "Connection refused" in result.output or "assign requested address" in result.output
 
@@ -154,11 +186,17 @@ def test_attempts_find_the_end_of_a_clients_patience(attempts: int, verdict: str
     assert lab.audit(python(TWICE), attempts=attempts).verdict == verdict
 
 
-def test_who_stays_behind_is_counted() -> None:
-    """Processes that outlive the command are ended, and the evidence says how many."""
-    result = lab.audit(["sh", "-c", "sleep 60 & sleep 60 & exit 4"])
-    assert (result.exit_status, result.left) == (4, 2)
-    assert "it left 2 processes behind, which ended with it" in result.evidence
+def test_who_stays_behind_is_waited_for_and_counted() -> None:
+    """A program in the background has not ended: at the time limit it is, and the evidence says how many there were."""
+    result = lab.audit(["sh", "-c", "sleep 60 & sleep 60 & exit 4"], timeout=1.0)
+    assert (result.exit_status, result.left, result.stopped, result.verdict) == (4, 2, "timeout", "never-tried")
+    assert "2 processes went on in the background, and had to be ended by the time limit of 1 s" in result.evidence
+
+
+def test_who_dials_from_the_background_is_judged() -> None:
+    """The command ends at once; what it started dials later, and is judged."""
+    result = lab.audit(["sh", "-c", '(sleep 0.3; exec "$@") & exit 0', "sh", *python(CONNECT + "s.send(b'hi')")])
+    assert (result.verdict, result.exit_status, result.left, result.stopped) == ("self-connected", 0, 0, "exited")
 
 
 def test_a_flood_is_kept_in_part() -> None:
@@ -199,6 +237,26 @@ def test_the_environment_is_the_callers(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("WORD", "hello")
     monkeypatch.chdir(tmp_path)
     assert lab.audit("mine").output == f"{tmp_path} hello\n"
+
+
+def test_templates_and_variables_are_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """{port} is replaced in the environment and in a copy of the file; the file itself stays."""
+    (tmp_path / "made.conf").write_text("listen {port} {host}\n")
+    monkeypatch.setenv("URL", "http://{host}:{port}/")
+    name = str(tmp_path / "made.conf")
+    result = lab.audit(["sh", "-c", f"echo $URL; cat {name}"], templates=[name])
+    assert result.output == "http://127.0.0.1:33334/\nlisten 33334 127.0.0.1\n"
+    assert (tmp_path / "made.conf").read_text() == "listen {port} {host}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [("/no/such", "cannot be read \\(No such file"), ("/", "cannot be read"), ("/etc/hostname", "does not name it")],
+)
+def test_a_bad_template_is_one_line(name: str, complaint: str) -> None:
+    """One that cannot be read, or that the command does not name, is said before anything runs."""
+    with pytest.raises(ValueError, match=f"^template '{name}': .*{complaint}"):
+        lab.audit("true", templates=[name])
 
 
 def test_words_are_replaced() -> None:
@@ -362,6 +420,22 @@ def test_a_stopped_supervisor_does_not_hold_the_audit_up() -> None:
     stopper.join()
     assert (result.stopped, alive(mark)) == ("timeout", [])
     assert result.seconds < 15
+
+
+def test_a_killed_supervisor_is_no_verdict() -> None:
+    """Somebody kills the process that keeps the program together: nothing is known then, and that is said."""
+    mark = mark_of("orphaned")
+
+    def kill() -> None:
+        wait_until(lambda: supervisors(mark))
+        os.kill(min(supervisors(mark)), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(lab.NotOnThisTestbed, match=r"was ended from outside \(signal 9\)"):
+        lab.audit(python(STOPPING.replace("{mark}", mark)), timeout=20.0)
+    killer.join()
+    wait_until(lambda: not alive(mark))
 
 
 def test_a_program_that_overwrites_its_supervisor_does_not_outlast_its_limit() -> None:

@@ -1,0 +1,147 @@
+"""Compares whole runs of a program: with itself, and with an echo. Pure.
+
+The two worlds differ in the names of the two ends only. What differs from run to run within one world, too, is the
+program's own doing and tells nothing: a difference counts if the runs of each world agree among themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from .attempts import Attempt, Behaviour
+
+_ANY = "is refused, because it is connected to itself already"  # an echo takes any number: that compares with all
+_LONGEST = 80  # characters of a line in the evidence
+# What differs from run to run anyway, longest first: UUIDs, IPv6 and hardware addresses, hexadecimal numbers (a word
+# such as `defaced` has no digit, and stays), names of days and months, numbers with their units.
+_VARYING = re.compile(
+    r"""(?ix)
+      \b [0-9a-f]{8} (?: -[0-9a-f]{4} ){3} -[0-9a-f]{12} \b
+    | (?<![\w:]) (?: [0-9a-f]{0,4} : ){2,7} [0-9a-f]{0,5} (?![\w:])
+    | \b 0x[0-9a-f]+ \b
+    | \b (?=[a-f]*[0-9]) [0-9a-f]{8,} \b
+    | \b (?: mon | tue | wed | thu | fri | sat | sun ) \b
+    | \b (?: jan | feb | mar | apr | may | jun | jul | aug | sep | oct | nov | dec ) (?=\s)
+    | [0-9][0-9.,:]* (?: \s? (?: [nuµm]?s | sec(?:ond)?s? | [kmgt]?i?b (?:/s)? | bytes? | [kmg]?bits?/s (?:ec)? ) \b )?
+    """
+)
+
+
+def unvarying(text: str) -> str:
+    """Return the text without times, numbers, ids, UUIDs, ports and addresses."""
+    return _VARYING.sub("#", text)
+
+
+def differences(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> list[str]:
+    """Return in words what all runs with itself (`own`) have in common, and all runs with the echo have otherwise."""
+    found = (_of_connections(own, echo, port), _of_status(own, echo), _of_output(own, echo))
+    return [words for words in found if words]
+
+
+def unsteady(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
+    """Return which of the things that weigh differs between runs of one world; "" if none does."""
+    for world in (own, echo):
+        if any(_parts(world[0], one, port) is not None for one in world):
+            return "its connections"
+        if len({_status(one) for one in world}) > 1:
+            return "its exit status"
+    return ""
+
+
+def connection_that_differs(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> int | None:
+    """Return the place of the first connection, from 0, that is used otherwise with an echo; None if there is none."""
+    place = _parts(own[0], echo[0], port)
+    if place is None or any(len({tuple(_shapes(run, port)[: place + 1]) for run in one}) > 1 for one in (own, echo)):
+        return None
+    return place
+
+
+def _of_connections(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
+    place = connection_that_differs(own, echo, port)
+    if place is None:
+        return ""
+    here, there = (_at(_shapes(world[0], port), place) for world in (own, echo))
+    return f"connection {place + 1}: with an echo it {there}; with itself it {here}"
+
+
+def _parts(one: Behaviour, other: Behaviour, port: int) -> int | None:
+    """The place of the first connection that differs, None if there is none.
+
+    That one of two runs has more of them means nothing where the lab ended one: further ones might have come.
+    """
+    ended = one.ended is None and other.ended is None
+    here, there = _shapes(one, port), _shapes(other, port)
+    for place in range(max(len(here), len(there))):
+        both = place < min(len(here), len(there))
+        if both and _ANY in (here[place], there[place]):
+            continue
+        if here[place] != there[place] if both else ended:
+            return place
+    return None
+
+
+def _shapes(run: Behaviour, port: int) -> list[str]:
+    """What the program did with each connection to the port, in words, in their order."""
+    tries = run.attempts(port)
+    return [_ANY if is_beside(one, tries) else _shape(run, one) for one in tries]
+
+
+def is_beside(attempt: Attempt, tries: Sequence[Attempt]) -> bool:
+    """True if an attempt was refused because another one had the only port from which it would meet itself."""
+    began = attempt.began
+    there = (one for one in tries if one.to_itself and one.answer == "open")
+    return attempt.answer == "refused" and any(
+        one.began <= began and (one.closed is None or began < one.closed) for one in there
+    )
+
+
+def _shape(run: Behaviour, one: Attempt) -> str:
+    if one.answer != "open":
+        return {"none": "gets no answer", "refused": "is refused"}[one.answer]
+    wrote = f"writes {one.sent:,} bytes and " if one.sent else ""  # then a reset tells only whether it read the answer
+    return wrote + ("keeps it" if run.keeps(one) else "resets it" if one.reset and not wrote else "closes it")
+
+
+def _at(shapes: Sequence[str], place: int) -> str:
+    return shapes[place] if place < len(shapes) else "does not dial again"
+
+
+def _status(run: Behaviour) -> str:
+    if run.exit_status is None:
+        return "goes on until it is ended"
+    return f"ends with exit status {run.exit_status}" if run.exit_status >= 0 else f"ends by signal {-run.exit_status}"
+
+
+def _of_status(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
+    ours, others = ({_status(run) for run in world} for world in (own, echo))
+    if len(ours) > 1 or len(others) > 1 or ours == others:
+        return ""
+    return f"with an echo it {others.pop()}; with itself it {ours.pop()}"
+
+
+def _of_output(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
+    """Lines that every run of one world has, and no run of the other."""
+    here, there = _only_in(own, echo), _only_in(echo, own)
+    if here and there:
+        return f"with an echo it prints {there!r}; with itself {here!r}"
+    if here or there:
+        return f"only with {'itself' if here else 'an echo'} it prints {here or there!r}"
+    return ""
+
+
+def _only_in(world: Sequence[Behaviour], other: Sequence[Behaviour]) -> str:
+    """The first such line as it was printed, "" if there is none."""
+    common = _lines(world[0])
+    for run in world[1:]:
+        common &= _lines(run)
+    for run in other:
+        common -= _lines(run)
+    printed = (line.strip() for line in world[0].output.splitlines())
+    line = next((line for line in printed if unvarying(line) in common), "")
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."
+
+
+def _lines(run: Behaviour) -> Counter[str]:
+    return Counter(unvarying(line.strip()) for line in run.output.splitlines() if line.strip())

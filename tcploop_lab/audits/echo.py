@@ -1,0 +1,114 @@
+"""The control of an audit: a server that gives back every byte, and the end, as the program's own socket would.
+
+In a self-connection whatever is written is read again, a half close is read as the end of the stream, and a reset ends
+all. An echo does the same. So a program that talks to it lives in the same world, but for the names of the two ends.
+It runs in a process of its own: what the lab has to do beside it does not delay an answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Iterator
+
+_ROOM = 256 << 10  # bytes of a connection that wait to be given back; then the echo reads no more, as a full socket
+_PR_SET_PDEATHSIG = 1
+
+
+@contextlib.contextmanager
+def echo(port: int) -> Iterator[None]:
+    """Answer on `port` of every address of this network, until the block is left. OSError if that is refused.
+
+    The calling process has one thread.
+    """
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    with socket.create_server(("", port), family=family, backlog=128, dualstack_ipv6=both) as listener:
+        child = os.fork()
+        if child == 0:
+            _serve_until_killed(listener)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # whoever ends all of the lab's ended it too
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _serve_until_killed(listener: socket.socket) -> None:
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the lab's to answer
+        _Echo(listener).serve()
+    finally:
+        os._exit(1)
+
+
+class _Echo:
+    """All connections of one listener."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._waiting: dict[socket.socket, bytearray] = {}
+        self._ended: set[socket.socket] = set()
+
+    def serve(self) -> None:
+        """Answer, without end."""
+        while True:
+            for key, events in self._selector.select():
+                if key.fileobj is self._listener:
+                    self._accept()
+                else:
+                    self._answer(key.fileobj, events)  # type: ignore[arg-type]
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):  # it was reset before it was accepted
+            connection, _ = self._listener.accept()
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._waiting[connection] = bytearray()
+            self._selector.register(connection, selectors.EVENT_READ)
+
+    def _answer(self, connection: socket.socket, events: int) -> None:
+        try:
+            if events & selectors.EVENT_READ:
+                self._read(connection)
+            self._write(connection)
+        except BlockingIOError:
+            self._wait_for_more(connection)
+        except OSError:  # a reset
+            self._forget(connection)
+        else:
+            self._wait_for_more(connection)
+
+    def _read(self, connection: socket.socket) -> None:
+        data = connection.recv(_ROOM)
+        self._waiting[connection] += data
+        if not data:
+            self._ended.add(connection)
+
+    def _write(self, connection: socket.socket) -> None:
+        waiting = self._waiting[connection]
+        while waiting:
+            del waiting[: connection.send(waiting)]
+
+    def _wait_for_more(self, connection: socket.socket) -> None:
+        waiting, ended = self._waiting[connection], connection in self._ended
+        if ended and not waiting:
+            self._forget(connection)  # close() sends the FIN: after the last byte, as in a self-connection
+            return
+        read = 0 if ended or len(waiting) >= _ROOM else selectors.EVENT_READ
+        self._selector.modify(connection, read | (selectors.EVENT_WRITE if waiting else 0))
+
+    def _forget(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        self._ended.discard(connection)
+        del self._waiting[connection]
+        connection.close()

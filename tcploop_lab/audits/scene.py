@@ -1,0 +1,65 @@
+"""The network of an audit: every attempt to connect to one port meets itself, and everything else works.
+
+connect() takes ports of the parity that the range begins with, bind(0) prefers the other one (`ports/eras`). So in a
+range of some dozens of ports, in which those of the first parity are reserved but for one, connect() has one port to
+take, and a server on port 0 has dozens.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from ..errors import NotOnThisTestbed
+from ..ports.ranges import PortRange
+from ..stacks import namespace
+from ..testbed.hosts import Target
+
+WIDTH = 128  # ports: half of them are for whoever binds
+_TW_BUCKETS = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
+
+
+def scene_range(port: int) -> PortRange:
+    """Return the ephemeral range, whose lowest port has the parity of `port`, and which `port` is in."""
+    low = port if port + WIDTH - 1 <= 65535 else port - WIDTH + 2
+    return PortRange(low, min(low + WIDTH - 1, 65535))
+
+
+def reserved_text(port: int, itself: bool) -> str:
+    """Return what connect() may not take: all of the parity of `port`, that one too unless `itself`."""
+    ports = range(scene_range(port).low, scene_range(port).high + 1, 2)
+    return ",".join(str(one) for one in ports if one != port or not itself)
+
+
+def set_scene(target: Target, port: int, itself: bool = True) -> None:
+    """Let connect() take `port` and no other first (`itself`), or never that one.
+
+    No TIME-WAIT is left, which would keep the next attempt from meeting itself. Raises NotOnThisTestbed where the
+    private network cannot be set, or where connect() takes another port all the same.
+    """
+    try:
+        if not target.is_loopback:
+            namespace.add_address(target.address)
+        _TW_BUCKETS.write_text("0")
+        namespace.write_port_range(scene_range(port))
+        namespace.write_reserved(reserved_text(port, itself))
+    except OSError as error:
+        raise NotOnThisTestbed(
+            f"the private network's port range cannot be set ({error.strerror}); tcploop doctor says what to do"
+        ) from None
+    if itself and not _meets_itself(target, port):
+        namespace.write_port_range(PortRange(port, port))  # a kernel that knows no parity: then nothing else works
+        namespace.write_reserved("")
+
+
+def end_of_self_connections(port: int) -> None:
+    """From now on whoever dials `port` is refused, as elsewhere."""
+    namespace.write_port_range(scene_range(port))
+    namespace.write_reserved(reserved_text(port, itself=False))
+
+
+def _meets_itself(target: Target, port: int) -> bool:
+    """Try it: what the kernel does counts, not what its version should do."""
+    family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
+    with socket.socket(family) as sock:
+        return sock.connect_ex((target.address, port)) == 0 and sock.getsockname() == sock.getpeername()
