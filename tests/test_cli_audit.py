@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 
 CONNECT = "import socket, sys\ns = socket.create_connection(('127.0.0.1', {port}))\n"
 CARELESS = (sys.executable, "-c", CONNECT + "s.send(b'hello'); s.recv(9)")
+STAYING = (sys.executable, "-c", CONNECT + "s.send(b'hello'); s.recv(9); s.recv(9)")
 CAREFUL = (sys.executable, "-c", CONNECT + "if s.getsockname() == s.getpeername(): sys.exit(3)\ns.send(b'hello')")
 
 
@@ -38,7 +39,7 @@ def test_json_and_exit_code(command: tuple[str, ...], verdict: str, status: int,
 @pytest.mark.private_network
 def test_for_people(capsys) -> None:
     """The verdict first, then the evidence, the socket table, and what the program printed."""
-    assert main(["audit", "--port", "40001", "--", *CARELESS]) == 1
+    assert main(["audit", "--port", "40001", "--timeout", "1.5", "--", *STAYING]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("self-connected: ")
     assert "    it went on and wrote 5 bytes to itself" in lines

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NUMBERS = {
-    "x86_64": {"unshare": 272, "socket": 41, "setsockopt": 54, "ioctl": 16},
-    "aarch64": {"unshare": 97, "socket": 198, "setsockopt": 208, "ioctl": 29},
+    "x86_64": {"unshare": 272, "socket": 41, "setsockopt": 54, "ioctl": 16, "clone": 56, "vfork": 58, "clone3": 435},
+    "aarch64": {"unshare": 97, "socket": 198, "setsockopt": 208, "ioctl": 29, "clone": 220, "clone3": 435},
 }
 _LOAD, _EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_JMP|JSET|K, BPF_RET|K
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000

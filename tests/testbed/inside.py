@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
+import platform
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
 from tcploop_lab.stacks.task import current_task
-from tests.matrix.seccomp import Refusal
+from tests.matrix.seccomp import NUMBERS, Refusal
 from tests.matrix.seccomp import refuse as refuse_calls
 
 
@@ -118,3 +120,43 @@ def run_without_rights(stack: Any, order: Any) -> Any:
 
     Path("/proc/sys/user/max_pid_namespaces").write_text("0")
     return run_program(stack, order)
+
+
+def talk_to_itself_or_an_echo(stack: Any, itself: bool, data: bytes, ending: str) -> tuple[bytes, str]:
+    """Write, close for writing if `ending` is half, and return what is read, and how that ended."""
+    from tcploop_lab.audits.echo import echo
+    from tcploop_lab.audits.scene import set_scene
+    from tcploop_lab.testbed.hosts import resolve_own
+
+    set_scene(resolve_own("127.0.0.1"), 33334, itself)
+    with contextlib.nullcontext() if itself else echo(33334), socket.create_connection(("127.0.0.1", 33334)) as sock:
+        assert (sock.getsockname() == sock.getpeername()) == itself
+        sock.sendall(data)
+        if ending == "half":
+            sock.shutdown(socket.SHUT_WR)
+        return read_to_the_end(sock, len(data), ending)
+
+
+def read_to_the_end(sock: socket.socket, size: int, ending: str) -> tuple[bytes, str]:
+    """Return what comes, and whether the stream ended after it, or nothing more came."""
+    got = b""
+    sock.settimeout(0.5 if ending == "nothing" else 30.0)
+    with contextlib.suppress(TimeoutError):
+        while data := sock.recv(1 << 16):
+            got += data
+        return got, "end"
+    return got, "nothing"
+
+
+def run_without_processes(stack: Any, order: Any) -> Any:
+    """Run a program from a worker that can make no process, as where a limit is reached."""
+    from tcploop_lab.audits.run import run_program
+
+    no_processes()
+    return run_program(stack, order)
+
+
+def no_processes() -> None:
+    """Let the kernel refuse every new process, as it does at the limit."""
+    calls = NUMBERS[platform.machine()].keys() & {"clone", "clone3", "vfork"}
+    refuse_calls([Refusal(call, errno.EAGAIN) for call in calls])

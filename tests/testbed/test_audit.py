@@ -152,7 +152,8 @@ def test_ipv6_is_the_same(code: str, verdict: str) -> None:
 
 def test_a_self_connection_comes_with_its_witnesses() -> None:
     """Segments, socket table and output tell the same story; the port is certain at the first try, odd or not."""
-    result = lab.audit(python(CONNECT + "s.send(b'hi')\nprint(s.recv(9))"), port=40001)
+    stays = CONNECT + "s.send(b'hi')\nprint(s.recv(9), flush=True)\ns.recv(9)"  # so that the table is looked at in time
+    result = lab.audit(python(stays), port=40001, timeout=1.5)
     assert [one.flags for one in result.segments[:4]] == ["S", "SA", "A", "PA"]
     assert {one.to_itself for one in result.segments} == {True}
     assert ("127.0.0.1:40001", "127.0.0.1:40001") in {(row.local, row.peer) for row in result.sockets}
@@ -326,6 +327,27 @@ def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest
     monkeypatch.setattr(module, "run_program", inside.run_without_rights)
     with pytest.raises(lab.NotOnThisTestbed, match="a private process namespace is refused here"):
         lab.audit("true")
+
+
+@pytest.mark.private_network
+def test_without_a_process_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the limit of processes is reached the program did not run: the reason is given, and no verdict."""
+    from tcploop_lab.audits import audit as module
+
+    monkeypatch.setattr(module, "run_program", inside.run_without_processes)
+    with pytest.raises(lab.NotOnThisTestbed, match="no process can be made for the program: Resource temporarily"):
+        lab.audit("true")
+
+
+def test_a_supervisor_that_cannot_fork_says_so() -> None:
+    """It tells the lab, and nothing of it stands in the program's output."""
+    told, status = os.pipe()
+    command = [PY, "-I", "-S", supervisor.__file__, str(status), "echo", "ran"]
+    done = subprocess.run(command, pass_fds=[status], capture_output=True, preexec_fn=inside.no_processes, timeout=30)
+    os.close(status)
+    with open(told) as lines:
+        assert lines.read() == "unforked 11\n"
+    assert (done.stdout, done.stderr) == (b"", b"")
 
 
 def test_a_syn_with_ecn_and_data_is_a_syn(monkeypatch: pytest.MonkeyPatch) -> None:
