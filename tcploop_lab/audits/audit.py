@@ -236,7 +236,7 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
     report, place = _run(order, open_place)
     own, echo = [_behaviour(report)], []
     control = _for_comparison(order, report)
-    if needs_comparison(own[0], order.port, order.attempts) and report.why_ended != INTERRUPT:
+    if needs_comparison(own[0], order.port) and report.why_ended != INTERRUPT:
         echo.append(_behaviour(_run(control, open_place)[0]))
         if needs_repetition(own[0], echo[0], order.port) and echo[0].why_ended != INTERRUPT:
             own.append(_behaviour(_run(order, open_place)[0]))

@@ -9,10 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+
+from .audit import DEFAULT_ATTEMPTS
 
 CLIENTS = Path(__file__).with_name("clients")
 _HELLO = "exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; read -r -t 3 line <&3; echo the server says $line"
@@ -35,7 +37,7 @@ class Program:
     package: str
     build: tuple[str, ...] = ()
     module: str = ""
-    attempts: int = 1
+    attempts: int = DEFAULT_ATTEMPTS
 
     @property
     def installed(self) -> bool:
@@ -76,6 +78,7 @@ _GO = Program(
     ("go", "version"),
     "golang-go",
     ("go", "build", "-o", "{made}/go-client", "{clients}/client.go"),
+    attempts=1,
 )
 
 PROGRAMS = (
@@ -104,6 +107,14 @@ PROGRAMS = (
         "netcat-traditional",
     ),
     Program("ncat", ("ncat", "-i", "1", "127.0.0.1", "{port}"), ("ncat", "--version"), "ncat"),
+    Program("socat", ("socat", "-", "TCP:127.0.0.1:{port}"), ("socat", "-V"), "socat"),
+    Program("nmap -sT", ("nmap", "-sT", "-Pn", "-n", "-p", "{port}", "127.0.0.1"), ("nmap", "--version"), "nmap"),
+    Program(
+        "nc -z, then curl",
+        ("sh", "-c", "nc.openbsd -z 127.0.0.1 {port} && exec curl --noproxy '*' -sS -m 3 http://127.0.0.1:{port}/"),
+        ("curl", "--version"),
+        "curl",
+    ),
     Program("bash /dev/tcp", ("bash", "-c", _HELLO), ("bash", "--version"), "bash"),
     Program(
         "psql",
@@ -119,6 +130,12 @@ PROGRAMS = (
         "mariadb-client",
     ),
     Program("ssh", ("ssh", *_SSH, "-p", "{port}", "127.0.0.1", "true"), ("ssh", "-V"), "openssh-client"),
+    Program(
+        "ssh-keyscan",
+        ("ssh-keyscan", "-T", "3", "-p", "{port}", "127.0.0.1"),
+        ("ssh", "-V"),
+        "openssh-client",
+    ),
     _python("Python socket", "socket_client.py"),
     _python("Python asyncio", "asyncio_client.py"),
     _python("Python http.client", "http_client.py"),
@@ -132,7 +149,7 @@ PROGRAMS = (
         ("javac", "-d", "{made}", "{clients}/Client.java"),
     ),
     _GO,
-    Program("Go net.Dial, 3 attempts", _GO.command, _GO.version, _GO.package, _GO.build, attempts=3),
+    replace(_GO, name="Go net.Dial, 3 attempts", attempts=3),
     Program(
         "Rust TcpStream",
         ("{made}/rust-client", "{port}"),

@@ -115,7 +115,7 @@ def run_program(stack: Stack, order: Order) -> Report:
 
     Raises NotOnThisTestbed if the network cannot be set, capturing is refused or processes cannot be kept together.
     """
-    set_scene(order.target, order.port, itself=not order.control)
+    set_scene(order.target, order.port, itself=not order.control, once=order.attempts == 1)
     try:
         control = echo(order.port) if order.control else contextlib.nullcontext()
         with control, contextlib.closing(_packets(stack, order)) as packets:
@@ -270,14 +270,20 @@ class _Watch:
     def _take(self, frame: Frame) -> None:
         header = tcp_header(frame.data)
         self._written.add(header.sport, header.dport, header.seq, header.flags, header.length)
-        most = _MOST_SMALL if header.flags & (_SYN | _FIN | _RST) else _MOST_FRAMES
-        if self._kept + len(frame.data) <= most:
-            self.report.frames.append(frame)
-            self._kept += len(frame.data)
-        else:
-            self.report.omitted += 1
+        self._keep(frame, bool(header.flags & (_SYN | _FIN | _RST)))
         if header.flags & (_SYN | _ACK) == _SYN and header.dport == self.order.port:
             self._new_syn(header.sport, header.seq)
+
+    def _keep(self, frame: Frame, weighs: bool) -> None:
+        """Keep a frame if there is room; one that weighs, and for which there is none, is as good as lost."""
+        if self._kept + len(frame.data) <= (_MOST_SMALL if weighs else _MOST_FRAMES):
+            self.report.frames.append(frame)
+            self._kept += len(frame.data)
+        elif weighs:
+            self.report.whole_until = min(self.report.whole_until, self._newest)
+            self.report.dropped += 1
+        else:
+            self.report.omitted += 1
 
     def _new_syn(self, sport: int, seq: int) -> None:
         if not self._syns:

@@ -8,6 +8,7 @@ take, and a server on port 0 has dozens.
 from __future__ import annotations
 
 import socket
+import struct
 from pathlib import Path
 
 from ..errors import NotOnThisTestbed
@@ -31,16 +32,18 @@ def reserved_text(port: int, itself: bool) -> str:
     return ",".join(str(one) for one in ports if one != port or not itself)
 
 
-def set_scene(target: Target, port: int, itself: bool = True) -> None:
+def set_scene(target: Target, port: int, itself: bool = True, once: bool = False) -> None:
     """Let connect() take `port` and no other first (`itself`), or never that one.
 
-    No TIME-WAIT is left, which would keep the next attempt from meeting itself. Raises NotOnThisTestbed where the
-    private network cannot be set, or where connect() takes another port all the same.
+    No TIME-WAIT is left, which would keep the next attempt from meeting itself. `once` leaves it: whoever closes in
+    order and dials again at once is refused, however quick it is. Raises NotOnThisTestbed where the private network
+    cannot be set.
     """
     try:
         if not target.is_loopback:
             namespace.add_address(target.address)
-        _TW_BUCKETS.write_text("0")
+        if not once:
+            _TW_BUCKETS.write_text("0")
         namespace.write_port_range(scene_range(port))
         namespace.write_reserved(reserved_text(port, itself))
     except OSError as error:
@@ -62,4 +65,5 @@ def _meets_itself(target: Target, port: int) -> bool:
     """Try it: what the kernel does counts, not what its version should do."""
     family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
     with socket.socket(family) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves no TIME-WAIT either way
         return sock.connect_ex((target.address, port)) == 0 and sock.getsockname() == sock.getpeername()

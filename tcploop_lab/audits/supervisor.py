@@ -13,6 +13,8 @@ process can be made), `failed ERRNO` (the command cannot be started), `status ST
 it), and at the end `left COUNT` (processes that outlived the command, and were ended).
 """
 
+from __future__ import annotations
+
 import contextlib
 import ctypes
 import errno
@@ -24,7 +26,7 @@ import time
 GRACE = 0.5  # seconds from SIGTERM to SIGKILL
 _CLONE_NEWPID = 0x20000000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
-_WAITED_FOR = {signal.SIGTERM, signal.SIGCHLD}
+_WAITED_FOR = {signal.SIGTERM, getattr(signal, "SIGCHLD", signal.SIGTERM)}  # Windows loads this, and has none
 _EVERYBODY = -1  # kill(2): every process of this namespace but the caller, which is its first
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from ..errors import NotOnThisTestbed
 from ..results.description import Description, Judged, Said, Table
 from ..results.shown import ShownWhole
-from .audit import AuditResult, audit, must_be_private
+from .audit import DEFAULT_ATTEMPTS, AuditResult, audit, must_be_private
 from .programs import PROGRAMS, Program
 from .verdicts import AuditVerdict
 
@@ -32,16 +32,17 @@ _VERSION = re.compile(r"\d+(\.\d+)+[\w.+~-]*")
 
 @dataclass(frozen=True)
 class ProgramAudit:
-    """One row: a program, its version, and what it did. `verdict` is "" where it is not installed."""
+    """One row: a program, its version, what it did and on which day. `verdict` is "" where it is not installed."""
 
     name: str
     package: str
     version: str = ""
     command: str = ""
-    attempts: int = 1
+    attempts: int = DEFAULT_ATTEMPTS
     verdict: str = ""
     exit_status: int | None = None
     did: str = ""
+    date: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,18 +64,24 @@ class AuditTable(ShownWhole):
 
     def describe(self) -> Description:
         """Return the row of each program."""
-        columns = (("name", "program"), ("version", "version"), ("verdict", "verdict"), ("did", "what it did"))
-        rows = [(row.name, row.version or None, _verdict(row.verdict), row.did) for row in self.rows]
+        same = (("version", "version"), ("date", "date"), ("verdict", "verdict"))
+        columns = (("name", "program"), *same, ("did", "what it did"))
+        rows = [(row.name, row.version or None, row.date, _verdict(row.verdict), row.did) for row in self.rows]
         return Description(self.summary, tables=(Table("programs", columns, rows),))
 
     def verdicts(self) -> dict[str, str]:
         """Return the verdict of each program that is installed."""
         return {row.name: row.verdict for row in self.rows if row.verdict}
 
+    def over(self, older: AuditTable) -> AuditTable:
+        """Return this table, with the older rows of the programs that are not installed here."""
+        before = {row.name: row for row in older.rows}
+        return replace(self, rows=tuple(row if row.verdict else before.get(row.name, row) for row in self.rows))
+
     def markdown(self) -> str:
         """Return the table in Markdown."""
-        head = "| program | version | verdict | what it did |\n| --- | --- | --- | --- |\n"
-        cells = ((row.name, row.version, row.verdict or "not installed", row.did) for row in self.rows)
+        head = "| program | version | date | verdict | what it did |\n| --- | --- | --- | --- | --- |\n"
+        cells = ((row.name, row.version, row.date, row.verdict or "not installed", row.did) for row in self.rows)
         return head + "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in cells)
 
 
@@ -153,6 +160,7 @@ def _audit(program: Program, made: Path) -> tuple[ProgramAudit, str]:
         verdict=str(result.verdict),
         exit_status=result.exit_status,
         did=_did(result),
+        date=datetime.now(UTC).date().isoformat(),
     )
     return row, result.kernel
 

@@ -54,16 +54,19 @@ class Judgement:
 _Reasons = tuple[AuditVerdict, list[str]]
 
 
-def counted(behaviour: Behaviour, port: int, attempts: int) -> list[Attempt]:
-    """Return the self-connections that the verdict looks at: the first `attempts`."""
-    own = [one for one in behaviour.attempts(port) if one.to_itself and one.answer == "open"]
-    return own[:attempts]
+def self_connections(behaviour: Behaviour, port: int) -> list[Attempt]:
+    """Return all self-connections that came about."""
+    return [one for one in behaviour.attempts(port) if one.to_itself and one.answer == "open"]
 
 
-def needs_comparison(behaviour: Behaviour, port: int, attempts: int) -> bool:
+def needs_comparison(behaviour: Behaviour, port: int) -> bool:
     """True if the program met itself and used no such connection: it noticed, or it always does so."""
-    own = counted(behaviour, port, attempts)
-    return bool(own) and not any(one.sent or behaviour.keeps(one) or behaviour.misses(one) for one in own)
+    own = self_connections(behaviour, port)
+    return bool(own) and not any(_is_used(behaviour, one) or behaviour.misses(one) for one in own)
+
+
+def _is_used(behaviour: Behaviour, one: Attempt) -> bool:
+    return one.sent > 0 or behaviour.keeps(one)
 
 
 def needs_repetition(own: Behaviour, echo: Behaviour, port: int) -> bool:
@@ -74,13 +77,15 @@ def needs_repetition(own: Behaviour, echo: Behaviour, port: int) -> bool:
 def judge_audit(own: Sequence[Behaviour], port: int, attempts: int, echo: Sequence[Behaviour] = ()) -> Judgement:
     """Return the verdict on a program that was run where connecting to `port` means connecting to oneself.
 
-    The first `attempts` self-connections count. `echo` are runs of the same program with an echo on the port.
+    A program that uses a connection with itself is never cleared. Where that is one after the first `attempts`, it came
+    about because the program was quicker than the lab, and the verdict is unclear. `echo` are runs of the same program
+    with an echo on the port.
     """
     first = own[0]
-    met = counted(first, port, attempts)
+    met = self_connections(first, port)
     if not met:
         verdict, reasons = _without_self_connection(first, port)
-    elif any(needs_comparison(run, port, attempts) is False for run in own):
+    elif not all(needs_comparison(run, port) for run in own):
         verdict, reasons = _used(own, port, attempts)
     else:
         verdict, reasons = _unused(own, echo, port)
@@ -128,17 +133,24 @@ def _hints(behaviour: Behaviour) -> list[str]:
 def _used(own: Sequence[Behaviour], port: int, attempts: int) -> _Reasons:
     """Judge a program that used a connection with itself, in one of its runs at least."""
     for run in own:
-        met = counted(run, port, attempts)
-        unused = next((number for number, one in enumerate(met) if one.sent or run.keeps(one)), len(met))
-        before = [f"it closed {unused} unused before that: --attempts 1 lets only the first meet itself"] * (unused > 0)
-        if sent := sum(one.sent for one in met):
-            return AuditVerdict.SELF_CONNECTED, [f"it went on and wrote {sent:,} bytes to itself", *before]
-        if any(run.keeps(one) for one in met):
-            return AuditVerdict.SELF_CONNECTED, ["it kept the connection and waited for itself", *before]
+        met = self_connections(run, port)
+        place = next((number for number, one in enumerate(met) if _is_used(run, one)), None)
+        if place is not None:
+            return _first_use(met, place, attempts)
     lost = sum(run.dropped for run in own)
     if lost:
         return AuditVerdict.UNCLEAR, [f"the capture lost {lost} frames, so what it wrote is not known"]
     return AuditVerdict.UNCLEAR, ["it met itself in one run, and not in the next"]
+
+
+def _first_use(met: Sequence[Attempt], place: int, attempts: int) -> _Reasons:
+    sent = sum(one.sent for one in met)
+    how = f"it went on and wrote {sent:,} bytes to itself" if sent else "it kept the connection and waited for itself"
+    if place >= attempts:
+        quick = f"it dialled again before the lab could end that, and attempt {place + 1} met itself: raise --attempts"
+        return AuditVerdict.UNCLEAR, [how, quick]
+    before = [f"it closed {place} unused before that: --attempts 1 lets only the first meet itself"] * (place > 0)
+    return AuditVerdict.SELF_CONNECTED, [how, *before]
 
 
 def _unused(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> _Reasons:

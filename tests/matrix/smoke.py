@@ -13,7 +13,7 @@ import tcploop_lab as lab
 
 from .situations import BY_NAME, Situation
 
-TALK = "exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; head -n 1 <&3"
+TALK = "exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; head -n 1 <&3; sleep 0.3"
 
 
 def doctor() -> dict[str, Any]:
