@@ -25,14 +25,17 @@ KEY = "key"  # in the course's folder, for nobody else
 def found(name: str, maker: str, kind: type[Kind]) -> Kind | None:
     """Return the data that were handed out to `name`; None where there is no such file.
 
-    Raises ValueError if the file has none for this name.
+    Raises ValueError if the file has none for this name, or is another file.
     """
     if not Path(FILE).is_file():
         return None
-    packed = json.loads(Path(FILE).read_text(encoding="utf-8")).get(_entry(name, maker))
+    packed = stored.loads(Path(FILE).read_bytes(), dict[str, str], FILE).get(_entry(name, maker))
     if packed is None:
         raise ValueError(f"name {name!r}: {FILE} has no data for it; write the name by which you hand in")
-    return stored.loads(zlib.decompress(base64.b64decode(packed)).decode(), kind)
+    try:
+        return stored.loads(zlib.decompress(base64.b64decode(packed)), kind, FILE)
+    except zlib.error:
+        raise ValueError(f"{FILE} is damaged; copy it again from where you got it") from None
 
 
 def page(names: Iterable[str], maker: Callable[[object, str], Any], key: str) -> str:

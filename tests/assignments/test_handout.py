@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tcploop_lab.cli import main
-from tcploop_lab.exercises import assignment
+from tcploop_lab.exercises import assignment, handout
 from tcploop_lab.exercises.handout import FILE, key_of
 from tcploop_lab.exercises.submission import graded, restored
 
@@ -67,3 +67,14 @@ def test_the_key_is_made_once_and_for_its_owner(course: Path) -> None:
     assert main(["handout", "ada", "bea", "cem", "--course", str(course)]) == 0
     assert (key_of(course), (course / "key").stat().st_mode & 0o077) == (key, 0) and len(key) == 32
     assert (course / "release" / NAMES[1] / FILE).read_text().startswith(before[:-1])
+
+
+@pytest.mark.parametrize("whole", ["", "[]", "null", '{"x": 1}', "\xff", "[" * 99_999])
+def test_a_damaged_handout_is_one_line(whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is another one is named, in one line; so is an entry that cannot be unpacked."""
+    monkeypatch.chdir(tmp_path)
+    for text in (whole, json.dumps({handout._entry("ada", "preconditions"): "eHh4"})):
+        Path(FILE).write_text(text, encoding="latin-1")
+        with pytest.raises(ValueError, match=r"data\.json") as refused:
+            assignment.preconditions("ada")
+        assert "\n" not in str(refused.value)

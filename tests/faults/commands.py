@@ -38,6 +38,8 @@ VARIABLES = {
     "TZ": ["", "no/such/zone", ":"],
     "HOME": ["", "/no/such/folder", "/dev/null"],
     "TMPDIR": ["", "/no/such/folder", "/proc"],
+    "LANG": ["C", "", "tr_TR.UTF-8", "nonsense"],
+    "LC_ALL": ["C", "nonsense"],
     "NO_COLOR": ["1"],
     "FORCE_COLOR": ["1"],
     "PATH": [""],
@@ -66,7 +68,7 @@ class Odd:
 
 def value_of(item: click.Parameter) -> st.SearchStrategy[str]:
     """A value for an option or an argument, likely or not."""
-    return st.sampled_from(LIKELY.get(item.type.name, []) * 4 + JUNK)
+    return st.sampled_from(LIKELY.get(item.type.name, []) * 12 + JUNK)
 
 
 def words_of(item: click.Parameter) -> st.SearchStrategy[list[str]]:
@@ -94,6 +96,16 @@ def odd_commands(draw: st.DrawFn) -> Odd:
         draw(st.frozensets(st.integers(0, 2), max_size=1)),
         draw(st.sampled_from([None, None, None, 4, 6, 8, 12])),
     )
+
+
+def warm() -> None:
+    """Load what most commands load, so that a fork has it: ten thousand take minutes, not hours."""
+    import rich.table  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    from tcploop_lab.testbed import dissect
+
+    dissect.scapy()
 
 
 def outcome(odd: Odd, folder: Path) -> tuple[int, str]:

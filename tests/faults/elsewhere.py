@@ -51,6 +51,7 @@ FUZZED = {
     "sysctl and /proc text": 1000,
     "pcap files": 300,
     "study files": 500,
+    "recorded results": 300,
     "plans of a study": 500,
     "command lines": 60,
 }

@@ -18,13 +18,13 @@ from .elsewhere import ELSEWHERE, FUZZED
 
 MUTATED = 10_000
 MUTATED_LINE = (
-    f"`make faults` mutated {MUTATED:,} study files, by bytes and by SQL, and {MUTATED:,} captures, by bytes "
-    "and by the type of their links: 0 tracebacks."
+    f"`make faults` mutated {MUTATED:,} study files, by bytes and by SQL, {MUTATED:,} captures, by bytes and by the "
+    f"type of their links, and {MUTATED:,} recorded results, by value: 0 tracebacks."
 )
-COMMANDS = 250
+COMMANDS = 10_000
 COMMANDS_LINE = (
-    f"It gave the command {COMMANDS:,} odd command lines in odd places (descriptors closed, COLUMNS, HOME, few open "
-    "files): 0 tracebacks, 0 hangs."
+    f"It gave the command {COMMANDS:,} odd command lines in odd places (descriptors closed, COLUMNS, LANG, HOME, few "
+    "open files): 0 tracebacks, 0 hangs."
 )
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# What goes wrong, and what you see then
@@ -81,7 +81,8 @@ def make(name: str) -> Finding:
 
 def mutated() -> str:
     """Mutate many files, and say how many; ends the program if one of them ends in anything else than a line."""
-    tests = [f"tests/faults/test_fuzz.py::test_{name}_files" for name in ("study", "pcap")]
+    names = ("study_files", "pcap_files", "recorded_results")
+    tests = [f"tests/faults/test_fuzz.py::test_{name}" for name in names]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--timeout=0", *tests], env=os.environ | {"FUZZ_INPUTS": str(MUTATED)}
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -16,10 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from tcploop_lab.cli import main
 from tcploop_lab.cli.entry import tcploop
 
-from .commands import ALLOWED, Odd, odd_commands, outcome
+from ..matrix.situations import BY_NAME
+from .commands import ALLOWED, Odd, odd_commands, outcome, warm
 from .elsewhere import FUZZED
 
-INPUTS = int(os.environ.get("FUZZ_INPUTS", FUZZED["command lines"]))
+NO_LINUX = BY_NAME["macOS"]
+IN_CI = FUZZED["command lines"]
+INPUTS = int(os.environ.get("FUZZ_INPUTS", IN_CI))
+if INPUTS > IN_CI:
+    warm()
+
 
 @settings(max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(odd=odd_commands())
@@ -72,3 +79,13 @@ def test_a_testbed_that_is_none_is_one_line(words: list[str], monkeypatch: pytes
     monkeypatch.setenv("TCPLOOP_TESTBED", "nonsense")
     assert main(words) == 2
     assert capsys.readouterr().err.startswith("tcploop: testbed 'nonsense': ")
+
+
+def test_without_proc_nothing_recorded_is_printed() -> None:
+    """Where /proc is missing the tries are made on the simulated kernel, and the answer says so."""
+    command = [sys.executable, "-m", "tcploop_lab", "connect", "40500", "--range", "40500-40501"]
+    for more in ([], ["--json"]):
+        done = subprocess.run([*command, *more], preexec_fn=NO_LINUX.make, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert "simulated" in done.stdout + done.stderr and "recorded" not in done.stdout + done.stderr
+    assert json.loads(done.stdout)["stack"] == "simulated"

@@ -22,12 +22,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tcploop_lab as lab
+from tcploop_lab.audits.audit import AuditResult
+from tcploop_lab.audits.table import AuditTable
 from tcploop_lab.ports.ranges import PortRange, parse_port, parse_ports, parse_ranges, parse_reserved
+from tcploop_lab.results import stored
 from tcploop_lab.stacks import namespace
 from tcploop_lab.study.plan import Study
 from tcploop_lab.study.store import Store
 from tcploop_lab.testbed import sockets
 from tcploop_lab.testbed.recorded import FOLDER, recorded_names
+from tcploop_lab.thief import thief
 
 from .elsewhere import FUZZED
 
@@ -183,6 +187,37 @@ def resumed(file: Path) -> None:
     with Store.resume(file, STUDY) as store:
         content = store.read()
     assert all(0 <= gap.start < gap.stop <= STUDY.samples for gap in content.gaps(0))
+
+
+RECORDED: dict[str, Any] = {
+    "audits": list[AuditResult],
+    "programs": AuditTable,
+    "port-thief": thief.Recorded,
+    "looks": dict[str, sockets.Look],
+}
+
+
+def replaced(value: Any, places: list[int], new: Any) -> Any:
+    """The value with something else at one place, which is found by going down."""
+    if not places or not isinstance(value, (dict, list)) or not value:
+        return new
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    key = keys[places[0] % len(keys)]
+    inner = replaced(value[key], places[1:], new)
+    return value | {key: inner} if isinstance(value, dict) else [*value[:key], inner, *value[key + 1 :]]
+
+
+@quick("recorded results")
+@given(data=st.data())
+def test_recorded_results(data: st.DataObject) -> None:
+    """What ships recorded, with something else at some places, or cut off: it is read, or told in one line."""
+    name = data.draw(st.sampled_from(sorted(RECORDED)))
+    value = json.loads((FOLDER / f"{name}.json").read_text())
+    for places in data.draw(st.lists(st.lists(st.integers(0, 99), max_size=7), max_size=3)):
+        value = replaced(value, places, data.draw(JSON | st.sampled_from([1e400, -1, 10**30, "\x1b]0;x\x07"])))
+    text = json.dumps(value)
+    text = text[: data.draw(st.integers(0, len(text)))] if data.draw(st.integers(0, 9)) == 0 else text
+    value_or_one_line(lambda: repr(stored.loads(text, RECORDED[name])))
 
 
 @quick("plans of a study")
