@@ -27,7 +27,7 @@ LIKELY = {
     "s": ["0.2", "1"],
     "n": ["1", "3", "50"],
     "ms": ["5", "0"],
-    "file": ["out", "there", "gone/out", "x" * 256, "/dev/full", "locked/out"],
+    "file": ["out", "there", "gone/out", "x" * 256, "/dev/full", "locked/out", "/proc/out", "/sys/out"],
     "host": ["127.0.0.1", "::1", "localhost", "no-such-name.invalid", "192.0.2.1"],
     "kind": ["simulated", "same-socket", "new-socket", "bind-self", "recorded"],
     "version": ["4.1", "6.18", "macos", "freebsd-13"],
@@ -52,18 +52,22 @@ SETTLED = {  # unless the command line says otherwise: no try on the real kernel
     "max_tries": ["--max-tries", "50"],
     "workers": ["--workers", "1"],
 }
+LIMITS = [
+    *({resource.RLIMIT_NOFILE: files} for files in (4, 6, 8, 12)),
+    *({resource.RLIMIT_FSIZE: most} for most in (4096, 20000)),  # what is said on stderr fits
+]
 SIMULATED = [name for name, one in tcploop.commands.items() if any(item.name == "kernel" for item in one.params)]
 
 
 @dataclass(frozen=True)
 class Odd:
-    """A command line, and where it runs. `closed` are descriptors that are not open, `files` a limit of open files."""
+    """A command line, and where it runs. `closed` are descriptors that are not open, `limits` those of setrlimit(2)."""
 
     args: list[str]
     variables: dict[str, str]
     encoding: str
     closed: frozenset[int]
-    files: int | None
+    limits: dict[int, int]
 
 
 def value_of(item: click.Parameter) -> st.SearchStrategy[str]:
@@ -94,7 +98,7 @@ def odd_commands(draw: st.DrawFn) -> Odd:
         {one: draw(st.sampled_from(VARIABLES[one])) for one in sorted(names)},
         draw(st.sampled_from(["utf-8", "utf-8", "ascii", "latin-1"])),
         draw(st.frozensets(st.integers(0, 2), max_size=1)),
-        draw(st.sampled_from([None, None, None, 4, 6, 8, 12])),
+        draw(st.sampled_from([{}, {}, {}, *LIMITS])),
     )
 
 
@@ -141,14 +145,13 @@ def _run(odd: Odd, folder: Path, said: Path) -> int:
                errors="surrogateescape" if number == 0 else "backslashreplace") for number in range(3)]  # fmt: skip
     sys.stdin, sys.stdout, sys.stderr = streams  # type: ignore[assignment]
     os.environ.update(odd.variables)
-    if odd.files:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (odd.files, odd.files))
+    for name, most in odd.limits.items():
+        resource.setrlimit(name, (most, most))
     try:
         return main(odd.args)
     except SystemExit as ended:
         return int(ended.code or 0)
     except BaseException:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (odd.files, odd.files)) if odd.files else None
         os.write(err, traceback.format_exc().encode())
         return 98
     finally:
