@@ -30,6 +30,7 @@ def text(description: Description, width: int = _UNBROKEN, terminal: bool = Fals
         markup=False,
         emoji=False,
         legacy_windows=False,
+        force_jupyter=False,  # in a notebook rich would show the text, and return none
     )
     if description.provenance:
         console.print(_text(description.provenance))

@@ -161,6 +161,15 @@ def test_no_result_can_steer_a_terminal(name: str) -> None:
     assert shown and not any("\x1b" in line or "\x9b" in line for line in lines)
 
 
+def test_in_a_notebook_text_is_returned_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """rich knows a notebook, where it would put the text of a result below the cell, beside the result's own HTML."""
+    result = RESULTS["audits"]("Linux")
+    outside = repr(result)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert repr(result) == outside
+    assert "in 0 of 0 audits" in outside
+
+
 def test_a_summary_is_the_html_of_what_has_no_table() -> None:
     """A result that says no more than its summary shows it, escaped, with where it comes from."""
 
