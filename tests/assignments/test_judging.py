@@ -49,8 +49,12 @@ def test_a_cheat_earns_nothing(cheat: str) -> None:
     assert len(earned) == 7 and sum(earned.values()) == 0
 
 
-@pytest.mark.anyuser
-@pytest.mark.parametrize("harm", HARMFUL)
+AS_ANY_USER = ("a fork bomb", "rm -rf ~")  # the cage is another one without root; the limits in it are the same
+
+
+@pytest.mark.parametrize(
+    "harm", [pytest.param(harm, marks=[pytest.mark.anyuser] * (harm in AS_ANY_USER)) for harm in HARMFUL]
+)
 def test_harm_costs_only_what_comes_after_it(harm: str) -> None:
     """Whatever a program destroys, the answers before it count, and nothing of it is left, running or stored."""
     before = set(psutil.pids()), sorted(os.listdir(ASSIGNMENTS))
