@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 CONFTEST = Path(__file__).with_name("conftest.py").read_text()
 HEAD = "import pytest\n"
 SKIPS = HEAD + "def test_it():\n    pytest.skip('no browser here')\n"
@@ -49,3 +50,15 @@ def test_may_skip_needs_a_reason(tmp_path):
     done = run(tmp_path, NO_REASON, ci="")
     assert done.returncode == 4
     assert "may_skip needs a reason" in done.stdout + done.stderr
+
+
+def test_every_process_finds_the_same_tests():
+    """No test's name has an address of memory or an order of a set in it: make test runs in several processes."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests"]
+    both = [
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, stdout=subprocess.PIPE)
+        for seed in ("1", "2")
+    ]
+    one, other = ({line for line in each.communicate()[0].splitlines() if b"::" in line} for each in both)
+    assert len(one) > 1000
+    assert sorted(one ^ other) == []

@@ -64,7 +64,7 @@ def checker() -> Checker:
 
 
 @pytest.mark.private_network
-@pytest.mark.parametrize(("number", "answer"), RIGHT, ids=str)
+@pytest.mark.parametrize(("number", "answer"), RIGHT)
 def test_right_answers_are_right(checker: Checker, number: str, answer: Any) -> None:
     """The solution is accepted, in each way in which one may write it."""
     feedback = checker.check(number, answer)
@@ -72,7 +72,7 @@ def test_right_answers_are_right(checker: Checker, number: str, answer: Any) -> 
 
 
 @pytest.mark.private_network
-@pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN, ids=str)
+@pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN)
 def test_a_typical_mistake_gets_its_own_hint(checker: Checker, number: str, answer: Any, hint: str) -> None:
     """Who makes a typical mistake is told about this very mistake."""
     feedback = checker.check(number, answer)

@@ -105,7 +105,7 @@ BROKEN: list[tuple[str, Any, str, Callable[..., Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "where", "what", "instead", "found"), BROKEN, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("name", "where", "what", "instead", "found"), BROKEN)
 def test_a_broken_defence_is_found_out(
     place: Testbed, monkeypatch: pytest.MonkeyPatch, name: str, where: Any, what: str, instead: Any, found: str
 ) -> None:
