@@ -22,6 +22,9 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# pytest-xdist gives its processes a terminal's width; the tests read what the command writes into a pipe.
+os.environ.pop("COLUMNS", None)
+
 # Whose tests may make tries on the real kernel. They run one after another: its table of port offsets is one for the
 # whole host, so that two who dial the same port at once move each other's walk. All others run beside them (make test),
 # and those in the browser, which look at pages and not at walks. Files elsewhere carry the mark `kernel` themselves.
