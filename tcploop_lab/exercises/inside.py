@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..stacks import wire
 from .plain import NotPlain, written
-from .trying import failure
+from .trying import at_most, failure
+
+_AGAIN = 1.0  # seconds: whoever keeps the interrupt gets another; the sandbox ends what goes on
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,6 @@ class Job:
     seconds: float
 
 
-class TooLong(BaseException):
-    """A cell's time is over. No Exception, so that `except Exception` does not keep it."""
-
-
 def main() -> None:
     """Run the job that comes on stdin."""
     with socket.socket(fileno=os.dup(0)) as channel:
@@ -86,7 +82,7 @@ def _shell() -> Any:
 def _run(shell: Any, source: str, seconds: float) -> str:
     """Run one cell; return in words how it failed, "" if it did not."""
     try:
-        with _limited(seconds):
+        with at_most(seconds, _AGAIN):
             result = shell.run_cell(source, store_history=False)
         error = result.error_before_exec or result.error_in_exec
     except BaseException as raised:
@@ -105,7 +101,7 @@ def _answer(names: Mapping[str, Any], question: Question, seconds: float) -> dic
 
 def _called(function: Any, arguments: tuple[Any, ...], seconds: float) -> dict[str, str]:
     try:
-        with _limited(seconds):
+        with at_most(seconds, _AGAIN):
             return _crossed(function(*arguments))
     except BaseException as error:  # a SystemExit of the student's too
         return {"no": _words(error, seconds)}
@@ -123,30 +119,10 @@ def _crossed(answer: Any) -> dict[str, str]:
 
 
 def _words(error: BaseException, seconds: float) -> str:
-    if isinstance(error, TooLong):
-        return f"did not return within {seconds:.0f} s"
     try:
         return failure(error, seconds)
     except BaseException:  # its own text raises
         return f"raised {type(error).__name__}"
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Interrupt the block when the time is over, and again each second after; the sandbox ends what goes on."""
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise TooLong
-
-    signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _tell(out: int, line: Mapping[str, Any]) -> None:

@@ -75,8 +75,11 @@ def _call(function: Callable[..., Any], case: tuple[Any, ...]) -> str:
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Interrupt the block when the time is over: in a notebook, where cells run in the main thread."""
+def at_most(seconds: float, again: float = 0.0) -> Iterator[None]:
+    """Interrupt the block when the time is over: in a notebook, where cells run in the main thread.
+
+    Where `again` is not 0 it is interrupted once more each time that so many seconds have passed since.
+    """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -85,7 +88,7 @@ def at_most(seconds: float) -> Iterator[None]:
         raise _TooLong
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, again)
     try:
         yield
     finally:
