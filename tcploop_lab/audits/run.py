@@ -115,7 +115,7 @@ def run_program(stack: Stack, order: Order) -> Report:
 
     Raises NotOnThisTestbed if the network cannot be set, capturing is refused or processes cannot be kept together.
     """
-    set_scene(order.target, order.port, itself=not order.control, once=order.attempts == 1)
+    set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
     try:
         control = echo(order.port) if order.control else contextlib.nullcontext()
         with control, contextlib.closing(_packets(stack, order)) as packets:
@@ -291,7 +291,7 @@ class _Watch:
         self._syns.add((sport, seq))
         port = self.order.port
         if sport == port and sum(other == port for other, _ in self._syns) == self.order.attempts:
-            end_of_self_connections(port)
+            end_of_self_connections(self._stack, port)
         self._look_at_sockets()
 
     def _look_at_sockets(self) -> None:

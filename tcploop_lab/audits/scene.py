@@ -8,12 +8,12 @@ take, and a server on port 0 has dozens.
 from __future__ import annotations
 
 import socket
-import struct
 from pathlib import Path
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
-from ..stacks import namespace
+from ..stacks import constants
+from ..stacks.stack import Stack
 from ..testbed.hosts import Target
 
 WIDTH = 128  # ports: half of them are for whoever binds
@@ -26,13 +26,13 @@ def scene_range(port: int) -> PortRange:
     return PortRange(low, min(low + WIDTH - 1, 65535))
 
 
-def reserved_text(port: int, itself: bool) -> str:
+def reserved_ports(port: int, itself: bool) -> list[PortRange]:
     """Return what connect() may not take: all of the parity of `port`, that one too unless `itself`."""
     ports = range(scene_range(port).low, scene_range(port).high + 1, 2)
-    return ",".join(str(one) for one in ports if one != port or not itself)
+    return [PortRange(one, one) for one in ports if one != port or not itself]
 
 
-def set_scene(target: Target, port: int, itself: bool = True, once: bool = False) -> None:
+def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once: bool = False) -> None:
     """Let connect() take `port` and no other first (`itself`), or never that one.
 
     No TIME-WAIT is left, which would keep the next attempt from meeting itself. `once` leaves it: whoever closes in
@@ -41,29 +41,29 @@ def set_scene(target: Target, port: int, itself: bool = True, once: bool = False
     """
     try:
         if not target.is_loopback:
-            namespace.add_address(target.address)
+            stack.add_address(target.address)
         if not once:
             _TW_BUCKETS.write_text("0")
-        namespace.write_port_range(scene_range(port))
-        namespace.write_reserved(reserved_text(port, itself))
+        stack.set_port_range(scene_range(port))
+        stack.set_reserved(reserved_ports(port, itself))
     except OSError as error:
         raise NotOnThisTestbed(
             f"the private network's port range cannot be set ({error.strerror}); tcploop doctor says what to do"
         ) from None
-    if itself and not _meets_itself(target, port):
-        namespace.write_port_range(PortRange(port, port))  # a kernel that knows no parity: then nothing else works
-        namespace.write_reserved("")
+    if itself and not _meets_itself(stack, target, port):
+        stack.set_port_range(PortRange(port, port))  # a kernel that knows no parity: then nothing else works
+        stack.set_reserved(())
 
 
-def end_of_self_connections(port: int) -> None:
+def end_of_self_connections(stack: Stack, port: int) -> None:
     """From now on whoever dials `port` is refused, as elsewhere."""
-    namespace.write_port_range(scene_range(port))
-    namespace.write_reserved(reserved_text(port, itself=False))
+    stack.set_port_range(scene_range(port))
+    stack.set_reserved(reserved_ports(port, itself=False))
 
 
-def _meets_itself(target: Target, port: int) -> bool:
+def _meets_itself(stack: Stack, target: Target, port: int) -> bool:
     """Try it: what the kernel does counts, not what its version should do."""
     family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
-    with socket.socket(family) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves no TIME-WAIT either way
-        return sock.connect_ex((target.address, port)) == 0 and sock.getsockname() == sock.getpeername()
+    with stack.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+        return bool(sock.connect_ex((target.address, port)) == 0 and sock.getsockname() == sock.getpeername())

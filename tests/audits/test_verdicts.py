@@ -6,7 +6,7 @@ import pytest
 
 from tcploop_lab.audits.attempts import Behaviour, Written, attempts_of, other_ports
 from tcploop_lab.audits.comparison import unvarying
-from tcploop_lab.audits.scene import WIDTH, reserved_text, scene_range
+from tcploop_lab.audits.scene import WIDTH, reserved_ports, scene_range
 from tcploop_lab.audits.verdicts import AuditVerdict, judge_audit, needs_comparison, self_connections
 from tcploop_lab.tcp.segments import Segment
 from tests.tcp import exchanges
@@ -172,7 +172,7 @@ def test_words_are_a_difference(one: str, other: str) -> None:
 def test_the_scene_leaves_connect_one_port(port: int) -> None:
     """Of the parity that the range begins with only the port is free; the other parity is free for who binds."""
     ports = scene_range(port)
-    reserved = {int(one) for one in reserved_text(port, itself=True).split(",")}
+    reserved = {one.low for one in reserved_ports(port, itself=True)}
     assert port in ports and ports.high - ports.low + 1 in (WIDTH - 1, WIDTH)
     assert [one for one in range(ports.low, ports.high + 1, 2) if one not in reserved] == [port]
     assert {one % 2 for one in reserved} == {port % 2}

@@ -128,7 +128,7 @@ def talk_to_itself_or_an_echo(stack: Any, itself: bool, data: bytes, ending: str
     from tcploop_lab.audits.scene import set_scene
     from tcploop_lab.testbed.hosts import resolve_own
 
-    set_scene(resolve_own("127.0.0.1"), 33334, itself)
+    set_scene(stack, resolve_own("127.0.0.1"), 33334, itself)
     with contextlib.nullcontext() if itself else echo(33334), socket.create_connection(("127.0.0.1", 33334)) as sock:
         assert (sock.getsockname() == sock.getpeername()) == itself
         sock.sendall(data)
