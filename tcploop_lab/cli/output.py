@@ -12,7 +12,6 @@ from ..results.description import Description
 from .values import BadValue
 
 _NARROWEST = 20  # columns: what is narrower is no table
-_UNBROKEN = 10_000  # columns where nobody looks: a pipe gets whole lines, for grep and awk
 
 
 def deliver(as_json: bool, description: Description, **beside: Any) -> None:
@@ -32,14 +31,14 @@ def _drawn(description: Description) -> str:
     return text(description, _width(terminal), terminal, encoding)
 
 
-def _width(terminal: bool) -> int:
-    """Return how wide the text is: what COLUMNS says, as far as that is a width; else the terminal's, or unbroken."""
+def _width(terminal: bool) -> int | None:
+    """Return how wide the text is: what COLUMNS says, as far as that is a width; else the terminal's; else None."""
     asked = os.environ.get("COLUMNS", "")
     if asked.isascii() and asked.isdigit() and len(asked) < 5 and int(asked):
         return max(int(asked), _NARROWEST)
     with contextlib.suppress(OSError):  # no terminal after all
-        return max(os.get_terminal_size(sys.stdout.fileno()).columns, _NARROWEST) if terminal else _UNBROKEN
-    return _UNBROKEN
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns, _NARROWEST) if terminal else None
+    return None
 
 
 def note(text: str) -> None:

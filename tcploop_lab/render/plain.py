@@ -19,13 +19,16 @@ _MOST_LINES, _WIDEST_BAR = 20, 30
 _STYLES = {True: "bold green", False: "bold red", None: ""}
 
 
-def text(description: Description, width: int = _UNBROKEN, terminal: bool = False, encoding: str = "utf-8") -> str:
-    """Return a description as lines of text; rich obeys NO_COLOR, and leaves what is no `terminal` without colour."""
+def text(description: Description, width: int | None = None, terminal: bool = False, encoding: str = "utf-8") -> str:
+    """Return a description as lines of text, which are whole where no `width` is given.
+
+    rich obeys NO_COLOR, and leaves what is no `terminal` without colour.
+    """
     page = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
     console = Console(
         file=page,
         force_terminal=terminal,
-        width=width,
+        width=width or _UNBROKEN,
         highlight=False,
         markup=False,
         emoji=False,
