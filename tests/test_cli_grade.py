@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from tcploop_lab.cli import main
+from tcploop_lab.exercises import marks
 
 from .assignments.answers import PARTLY, right
 from .assignments.course import ASSIGNMENTS, NAMES
@@ -93,3 +94,21 @@ def test_without_a_sandbox_nothing_runs(name: str, handed_in: list[str], tmp_pat
     done = inside.run(BY_NAME[name], command, tmp_path / "home", tmp_path, 60)
     assert (done.returncode, done.stdout) == (3, "")
     assert ("--no-sandbox" in done.stderr) == (name != "Windows") and done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_loses_no_grade(handed_in: list[str], tmp_path: Path, monkeypatch, capsys) -> None:
+    """After a Ctrl-C the files that were graded by then are told and written, and the exit code is 130."""
+    mark, graded = marks.mark, []
+
+    def interrupted(path: Path, *more: object) -> marks.Marks:
+        if graded:
+            raise KeyboardInterrupt
+        graded.append(path)
+        return mark(path, *more)
+
+    monkeypatch.setattr(marks, "mark", interrupted)
+    assert main(["grade", *handed_in, *COURSE, "--json", "--csv", str(tmp_path / "grades.csv")]) == 130
+    out, err = capsys.readouterr()
+    assert [(one["student"], one["points"]) for one in json.loads(out)["grades"]] == [("ada", 20)]
+    assert err == "interrupted: 1 of 5 files are graded\n"
+    assert (tmp_path / "grades.csv").read_text().count("\n") == 2

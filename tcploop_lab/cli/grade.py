@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from ..results.description import Description, Item, Said, Table
 from ..testbed import files as lab_files
 from . import options, output
 from .group import Command
-from .root import NO, YES
+from .root import INTERRUPTED, NO, YES
 from .values import FILE, checked
 
 if TYPE_CHECKING:
@@ -46,11 +47,17 @@ def grade(
     with checked():
         if csv is not None:
             lab_files.must_be_writable(csv, force)
-        found = [marks.mark(Path(file), Path(course), student, not no_sandbox) for file in files]
+        found: list[Marks] = []
+        with contextlib.suppress(KeyboardInterrupt):  # what is graded by then is not lost
+            for file in files:
+                found.append(marks.mark(Path(file), Path(course), student, not no_sandbox))
         if csv is not None:
             with lab_files.written(csv, force) as page:
                 page.write(marks.as_csv(found))
     output.deliver(as_json, _described(found, marks.equal_programs(found)))
+    if len(found) < len(files):
+        output.note(f"interrupted: {len(found)} of {len(files)} files are graded")
+        return INTERRUPTED
     return NO if any(one.failed for one in found) else YES
 
 
