@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -428,18 +430,25 @@ time.sleep(60)
 """
 
 
+@contextlib.contextmanager
+def to_the_supervisor(mark: str, number: signal.Signals) -> Iterator[None]:
+    """Send the first supervisor of a program with this mark a signal, as soon as it is there."""
+
+    def send() -> None:
+        wait_until(lambda: supervisors(mark))
+        os.kill(min(supervisors(mark)), number)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    yield
+    sender.join()
+
+
 def test_a_stopped_supervisor_does_not_hold_the_audit_up() -> None:
     """Whoever stops the process that keeps the program together: the audit ends soon after its limit."""
     mark = mark_of("stopped")
-
-    def stop() -> None:
-        wait_until(lambda: supervisors(mark))
-        os.kill(min(supervisors(mark)), signal.SIGSTOP)
-
-    stopper = threading.Thread(target=stop)
-    stopper.start()
-    result = lab.audit(python(STOPPING.replace("{mark}", mark)), timeout=2.0)
-    stopper.join()
+    with to_the_supervisor(mark, signal.SIGSTOP):
+        result = lab.audit(python(STOPPING.replace("{mark}", mark)), timeout=2.0)
     assert (result.stopped, alive(mark)) == ("timeout", [])
     assert result.seconds < 15
 
@@ -447,16 +456,9 @@ def test_a_stopped_supervisor_does_not_hold_the_audit_up() -> None:
 def test_a_killed_supervisor_is_no_verdict() -> None:
     """Somebody kills the process that keeps the program together: nothing is known then, and that is said."""
     mark = mark_of("orphaned")
-
-    def kill() -> None:
-        wait_until(lambda: supervisors(mark))
-        os.kill(min(supervisors(mark)), signal.SIGKILL)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    with pytest.raises(lab.NotOnThisTestbed, match=r"was ended from outside \(signal 9\)"):
+    ended = pytest.raises(lab.NotOnThisTestbed, match=r"was ended from outside \(signal 9\)")
+    with to_the_supervisor(mark, signal.SIGKILL), ended:
         lab.audit(python(STOPPING.replace("{mark}", mark)), timeout=20.0)
-    killer.join()
     wait_until(lambda: not alive(mark))
 
 
