@@ -158,11 +158,14 @@ class CrowdResult(Shown):
         )
         columns = (
             ("clients", "clients"), ("samples", "samples"), ("hits", "hits"), ("mean", "tries together"),
-            ("", "± 1 s.e."), ("", "theory"), ("p_value", "p-value"), ("mean_own", "tries of the one that connects"),
-            ("", "if all dialled alike"), ("mean_busy", "clients that dialled"), ("mean_ms", "ms"),
+            ("", "± 1 s.e."), ("", "theory"), ("p_value", "p-value"), ("mean_own", "own tries"),
+            ("", "by model"), ("mean_busy", "dialled"), ("mean_ms", "ms"),
         )  # fmt: skip
-        table = Table("cells", columns, [_row(cell) for cell in self.cells])
+        table = Table("cells", columns, [_row(cell) for cell in self.cells], _HEADS)
         return Description(self.summary, None, "", items, (table,), provenance_note(self.provenance))
+
+
+_HEADS = "own tries: of the client that connects; by model: if all dialled alike; dialled: how many clients made a try"
 
 
 def _row(cell: CrowdCell) -> tuple[object, ...]:

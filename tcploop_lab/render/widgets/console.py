@@ -60,7 +60,7 @@ class ConsoleView(View):
         talking = model.connected and not model.work.busy
         put(self._echoed, status(model.echoed) if model.echoed else "")
         captured = model.exchange if talking and model.exchange is not None else None
-        put(self._exchange, html(captured.describe()) if captured is not None and captured.segments else "")
+        put(self._exchange, html(captured.describe(brief=True)) if captured is not None and captured.segments else "")
         tries = len(model.run.trace or ()) if model.run else 0
         if tries and tries != self._seen:
             put(self._picture, walk_html(model.run))
