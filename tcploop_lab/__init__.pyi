@@ -36,7 +36,9 @@ from .tcp.segments import Segment as Segment
 from .testbed.capture import Exchange as Exchange
 from .testbed.doctor import doctor as doctor
 from .testbed.exchanges import four_exchanges as four_exchanges
+from .testbed.find import find as find
 from .testbed.luck import crossing_by_luck as crossing_by_luck
+from .testbed.outlook import check_here as check_here
 from .testbed.recorded import read_pcap as read_pcap
 from .testbed.recorded import recorded as recorded
 from .testbed.testbed import Testbed as Testbed

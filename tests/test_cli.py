@@ -23,6 +23,7 @@ COMMANDS = (
     "study",
     "cross",
     "audit",
+    "find",
     "notebooks",
     "handout",
     "grade",
@@ -155,7 +156,7 @@ def test_every_command_has_help_and_json(command: str, capsys) -> None:
     text = capsys.readouterr().out
     assert text.startswith("Usage: tcploop ")
     assert "--json" in text
-    assert ("--testbed" in text) == (command not in ("model", "notebooks", "handout", "grade"))
+    assert ("--testbed" in text) == (command not in ("model", "find", "notebooks", "handout", "grade"))
 
 
 def test_version(capsys) -> None:

@@ -57,7 +57,7 @@ def test_public_names_load():
     assert [name for name in names if getattr(tcploop_lab, name, None) is None] == []
 
 
-VERBS = "capture check close connect_loop counters cross crossing hold holders listen look probe reserve sockets"
+VERBS = "capture check close connect_loop counters cross crossing find hold holders listen look probe reserve sockets"
 VERBS += " tcp_socket use_range wait"
 FACTS = "address closed kernel kind missing port_range stack summary why"
 

@@ -11,7 +11,7 @@ import tcploop_lab as lab
 from . import options, output
 from .group import Command
 from .root import NO, YES, place
-from .values import TRIES, checked
+from .values import NUMBER, TRIES, BadValue, checked
 
 if TYPE_CHECKING:
     from ..ports.clients import ClientKind
@@ -30,15 +30,44 @@ def doctor(kind: str | None, as_json: bool) -> int:
 
 @click.command(cls=Command)
 @options.the_target
+@click.option("--here", is_flag=True, help="Check this machine as it is; no try is made.")
+@click.option("--pace", metavar="N", type=NUMBER, help="With --here: tries a second of the client (default: 10).")
 @options.the_stack
 def check(
-    port: int, host: str, port_range: PortRange | None, client: ClientKind, kind: options.Place, as_json: bool
+    port: int,
+    host: str,
+    port_range: PortRange | None,
+    client: ClientKind,
+    here: bool,
+    pace: float | None,
+    kind: options.Place,
+    as_json: bool,
 ) -> int:
-    """Check each precondition of a self-connection."""
+    """Check each precondition of a self-connection.
+
+    With --here they are those of this machine: its own range, reserved ports and sockets. The answer then says which
+    kinds of client can loop while nobody listens, how long that takes at a pace, and how to keep the port from it.
+    """
+    if here or pace is not None:
+        return _check_here(here, (port, host, client, pace), port_range or kind.kind or kind.kernel, as_json)
     with place(kind, as_json, port_range) as testbed:
         verdict, where = testbed.check(port, host, client), testbed.describe().record()
     output.deliver(as_json, verdict.describe(), **where)
     return YES if verdict.can_loop else NO
+
+
+def _check_here(here: bool, asked: tuple[int, str, ClientKind, float | None], other: object, as_json: bool) -> int:
+    port, host, client, pace = asked
+    if not here:
+        raise BadValue(f"--pace {pace:g}: it goes with --here; tcploop model --pace computes it for any kernel")
+    if other is not None:
+        raise BadValue(
+            f"--here and {str(other)!r}: --here is this machine as it is; leave out --range, --testbed, --kernel"
+        )
+    with checked():
+        outlook = lab.check_here(port, host, client, *(() if pace is None else (pace,)))
+    output.deliver(as_json, outlook.describe())
+    return YES if outlook.can_loop else NO
 
 
 @click.command(cls=Command)

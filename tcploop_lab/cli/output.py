@@ -14,12 +14,14 @@ from .values import BadValue
 _NARROWEST = 20  # columns: what is narrower is no table
 
 
-def deliver(as_json: bool, description: Description, **beside: Any) -> None:
-    """Print a description as one JSON object on one line, with what is `beside` it, or as text for people."""
+def deliver(as_json: bool, description: Description, **beside: Any) -> bool:
+    """Print a description as one JSON object on one line, with what is `beside` it, or as text for people.
+
+    False if nobody reads it any more.
+    """
     if as_json:
-        write(json.dumps(description.record() | beside, allow_nan=False) + "\n")
-    else:
-        write(_drawn(description))
+        return write(json.dumps(description.record() | beside, allow_nan=False) + "\n")
+    return write(_drawn(description))
 
 
 def _drawn(description: Description) -> str:
@@ -46,22 +48,24 @@ def note(text: str) -> None:
     _print(text + "\n", sys.stderr)
 
 
-def write(text: str) -> None:
-    """Print on stdout at once. Raises BadValue if stdout cannot be written, as on a full disk."""
-    _print(text, sys.stdout)
+def write(text: str) -> bool:
+    """Print on stdout at once; False if nobody reads it any more. Raises BadValue if it cannot be written."""
+    return _print(text, sys.stdout)
 
 
-def _print(text: str, stream: TextIO | None) -> None:
+def _print(text: str, stream: TextIO | None) -> bool:
     if stream is None:  # it was closed before the program began
-        return
+        return True
     try:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:  # the reader has seen enough, as in `tcploop doctor | head -1`
         _drop_the_rest(stream)
+        return False
     except OSError as error:
         _drop_the_rest(stream)
         raise BadValue(f"standard output: {error.strerror}; give it a file or a pipe that takes it") from None
+    return True
 
 
 def _drop_the_rest(stream: TextIO) -> None:

@@ -12,10 +12,13 @@ import click
 from ..ports.clients import parse_client
 from ..ports.ranges import PortRange, parse_port
 from ..testbed.hosts import resolve_own
-from ..testbed.limits import MAX_DELAY, parse_delay, parse_timeout, parse_tries
+from ..testbed.limits import MAX_DELAY, MAX_TIMEOUT, parse_delay, parse_timeout, parse_tries
 from ..testbed.testbed import MISSING
 
 _REAL = re.compile(r"-?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?|inf|nan)", re.ASCII | re.IGNORECASE)
+
+
+_SHORTEST = 0.1  # seconds between two looks
 
 
 class BadValue(click.UsageError):
@@ -63,6 +66,13 @@ def _delay(value: object) -> float:
         raise ValueError(f"delay {value!r}: give milliseconds from 0 to {MAX_DELAY * 1000:.0f}") from None
 
 
+def _interval(value: object) -> float:
+    seconds = real(value)
+    if isinstance(seconds, float) and _SHORTEST <= seconds <= MAX_TIMEOUT:
+        return seconds
+    raise ValueError(f"seconds {value!r}: give {_SHORTEST} to {MAX_TIMEOUT:.0f}")
+
+
 def _testbed(value: str) -> str:
     if value not in MISSING:
         raise ValueError(f"testbed {value!r}: a testbed is {', '.join(MISSING)}")
@@ -86,6 +96,7 @@ RANGE = Value("low-high", PortRange.parse)
 CLIENT = Value("kind", parse_client)
 TRIES = Value("n", lambda value: parse_tries(number(value)))
 SECONDS = Value("s", lambda value: parse_timeout(real(value)))
+INTERVAL = Value("s", _interval)
 NUMBER = Value("n", real)  # the lab says which numbers it takes
 DELAY = Value("ms", _delay)
 TESTBED = Value("kind", _testbed)

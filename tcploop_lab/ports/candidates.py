@@ -116,6 +116,17 @@ class Candidates:
         return [self.choose(position, taken) for position in range(self.size)]
 
 
+def why_never_first(circle: Candidates, port: int) -> str:
+    """Return, in one sentence, why a port of the range is no first candidate."""
+    low, high = circle.port_range.low, circle.port_range.high
+    if circle.order is Order.AFTER_LOW:
+        return f"port {port} is the lowest of the range, which is tried only past taken ports"
+    preferred = "even" if (low % 2 == 0) == (circle.order is Order.LOW_PARITY) else "odd"
+    if port % 2 == (0 if preferred == "even" else 1):
+        return f"port {port} is the highest of a range of odd width ({low}-{high}), tried only past taken ports"
+    return f"port {port} has the wrong parity: every {preferred} port of the range is tried before it"
+
+
 def stride_bound(candidates: int, step_width: int) -> int:
     """Return the largest stride that the kernel draws, in candidates; at least 1 (7da62262ec96)."""
     return max(1, min(candidates, step_width))

@@ -35,6 +35,7 @@ class Facts:
     `source` is the address the kernel really uses; `sampled` holds the source ports of some refused tries; `given` says
     whether the kernel hands the port out when asked for exactly this one (None: it could not be asked). `once`: only
     the first connect() of this client's socket counts; `refused`: the errno of a socket that dials its own name.
+    `bound`: the sockets that only hold the port, where that was asked and is told.
     """
 
     port: int
@@ -51,6 +52,7 @@ class Facts:
     bindable: bool = True
     once: bool = False
     refused: str = ""
+    bound: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -202,6 +204,8 @@ def _not_held(facts: Facts) -> Rule:
         return Rule(name, False, f"the listener on {', '.join(facts.listeners)} holds the port with bind()")
     if facts.others:
         return Rule(name, False, f"in use by an open connection {', '.join(facts.others)}")
+    if facts.bound is not None:
+        return Rule(name, not facts.bound, f"only bound to it, by inet_diag: {', '.join(facts.bound) or 'no socket'}")
     if facts.given is True or (facts.bindable and facts.given is None):
         how = "the kernel hands it out when asked for just this port" if facts.given else "bind() to it succeeds"
         return Rule(name, True, f"no socket holds port {facts.port}: {how}")

@@ -87,6 +87,14 @@ class LinuxStack:
         """Return the names of sockets that only called bind(): inet_diag tells them since Linux 6.8."""
         return socket_diag.bound_only(port)
 
+    def all_sockets(self) -> tuple[SocketRow, ...]:
+        """Return all TCP sockets as inet_diag tells them; where it is refused, those of /proc/net/tcp."""
+        with contextlib.suppress(OSError):
+            return socket_diag.sockets()
+        return self.socket_table()
+
+    exchanged = staticmethod(socket_diag.exchanged)
+
     def counters(self) -> dict[str, int]:
         """Return the TCP counters of this network namespace."""
         lines = Path("/proc/thread-self/net/snmp").read_text().splitlines()

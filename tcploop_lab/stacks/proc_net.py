@@ -30,19 +30,23 @@ STATES = {
 _FOLDER = Path("/proc/thread-self/net")  # not /proc/net, which is the main thread's
 
 
-def socket_table() -> tuple[SocketRow, ...]:
-    """Return every TCP socket of this thread's network. FileNotFoundError where there is no /proc."""
-    lines = (_FOLDER / "tcp").read_text().splitlines()[1:]
+def socket_table(folder: Path = _FOLDER) -> tuple[SocketRow, ...]:
+    """Return every TCP socket of this thread's network, or of the one that `folder` shows (/proc/PID/net).
+
+    FileNotFoundError where there is no /proc.
+    """
+    lines = (folder / "tcp").read_text().splitlines()[1:]
     with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
-        lines += (_FOLDER / "tcp6").read_text().splitlines()[1:]
+        lines += (folder / "tcp6").read_text().splitlines()[1:]
     return tuple(rows(lines))
 
 
 def rows(lines: list[str]) -> Iterator[SocketRow]:
     """Yield the rows that lines of /proc/net/tcp or tcp6 tell of."""
-    for local, peer, number in (line.split()[1:4] for line in lines):
+    for _, local, peer, number, *_, inode in (line.split()[:10] for line in lines):
         state = STATES[int(number, 16)]
-        yield SocketRow(str(_endpoint(local)), "" if state is State.LISTEN else str(_endpoint(peer)), state)
+        name = "" if state is State.LISTEN else str(_endpoint(peer))
+        yield SocketRow(str(_endpoint(local)), name, state, int(inode))
 
 
 def _endpoint(text: str) -> Endpoint:

@@ -10,7 +10,7 @@ import errno
 import itertools
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..ports.ranges import PortRange
@@ -34,11 +34,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class SocketRow:
-    """One line of the kernel's table: local name, peer's name ("" for a listener), state (RFC 9293)."""
+    """One line of the kernel's table: local name, peer's name ("" for a listener), state (RFC 9293).
+
+    `inode` is the number by which processes hold it (/proc/PID/fd, proc(5)); 0 where there is none, or it is not told.
+    """
 
     local: str
     peer: str
     state: str
+    inode: int = field(default=0, compare=False)
 
     @property
     def port(self) -> int:
@@ -49,6 +53,24 @@ class SocketRow:
     def to_itself(self) -> bool:
         """True if both ends have one name."""
         return self.local == self.peer
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What one end of a connection counted, each way.
+
+    `bytes_sent` is None where the kernel does not tell (before Linux 4.19). `silent_s`: for how many seconds it has
+    sent no data; since it was connected, where it has sent none (`has_data`).
+    """
+
+    bytes_sent: int | None
+    bytes_acknowledged: int
+    bytes_received: int
+    segments_sent: int
+    segments_received: int
+    retransmitted: int
+    silent_s: float
+    has_data: bool
 
 
 class PacketSocket(Protocol):
@@ -152,6 +174,14 @@ class Stack(Protocol):
 
     def bound_only(self, port: int) -> tuple[str, ...] | None:
         """Return the names of the sockets that only called bind() on `port`; None where the kernel does not tell."""
+        ...
+
+    def all_sockets(self) -> tuple[SocketRow, ...]:
+        """Return the socket table, and each socket that is only bound as CLOSED, where the kernel tells."""
+        ...
+
+    def exchanged(self, row: SocketRow) -> Exchanged | None:
+        """Return what a socket of the table has sent and received; None where it is gone, or that is not told."""
         ...
 
     def counters(self) -> dict[str, int]:

@@ -18,3 +18,9 @@ class Endpoint(NamedTuple):
     def of(cls, name: tuple[object, ...]) -> Endpoint:
         """Return the endpoint that getsockname() or getpeername() gave; IPv6 names have two more parts."""
         return cls(str(name[0]), int(str(name[1])))
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """Return the endpoint of which this is the text."""
+        address, _, port = text.rpartition(":")
+        return cls(address.strip("[]"), int(port))

@@ -17,11 +17,14 @@ from ..ports.ranges import LINUX_DEFAULT_RANGE, Port, PortRange, Range, parse_po
 from ..results.description import Description, Item, Said
 from ..results.run import Run
 from ..results.shown import Shown
+from ..stacks.networks import owners
 from ..stacks.stack import Stack, StackExecutor
 from . import sockets
 from .capture import Exchange, open_packet_socket, why_no_capture
 from .check import collect, dial
 from .crossing import Crossing, open_crossing
+from .exposure import look
+from .find import Found, found
 from .hosts import Target, resolve_own
 from .limits import MAX_TIMEOUT, default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket
@@ -158,6 +161,11 @@ class Testbed(Shown, metaclass=_Tab):
         """
         spec = self._spec(port, host, client, max_tries=1, timeout=10.0)
         return replace(judge(self.submit(collect, spec).result()), label=self.label)
+
+    def find(self) -> Found:
+        """Return the self-connections of this testbed's network, and the ports that could make one; it only reads."""
+        network = self.submit(look).result()
+        return found({self.executor.info["network"]: network}, owners(network.inodes), (), self.stack, self.label)
 
     @tells_clients
     def connect_loop(

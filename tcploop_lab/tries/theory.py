@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..ports.candidates import Candidates, Order, port_set
+from ..ports.candidates import Candidates, port_set, why_never_first
 from ..ports.clients import Binds, ClientKind, parse_client
 from ..ports.era import Era
 from ..ports.eras import ERAS, parse_era
@@ -166,9 +166,14 @@ def distribution(
         start,
         port_set(busy, everywhere),
         port_set(reserved, everywhere),
-        None if tries_per_second is None else _number("tries per second", tries_per_second, MOST_PER_SECOND),
+        None if tries_per_second is None else parse_pace(tries_per_second),
         None if phase is None else _number("phase", phase, LONGEST_PHASE),
     )
+
+
+def parse_pace(tries_per_second: float) -> float:
+    """Return a pace above 0 and at most 100,000 tries a second; ValueError names it otherwise."""
+    return _number("tries per second", tries_per_second, MOST_PER_SECOND)
 
 
 def _number(name: str, value: float, most: float) -> float:
@@ -259,14 +264,3 @@ def _law_in_range(
     if position is None:
         return Never(), why_never_first(circle, port)
     return walk_law(circle.size, steps, start), f"port {port} is one of {circle.size} candidates, all free"
-
-
-def why_never_first(circle: Candidates, port: int) -> str:
-    """Return, in one sentence, why a port of the range is no first candidate."""
-    low, high = circle.port_range.low, circle.port_range.high
-    if circle.order is Order.AFTER_LOW:
-        return f"port {port} is the lowest of the range, which is tried only past taken ports"
-    preferred = "even" if (low % 2 == 0) == (circle.order is Order.LOW_PARITY) else "odd"
-    if port % 2 == (0 if preferred == "even" else 1):
-        return f"port {port} is the highest of a range of odd width ({low}-{high}), tried only past taken ports"
-    return f"port {port} has the wrong parity: every {preferred} port of the range is tried before it"

@@ -6,6 +6,7 @@ Each is one class in a file of this folder, with a name; whatever file is put he
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from pkgutil import iter_modules
@@ -45,3 +46,13 @@ def era_of_linux(release: tuple[int, ...]) -> type[Era]:
     if not dated:
         raise ValueError(f"Linux {'.'.join(map(str, release))}: eras are known from 2.2 on")
     return BY_NAME[max(dated)[1]]
+
+
+def era_of_kernel(name: str) -> type[Era] | None:
+    """Return the era that a kernel's name speaks for, such as "Linux 6.18.4-arch1"; None for another system's."""
+    release = re.search(r"\bLinux (\d+)\.(\d+)(?:\.(\d+))?", name)
+    return (
+        era_of_linux(tuple(int(part) for part in release.groups() if part))
+        if release
+        else BY_NAME.get(name.split()[-1])
+    )

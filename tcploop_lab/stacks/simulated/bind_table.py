@@ -92,6 +92,10 @@ class BindTable:
         owners = self.buckets[port].owners if port in self.buckets else ()
         return tuple(owner.written(owner.source, port) for owner in owners if owner.state is State.CLOSED)
 
+    def all_bound(self) -> tuple[str, ...]:
+        """Return the names of all sockets that hold a port and have no other state."""
+        return tuple(name for port in self.buckets for name in self.only_bound(port))
+
     def chosen_by_connect(self, port: int) -> bool:
         """True if the kernel may choose the port for a connect(): nobody holds it by bind()."""
         bucket = self.buckets.get(port)

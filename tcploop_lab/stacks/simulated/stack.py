@@ -9,6 +9,7 @@ from typing import Any
 
 from ...errors import NotOnThisTestbed
 from ...ports.ranges import PortRange
+from ...tcp.states import State
 from ..stack import Host, SocketRow
 from .actors import Actors, Beside, in_turn
 from .clock import Clock
@@ -21,8 +22,8 @@ _SEEDED_START = 1_700_000_000.0  # seconds since the epoch: a run with a seed ca
 
 
 @in_turn(
-    "socket", "open_packet_socket", "socket_table", "bound_only", "counters", "set_port_range", "set_reserved",
-    "add_address", "wait_readable", "run_beside",
+    "socket", "open_packet_socket", "socket_table", "bound_only", "all_sockets", "counters", "set_port_range",
+    "set_reserved", "add_address", "wait_readable", "run_beside",
 )  # fmt: skip
 class SimulatedStack:
     """A kernel in pure Python.
@@ -63,6 +64,14 @@ class SimulatedStack:
     def bound_only(self, port: int) -> tuple[str, ...] | None:
         """Return the names of the sockets that only called bind() on `port`; None if this kernel does not tell."""
         return self._kernel.binds.only_bound(port) if self.version.tells_bound else None
+
+    def all_sockets(self) -> tuple[SocketRow, ...]:
+        """Return the socket table, and each socket that is only bound as CLOSED, where this kernel tells."""
+        bound = self._kernel.binds.all_bound() if self.version.tells_bound else ()
+        return (*self.socket_table(), *(SocketRow(name, "", State.CLOSED) for name in bound))
+
+    def exchanged(self, row: SocketRow) -> None:
+        """Return None: a simulated socket has no TCP_INFO, and no NAT to be told from."""
 
     def counters(self) -> dict[str, int]:
         """Return the counters of /proc/net/snmp."""

@@ -1,0 +1,69 @@
+"""For a machine that has the problem: find."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+import tcploop_lab as lab
+
+from ..testbed import files
+from . import options, output
+from .group import Command
+from .root import NO, YES
+from .values import FILE, INTERVAL, checked
+
+if TYPE_CHECKING:
+    from ..testbed.find import Found
+
+
+@click.command(cls=Command)
+@click.option(
+    "--prometheus", metavar="FILE", type=FILE, help="Write metrics to FILE, for a textfile collector (.prom)."
+)
+@click.option("--watch", metavar="SECONDS", type=INTERVAL, help="Look again and again, until Ctrl-C.")
+@options.as_json
+def find(prometheus: str | None, watch: float | None, as_json: bool) -> int:
+    """Find self-connections on this machine, and ports at risk.
+
+    Every network namespace that this user may look into is read, and nothing else is done: root sees all of them, and
+    whose the sockets are. Exit code 1 means that there is a self-connection.
+
+    Example: tcploop find --prometheus /var/lib/node_exporter/tcploop.prom
+    """
+    if prometheus is not None:
+        with checked():
+            files.must_be_writable(prometheus, force=True)
+    before: Found | None = None
+    while True:
+        began = time.monotonic()
+        found = lab.find()
+        if prometheus is not None:
+            _write(prometheus, found, time.monotonic() - began)
+        read = _tell(found, before, as_json, watch is not None)
+        if watch is None or not read:
+            return NO if found.self_connections else YES
+        before = found
+        time.sleep(watch)
+
+
+def _write(path: str, found: Found, seconds: float) -> None:
+    from .prometheus import exposition
+
+    with checked(), files.written(path, force=True) as page:
+        page.write(exposition(found, seconds))
+
+
+def _tell(found: Found, before: Found | None, as_json: bool, again: bool) -> bool:
+    """Print it; of one look among many a line alone, where nothing has changed. False if nobody reads it any more."""
+    clock = f"{time.strftime('%H:%M:%S')} " if again else ""
+    if as_json or before is None or _seen(found) != _seen(before):
+        return output.deliver(as_json, found.describe())
+    return output.write(f"{clock}{found.summary}\n")
+
+
+def _seen(found: Found) -> tuple[object, ...]:
+    """What makes a look a new one; ages do not."""
+    return ([(one.local, one.network, one.pid) for one in (*found.self_connections, *found.left_over)], found.ports)

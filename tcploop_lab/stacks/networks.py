@@ -1,0 +1,159 @@
+"""The network namespaces of this machine, and whose their sockets are: what /proc tells this user. Nothing is written.
+
+A namespace has a number, that of its /proc/PID/ns/net, which only root and the owner of the process may read. All may
+read /proc/PID/net/tcp, and the number of that file differs between namespaces, too. Sources: proc(5), setns(2),
+network_namespaces(7), ip-netns(8).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ..results.printable import printable
+
+_CLONE_NEWNET = 0x40000000
+_NAMED = (Path("/run/netns"), Path("/run/docker/netns"))  # where ip-netns(8) and Docker keep names of namespaces
+_LONGEST_NAME = 40
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A network namespace: its name, how it is entered, and where its socket table can be read without entering it.
+
+    `number` tells it from others. `entrance` is "" where this user may not know it, `table` where no process is in it.
+    `own` is that of the caller.
+    """
+
+    number: int
+    name: str
+    entrance: str
+    table: str
+    own: bool = False
+
+    @property
+    def command(self) -> str:
+        """What root writes before a command, so that it runs in there: nsenter(1); "" for the caller's own."""
+        return "" if self.own else f"nsenter --net={self.entrance or self.table.removesuffix('net') + 'ns/net'} "
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A process that has a socket open."""
+
+    pid: int
+    program: str
+
+
+def places() -> tuple[Place, ...]:
+    """Return the network namespaces that this user may know of, the caller's own first.
+
+    Raises FileNotFoundError where there is no /proc.
+    """
+    own = _number_of_table("thread-self")
+    found = {own: Place(own, _name_of("thread-self"), "", "/proc/thread-self/net", True)}
+    for pid in _processes():
+        with contextlib.suppress(OSError):  # it has ended
+            number = _number_of_table(pid)
+            if number not in found:
+                name = _name_of(pid)
+                entrance = f"/proc/{pid}/ns/net" if name else ""
+                found[number] = Place(number, name or f"network of process {pid}", entrance, f"/proc/{pid}/net")
+    return (*found.values(), *_without_processes({place.name for place in found.values()}))
+
+
+def inside(place: Place, function: Callable[[], _Answer]) -> _Answer:
+    """Return what the function answers inside that namespace, in a thread that enters it and then ends.
+
+    Raises PermissionError where this user may not enter it, FileNotFoundError where it is gone, and what the function
+    raises.
+    """
+    if place.own:
+        return function()
+    answers: list[_Answer] = []
+    errors: list[BaseException] = []
+
+    def enter() -> None:
+        try:
+            _enter(place.entrance)
+            answers.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=enter, daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return answers[0]
+
+
+def owners(inodes: Collection[int]) -> dict[int, tuple[Owner, ...]]:
+    """Return who has the sockets of these numbers open, as far as this user may know."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes if inode}
+    found: dict[int, tuple[Owner, ...]] = {}
+    for pid in _processes() if wanted else ():
+        if held := {wanted[link] for link in _open_files(pid) if link in wanted}:
+            owner = Owner(int(pid), _program(pid))
+            found.update({inode: (*found.get(inode, ()), owner) for inode in held})
+    return found
+
+
+def _processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def _open_files(pid: str) -> Iterator[str]:
+    folder = f"/proc/{pid}/fd/"
+    with contextlib.suppress(OSError):  # not this user's, or it has ended
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                yield os.readlink(folder + name)
+
+
+def _program(pid: str) -> str:
+    with contextlib.suppress(OSError):
+        return printable(Path(f"/proc/{pid}/comm").read_text(errors="replace").rstrip("\n"), _LONGEST_NAME)
+    return ""
+
+
+def _number_of_table(pid: str) -> int:
+    return os.stat(f"/proc/{pid}/net/tcp").st_ino
+
+
+def _name_of(pid: str) -> str:
+    """The kernel's name, such as net:[4026531840]; "" where this user may not know it."""
+    with contextlib.suppress(PermissionError):
+        return os.readlink(f"/proc/{pid}/ns/net")
+    return ""
+
+
+def _without_processes(known: Collection[str]) -> Iterator[Place]:
+    """Namespaces that only a name keeps, as `ip netns add` makes them."""
+    for folder in _NAMED:
+        with contextlib.suppress(OSError):
+            for path in sorted(folder.iterdir()):
+                number = path.stat().st_ino
+                if f"net:[{number}]" not in known:
+                    yield Place(number, f"net:[{number}] ({printable(path.name, _LONGEST_NAME)})", str(path), "")
+
+
+def _enter(entrance: str) -> None:
+    """Move the calling thread. OSError where that is refused."""
+    if not entrance:
+        raise PermissionError("this user may not know its number")
+    descriptor = os.open(entrance, os.O_RDONLY)
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(descriptor, _CLONE_NEWNET):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(descriptor)

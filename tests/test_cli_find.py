@@ -1,0 +1,102 @@
+"""tcploop find: what it prints, writes and answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tcploop_lab.cli import main
+
+from .waiting import wait_until
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+COMMAND = [sys.executable, "-m", "tcploop_lab", "find"]
+
+
+@pytest.fixture
+def itself() -> Iterator[str]:
+    """The name of a self-connection in the network of the tests."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.connect(sock.getsockname())
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        yield f"127.0.0.1:{sock.getsockname()[1]}"
+
+
+def test_one_is_named_in_text_and_the_answer_is_1(itself: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name, its process, and the command that ends it."""
+    assert main(["find"]) == 1
+    printed = capsys.readouterr().out
+    assert f"ss -K -tn src '{itself}' dst '{itself}'" in printed
+    assert str(os.getpid()) in printed
+
+
+def test_json_has_what_the_design_names(itself: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One object: each connection with its ends, process and age, the ports at risk, the range and the reserved."""
+    assert main(["find", "--json"]) == 1
+    record = json.loads(capsys.readouterr().out)
+    mine = next(one for one in record["self_connections"] if one["local"] == itself)
+    assert (mine["peer"], mine["pid"], mine["state"]) == (itself, os.getpid(), "ESTABLISHED")
+    assert 0 <= mine["age_s"] < 300
+    assert {"at_risk", "not_at_risk", "left_over", "behind_nat", "networks", "unseen"} < record.keys()
+    assert record["stack"] == "live"
+    assert record["range"] == [int(end) for end in Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()]
+
+
+def test_the_metrics_are_what_prometheus_reads(itself: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file parses; it counts the connection, in its network, and a second run replaces it."""
+    file = tmp_path / "tcploop.prom"
+    for _ in range(2):
+        assert main(["find", "--json", "--prometheus", str(file)]) == 1
+    found = {family.name: family.samples for family in text_string_to_metric_families(file.read_text())}
+    here = os.readlink("/proc/self/ns/net")
+    assert next(one.value for one in found["tcploop_self_connections"] if one.labels["network"] == here) >= 1
+    assert itself in {one.labels["local"] for one in found["tcploop_self_connection_silent_seconds"]}
+    assert found["tcploop_find_seconds"][0].value > 0
+    assert os.listdir(tmp_path) == ["tcploop.prom"]
+
+
+def test_it_watches_until_it_is_interrupted(tmp_path: Path) -> None:
+    """A JSON object for each look; Ctrl-C ends it with 130."""
+    seen = tmp_path / "seen"
+    with seen.open("wb") as out, subprocess.Popen([*COMMAND, "--json", "--watch", "0.1"], stdout=out) as watching:
+        wait_until(lambda: seen.read_bytes().count(b"\n") > 2)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(60) == 130
+    assert all("self_connections" in json.loads(line) for line in seen.read_text().splitlines())
+
+
+def test_it_stops_watching_where_nobody_reads() -> None:
+    """`tcploop find --watch 0.1 | head -1` ends."""
+    with subprocess.Popen([*COMMAND, "--json", "--watch", "0.1"], stdout=subprocess.PIPE) as watching:
+        assert watching.stdout is not None
+        watching.stdout.readline()
+        watching.stdout.close()
+        assert watching.wait(60) in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--watch 0", "seconds '0': give 0.1 to 86400"),
+        ("--watch often", "seconds 'often': give 0.1 to 86400"),
+        ("--watch nan", "seconds 'nan'"),
+        ("--prometheus /no/such/folder/x.prom", "a path that can be written"),
+        ("--prometheus /", "file '/'"),
+    ],
+)
+def test_what_it_does_not_take(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that names the value and what is allowed, before anything is looked at."""
+    assert main(["find", *words.split()]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

@@ -1,0 +1,125 @@
+"""check_here(): a port of this machine as it is, for every kind of client, and what keeps it from looping."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.ports.clients import ClientKind
+from tcploop_lab.ports.ranges import PortRange
+from tcploop_lab.stacks.linux import linux_stack
+from tcploop_lab.testbed.outlook import Outlook, _outlook
+from tcploop_lab.testbed.testbed import Testbed
+from tcploop_lab.tries.theory import distribution
+
+from . import planted
+
+pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+
+
+def outlook(stack: object, port: int, pace: float = 10.0) -> Outlook:
+    """The outlook in the network of a worker."""
+    return _outlook(stack, port, "127.0.0.1", ClientKind.SAME_SOCKET, pace)  # type: ignore[arg-type]
+
+
+def able(seen: Outlook) -> set[str]:
+    """The clients that can loop."""
+    return {str(one.client) for one in seen.prospects if one.can_loop}
+
+
+@pytest.mark.parametrize(
+    ("port", "clients"),
+    [
+        (40500, {"same-socket", "new-socket", "bind-no-port", "bind-self", "socket-range"}),
+        (40501, {"bind-zero", "bind-self", "socket-range"}),
+        (39998, {"bind-self"}),
+    ],
+)
+def test_for_which_clients_it_can_loop_is_what_the_kernel_does(testbed: Testbed, port: int, clients: set[str]) -> None:
+    """By the rule, without a try; check(), which tries, says the same of each kind."""
+    seen = testbed.submit(outlook, port).result()
+    assert able(seen) == clients
+    assert able(seen) - {"socket-range"} == {
+        str(kind) for kind in ClientKind if not kind.own_range and testbed.check(port, client=kind).can_loop
+    }
+
+
+def test_how_long_it_takes_is_the_law_at_that_pace(testbed: Testbed) -> None:
+    """Median, 5 % and 95 % in seconds, from the exact law with the pace in it."""
+    seen = testbed.submit(outlook, 40500, 5.0).result()
+    law = distribution(seen.era, (40000, 40999), 40500, tries_per_second=5.0)
+    plain = next(one for one in seen.prospects if one.client == "same-socket")
+    assert plain.seconds == tuple(law.quantile(q) / 5.0 for q in (0.05, 0.5, 0.95))
+
+
+def test_no_try_is_made(testbed: Testbed) -> None:
+    """The kernel has counted no connect()."""
+    before = testbed.counters()["ActiveOpens"]
+    testbed.submit(outlook, 40500).result()
+    assert testbed.counters()["ActiveOpens"] == before
+
+
+def test_a_server_that_listens_is_named_and_thought_away(testbed: Testbed) -> None:
+    """Now it listens; while it does not, the port can loop."""
+    with testbed.listen(40500):
+        seen = testbed.submit(outlook, 40500).result()
+    assert (seen.listening, seen.can_loop) == (("127.0.0.1:40500",), True)
+    assert "can loop while nobody listens; now a server listens on 127.0.0.1:40500" in seen.summary
+
+
+@pytest.mark.may_skip("needs Linux 6.8, which tells who only holds a port")
+def test_a_holder_keeps_it_from_looping(testbed: Testbed) -> None:
+    """A socket that is only bound is seen, without trying to bind beside it."""
+    with testbed.hold(40500):
+        if not testbed.submit(planted.tells_bound).result():
+            pytest.skip("this kernel does not tell who only holds a port")
+        seen = testbed.submit(outlook, 40500).result()
+    assert able(seen) == set()
+    assert "127.0.0.1:40500" in seen.summary
+
+
+def test_its_repairs_repair(testbed: Testbed) -> None:
+    """The commands for the reservation and for the range, carried out, leave no client but the one that binds it."""
+    testbed.submit(planted.reserve, PortRange(40700, 40710)).result()
+    seen = testbed.submit(outlook, 40500).result()
+    assert [name for name, _ in seen.repairs] == ["reserve it", "move it out of the range", "let the client notice"]
+    settings = [command for _, command in seen.repairs if command.startswith("sudo sysctl -w ")]
+    assert settings == ["sudo sysctl -w net.ipv4.ip_local_reserved_ports=40700-40710,40500"]
+    testbed.submit(planted.sysctl, settings[0]).result()
+    after = testbed.submit(outlook, 40500).result()
+    assert able(after) == {"bind-self"}
+    assert after.reserved == (PortRange(40500, 40500), PortRange(40700, 40710))
+
+
+def test_a_range_with_room_is_moved_off_the_port() -> None:
+    """The wider side stays; the command names it, and the port is then outside."""
+    with lab.open_testbed(port_range=(32768, 60999), kind="namespace") as testbed:
+        seen = testbed.submit(outlook, 50051).result()
+        command = dict(seen.repairs)["move it out of the range"]
+        assert command == "sudo sysctl -w net.ipv4.ip_local_port_range='32768 50050'"
+        testbed.submit(planted.sysctl, command).result()
+        assert able(testbed.submit(outlook, 50051).result()) == {"bind-self"}
+
+
+def test_this_machine_is_that_of_the_process() -> None:
+    """Its own range and kernel, over the public name; the words name the port."""
+    seen = lab.check_here(50052)
+    assert (seen.verdict.port_range, seen.kernel) == (linux_stack().port_range(), linux_stack().kernel)
+    assert re.search(r"port 50052 of this machine can(not)? loop", seen.summary)
+
+
+@pytest.mark.parametrize("pace", [0, -1, float("nan"), 1e9, True])
+def test_a_pace_that_is_none(pace: float) -> None:
+    """One line, with the value and what is allowed."""
+    with pytest.raises(ValueError, match=r"^tries per second .*: give a number above 0, up to 100000$"):
+        lab.check_here(50052, pace=pace)
+
+
+def test_a_listener_of_another_machine_is_no_host_of_this() -> None:
+    """Only addresses of this host are asked about."""
+    with pytest.raises(ValueError, match="is not an address of this machine"):
+        lab.check_here(50052, host="192.0.2.1")
+    assert socket.has_ipv6 is False or lab.check_here(50052, host="::1").verdict.host == "::1"
