@@ -100,7 +100,7 @@ def test_ports_of_the_range_and_why_they_can_loop_or_not(testbed: Testbed) -> No
     assert seen[40550].program == ""
 
 
-@pytest.mark.may_skip("needs ss, and a kernel with CONFIG_INET_DIAG_DESTROY")
+@pytest.mark.may_skip("needs ss as root, and a kernel with CONFIG_INET_DIAG_DESTROY")
 def test_the_command_that_it_prints_ends_one(one_port: Testbed) -> None:
     """ss -K resets it: the client is told, and a server can listen at once."""
     run = one_port.connect_loop(40500)
