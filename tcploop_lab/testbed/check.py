@@ -16,7 +16,8 @@ from ..stacks import constants
 from ..stacks.stack import SocketRow, Stack, bind_somewhere
 from ..tcp.endpoint import Endpoint
 from ..tcp.states import State
-from .loop import LoopOutcome, LoopSpec, run_loop, set_socket_range
+from .dialling import LoopOutcome
+from .loop import LoopSpec, run_loop, set_socket_range
 
 SAMPLED_TRIES = 64  # all of one parity by chance, if the kernel had no preference: 2 ** -63
 

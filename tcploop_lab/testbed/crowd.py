@@ -7,8 +7,7 @@ turns, one try each, in an order drawn at random.
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
+import itertools
 import random
 import socket
 from array import array
@@ -17,19 +16,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
 from ..stacks import constants
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
-from .loop import LoopSpec, make_socket
+from .dialling import NO_TRY
+from .loop import LoopSpec, make_socket, run_loop
 from .sampling import here, in_port_range
 
 MAX_CLIENTS = 64
 TRAFFIC_PORT = 1  # what the other traffic dials: dead, and below the range of any system
-# These are no failures: refused until the end, nobody answered in time, or others held every port just then.
-NO_ANSWER = (errno.ECONNREFUSED, errno.EADDRNOTAVAIL, errno.EINPROGRESS, errno.EAGAIN)
-_LOOK_EVERY = 256  # turns between two looks at the bounds
 
 
 @dataclass
@@ -114,28 +110,43 @@ class _Turns:
 
     def sample(self, clients: int, spec: LoopSpec, samples: CrowdSamples) -> None:
         """Let the clients take turns until one connects, or the tries together or the time are used up."""
-        began, counts = self._stack.monotonic(), [0] * (clients + self._traffic)
-        with _sockets(self._stack, spec, len(counts)) as sockets:
-            errors = [errno.ECONNREFUSED] * len(counts)
-            for turn in self._turns(counts, clients, spec):
-                port = spec.port if turn < clients else TRAFFIC_PORT
-                errors[turn] = error = sockets[turn].connect_ex((spec.host, port))
-                counts[turn] += error != errno.EADDRNOTAVAIL  # then nothing was sent, so this was no try
-                if error == 0 and sockets[turn].getsockname() != sockets[turn].getpeername():
-                    errors[turn] = errno.EISCONN
-                if error not in NO_ANSWER:
-                    break
-            winner = winner_of(errors[:clients], spec.port)
-        if winner is not None or not current_task().stopped():
-            samples.add(counts[:clients], winner, sum(counts[clients:]), self._stack.monotonic() - began, 0.0)
+        with _sockets(self._stack, spec, clients + self._traffic) as sockets:
+            turns = _InTurn(sockets, clients, self._draw)
+            outcome, _ = run_loop(self._stack, spec, turns)
+            winner = turns.last if outcome.check(spec.port).stopped == "connected" else None
+        if outcome.stopped != "interrupted":
+            samples.add(turns.counts[:clients], winner, sum(turns.counts[clients:]), outcome.seconds, 0.0)
 
-    def _turns(self, counts: Sequence[int], clients: int, spec: LoopSpec) -> Iterator[int]:
-        deadline, number = self._stack.monotonic() + spec.timeout, 0
-        while sum(counts[:clients]) < spec.max_tries:
-            if number % _LOOK_EVERY == 0 and (current_task().stopped() or self._stack.monotonic() > deadline):
-                return
-            number += 1
-            yield self._draw.randrange(len(counts))
+
+class _InTurn:
+    """A dialler of several sockets. Those after the first `clients` are the other traffic, whose tries are not counted.
+
+    `last` is the number of the socket that dialled last.
+    """
+
+    waits_for_ports, look_every = True, 256
+
+    def __init__(self, sockets: Sequence[socket.socket], clients: int, draw: random.Random) -> None:
+        self.counts, self.last = [0] * len(sockets), 0
+        self._sockets, self._clients = sockets, clients
+        everybody = range(len(sockets))
+        self._turns = itertools.chain.from_iterable(draw.choices(everybody, k=256) for _ in itertools.count())
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket that dialled last."""
+        return self._sockets[self.last]
+
+    def dial(self, address: tuple[str, int]) -> int:
+        """Let the other traffic dial until it is a client's turn, and that client once."""
+        for turn in self._turns:
+            traffic = turn >= self._clients
+            error = self._sockets[turn].connect_ex((address[0], TRAFFIC_PORT) if traffic else address)
+            self.counts[turn] += error not in NO_TRY
+            if not traffic:
+                break
+        self.last = turn
+        return error
 
 
 @contextlib.contextmanager
@@ -148,15 +159,3 @@ def _sockets(stack: Stack, spec: LoopSpec, number: int) -> Iterator[list[socket.
         for sock in made:
             sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
             sock.close()
-
-
-def winner_of(errors: Sequence[int], port: int) -> int | None:
-    """Return who connected, None if nobody did. Raises NotOnThisTestbed if a loop failed."""
-    for number in errors:
-        if number == errno.EISCONN:
-            raise NotOnThisTestbed(
-                f"port {port}: a program listens on it, so it cannot loop; end it or take another port"
-            )
-        if number not in (0, *NO_ANSWER):
-            raise NotOnThisTestbed(f"port {port}: the loop could not be run: {os.strerror(number)}")
-    return next((index for index, number in enumerate(errors) if number == 0), None)

@@ -24,17 +24,17 @@ from typing import Any
 from ..errors import WorkerDied
 from ..stacks import constants, wire
 from ..stacks.linux import linux_stack
-from ..stacks.task import current_task
-from .crowd import TRAFFIC_PORT, CrowdSamples, winner_of
-from .loop import LoopSpec, make_socket
+from ..stacks.task import Task, current_task, running
+from .crowd import TRAFFIC_PORT, CrowdSamples
+from .dialling import NO_TRY, LoopOutcome
+from .loop import LoopSpec, make_socket, run_loop
 
 _STOP = 0  # a column of the table that all clients share; the others hold their tries so far
 _LOOK_EVERY = 64  # tries between two looks of a client at the bounds and at the worker
 _WAIT = 0.05  # seconds between two looks of the worker at the lab
 _END_TIMEOUT = 1.0  # seconds a client gets to end by itself
 _BOOT = (
-    "import sys; sys.path[:] = {path!r}; "
-    "from tcploop_lab.testbed.crowd_processes import main; main({channel}, {table})"
+    "import sys; sys.path[:] = {path!r}; from tcploop_lab.testbed.crowd_processes import main; main({channel}, {table})"
 )
 
 
@@ -49,9 +49,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a client's loop ended: its errno (0: it connected), and when its last try began and ended, in ns."""
+    """How a client's loop ended, and when its last try began and ended, in ns."""
 
-    error: int
+    outcome: LoopOutcome
     began: int
     ended: int
 
@@ -84,7 +84,8 @@ class Processes:
         self._ask(channels, self._parts(clients, spec), deadline)
         started = time.monotonic_ns()
         endings: list[Ending] = self._ask(channels, ["go"] * len(channels), deadline)
-        winner = winner_of([ending.error for ending in endings], spec.port)
+        outcomes = [ending.outcome.check(spec.port) for ending in endings[:clients]]
+        winner = next((number for number, outcome in enumerate(outcomes) if outcome.stopped == "connected"), None)
         until = time.monotonic_ns() if winner is None else endings[winner].began
         counts: list[int] = self._ask(channels, [until] * len(channels), deadline)
         if winner is None and current_task().stopped():
@@ -94,8 +95,8 @@ class Processes:
 
     def _parts(self, clients: int, spec: LoopSpec) -> list[Part]:
         mates = tuple(range(1, clients + 1))
-        parts = [Part(spec, column, mates) for column in mates]
-        return parts + [Part(replace(spec, port=TRAFFIC_PORT), len(self._table) - 1, ())] * self._traffic
+        traffic = Part(replace(spec, port=TRAFFIC_PORT, max_tries=sys.maxsize), len(self._table) - 1, ())
+        return [Part(spec, column, mates) for column in mates] + [traffic] * self._traffic
 
     def _ask(self, channels: Sequence[socket.socket], words: Sequence[Any], deadline: float) -> list[Any]:
         """Tell each client its word and return what each answers; all stop at the deadline, or if the lab says so."""
@@ -154,49 +155,59 @@ def main(descriptor: int, table: int) -> None:
 
 def _play(part: Part, channel: socket.socket, table: memoryview) -> None:
     """Dial with the others. Who connects stays connected until all have stopped, so that only one can."""
-    with make_socket(linux_stack(), part.spec) as sock:
+    stack = linux_stack()
+    with make_socket(stack, part.spec) as sock:
         sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
         wire.send(channel, "ready")
         wire.receive(channel)
-        began, error = _dial(part, sock, channel, table)
-        wire.send(channel, Ending(error, began[-1] if began else 0, time.monotonic_ns()))
+        dialler = _Noting(sock, table)
+        with running(_Together(part, channel, table)):
+            outcome, _ = run_loop(stack, part.spec, dialler)
+        table[_STOP] = 1
+        began = dialler.began
+        wire.send(channel, Ending(outcome, began[-1] if began else 0, time.monotonic_ns()))
         wire.send(channel, bisect_right(began, wire.receive(channel)))
 
 
-
-
-def _dial(part: Part, sock: socket.socket, channel: socket.socket, table: memoryview) -> tuple[array[int], int]:
-    """Dial until somebody connects; return when each try began and the errno of the last.
+class _Noting:
+    """A dialler that notes when each try began, and dials no more once the loop was stopped.
 
     The times tell afterwards which tries came before the one that connected: a client may connect and lose its
     processor before it can say so, while the others go on.
     """
-    dial, now, target = sock.connect_ex, time.monotonic_ns, (part.spec.host, part.spec.port)
-    began, error, left = array("q"), errno.ECONNREFUSED, 0
-    while not table[_STOP]:
-        began.append(now())
-        error = dial(target)
-        if error != errno.ECONNREFUSED:
-            if error != errno.EADDRNOTAVAIL:
-                table[_STOP] = 1
-                break
-            began.pop()  # nothing was sent, so this was no try
-        left -= 1
-        if left < 0:
-            left = _LOOK_EVERY
-            _look(part, len(began), channel, table)
-    return began, _checked(error, sock)
+
+    waits_for_ports, look_every = True, _LOOK_EVERY
+
+    def __init__(self, sock: socket.socket, table: memoryview) -> None:
+        self.socket, self.began = sock, array("q")
+        self._table = table
+
+    def dial(self, address: tuple[str, int]) -> int:
+        """Make one try."""
+        if self._table[_STOP]:
+            return errno.ECANCELED
+        self.began.append(time.monotonic_ns())
+        error = self.socket.connect_ex(address)
+        if error in NO_TRY:
+            self.began.pop()
+        return error
 
 
-def _look(part: Part, tries: int, channel: socket.socket, table: memoryview) -> None:
-    """Stop all where the tries together are used up; end with the worker."""
-    table[part.column] = tries
-    if part.mates and sum(table[column] for column in part.mates) >= part.spec.max_tries:
-        table[_STOP] = 1
-    if select.select([channel], [], [], 0)[0]:  # the worker says nothing meanwhile, so it is gone
-        raise EOFError("the worker is gone")
+class _Together(Task):
+    """The task of one client: all stop where the tries of its mates together are used up; it ends with the worker."""
 
+    def __init__(self, part: Part, channel: socket.socket, table: memoryview) -> None:
+        self._part, self._channel, self._table = part, channel, table
 
-def _checked(error: int, sock: socket.socket) -> int:
-    """The errno; EISCONN where somebody else answered."""
-    return errno.EISCONN if error == 0 and sock.getsockname() != sock.getpeername() else error
+    def report(self, value: Any) -> None:
+        """Tell the others the tries so far."""
+        table, part = self._table, self._part
+        table[part.column] = value
+        if part.mates and sum(table[column] for column in part.mates) >= part.spec.max_tries:
+            table[_STOP] = 1
+
+    def stopped(self) -> bool:
+        """True once one of them ended the loop. Raises EOFError without the worker, which says nothing meanwhile."""
+        if select.select([self._channel], [], [], 0)[0]:
+            raise EOFError("the worker is gone")
+        return bool(self._table[_STOP])

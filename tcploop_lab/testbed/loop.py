@@ -6,28 +6,24 @@ It is a function of a stack and needs nothing but the standard library, so that 
 from __future__ import annotations
 
 import errno
-import itertools
-import operator
 import socket
 from array import array
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..ports.clients import Binds, ClientKind
 from ..ports.ranges import PortRange
 from ..stacks import constants
 from ..stacks.stack import Stack
-from ..stacks.task import current_task
-from ..tcp.endpoint import Endpoint
-
-_CHECK_SECONDS = 0.02  # a burst of tries lasts about this long, then time and stop are looked at
-_BURST_LIMIT = 16384
+from .dialling import MOST_UNLOOKED, Bounds, Dialler, LoopOutcome, dial_until
 
 
 @dataclass(frozen=True)
 class LoopSpec:
-    """What to dial and how. `source` is the address to bind, `socket_range` a range for each socket."""
+    """What to dial and how. `source` is the address to bind, `socket_range` a range for each socket.
+
+    `reuse` gives each socket SO_REUSEADDR.
+    """
 
     host: str
     port: int
@@ -37,24 +33,12 @@ class LoopSpec:
     trace: bool = False
     source: str | None = None
     socket_range: PortRange | None = None
+    reuse: bool = False
 
     @property
     def family(self) -> socket.AddressFamily:
         """IPv4 or IPv6, by the address to dial."""
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
-
-
-@dataclass
-class LoopOutcome:
-    """What a loop measured; `stopped` says why it ended."""
-
-    tries: int = 0
-    seconds: float = 0.0
-    stopped: str = ""
-    errors: Counter[str] = field(default_factory=Counter)
-    ports: array[int] | None = None
-    local: Endpoint | None = None
-    peer: Endpoint | None = None
 
 
 def make_socket(stack: Stack, spec: LoopSpec) -> socket.socket:
@@ -71,6 +55,8 @@ def make_socket(stack: Stack, spec: LoopSpec) -> socket.socket:
 def _prepare(sock: socket.socket, spec: LoopSpec) -> None:
     # A connect() that nobody answers must not outlive the loop: the kernel gives up after SO_SNDTIMEO (socket(7)).
     sock.setsockopt(constants.SOL_SOCKET, constants.SO_SNDTIMEO, constants.timeval(spec.timeout))
+    if spec.reuse:
+        sock.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, 1)
     if spec.socket_range is not None:
         set_socket_range(sock, spec.socket_range)
     if spec.client.binds is Binds.TARGET:
@@ -88,34 +74,53 @@ def set_socket_range(sock: socket.socket, port_range: PortRange) -> None:
     sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, value)
 
 
-def run_loop(stack: Stack, spec: LoopSpec) -> tuple[LoopOutcome, socket.socket | None]:
+def run_loop(stack: Stack, spec: LoopSpec, dialler: Dialler | None = None) -> tuple[LoopOutcome, socket.socket | None]:
     """Dial until a connect succeeds, the tries or the time are used up, or the lab says stop.
 
-    Returns the outcome and, where it connected, the live socket.
+    Without a `dialler` its sockets are made as `spec` says, and closed unless they connect. Returns the outcome and,
+    where it connected, the live socket.
     """
     outcome = LoopOutcome(ports=array("H") if spec.trace else None)
     began = stack.monotonic()
+    bounds, connected = Bounds(spec.max_tries, began + spec.timeout), None
     try:
-        connected = _loop(stack, spec, outcome, began + spec.timeout)
+        if dialler is not None:
+            connected = dial_until(stack, dialler, (spec.host, spec.port), bounds, outcome)
+        else:
+            connected = _dial_own(stack, spec, bounds, outcome)
     except OSError as error:  # a socket could not be made: no descriptors, no ports, no such option
-        connected = None
-        _stop_for(outcome, error.errno or 0)
+        outcome.end(error.errno or errno.EIO)
     except MemoryError:  # the trace has to go, so that the count can be told
-        connected = outcome.ports = None
-        _stop_for(outcome, errno.ENOMEM)
+        outcome.ports = None
+        outcome.end(errno.ENOMEM)
     outcome.seconds = stack.monotonic() - began
     if connected is not None:
-        outcome.stopped = "connected"
-        outcome.local, outcome.peer = Endpoint.of(connected.getsockname()), Endpoint.of(connected.getpeername())
+        outcome.met(connected)
     return outcome, connected
 
 
-class _OneSocket:
+def _dial_own(stack: Stack, spec: LoopSpec, bounds: Bounds, outcome: LoopOutcome) -> socket.socket | None:
+    """Dial with sockets of one's own; who does not connect is closed."""
+    own = NewSockets(stack, spec, outcome.ports) if spec.client.new_socket else OneSocket.of(stack, spec, outcome.ports)
+    connected = dial_until(stack, own, (spec.host, spec.port), bounds, outcome)
+    if connected is None and own.socket is not None:
+        own.socket.close()
+    return connected
+
+
+class OneSocket:
     """Dials again and again on one socket. A refused connect() gives its port back."""
 
-    def __init__(self, stack: Stack, spec: LoopSpec, ports: array[int] | None) -> None:
-        self.socket = make_socket(stack, spec)
+    waits_for_ports, look_every = False, MOST_UNLOOKED
+
+    def __init__(self, sock: socket.socket, ports: array[int] | None = None) -> None:
+        self.socket = sock
         self._ports = ports
+
+    @classmethod
+    def of(cls, stack: Stack, spec: LoopSpec, ports: array[int] | None) -> OneSocket:
+        """Return one with a socket as a client of this kind makes it."""
+        return cls(make_socket(stack, spec), ports)
 
     @property
     def dial(self) -> Callable[[tuple[str, int]], int]:
@@ -128,14 +133,17 @@ class _OneSocket:
         return error
 
 
-class _NewSockets:
+class NewSockets:
     """Dials every time on a socket made for that try."""
+
+    waits_for_ports, look_every = False, MOST_UNLOOKED
 
     def __init__(self, stack: Stack, spec: LoopSpec, ports: array[int] | None) -> None:
         self._stack, self._spec, self._ports = stack, spec, ports
         self.socket: socket.socket | None = None
 
     def dial(self, address: tuple[str, int]) -> int:
+        """Make one try."""
         try:
             sock = self.socket = make_socket(self._stack, self._spec)
         except OSError as refused:  # no descriptors left, or no port to bind: an end like any other, after this count
@@ -147,65 +155,6 @@ class _NewSockets:
         if error:
             sock.close()
         return error
-
-
-def _loop(stack: Stack, spec: LoopSpec, outcome: LoopOutcome, deadline: float) -> socket.socket | None:
-    task, size = current_task(), 16
-    dialler = (_NewSockets if spec.client.new_socket else _OneSocket)(stack, spec, outcome.ports)
-    while True:
-        began = stack.monotonic()
-        connected = _burst(dialler, spec, min(size, spec.max_tries - outcome.tries), outcome)
-        if not connected and not outcome.stopped:
-            task.report(outcome.tries)
-            outcome.stopped = _reason_to_stop(spec, outcome, stack.monotonic() >= deadline, task.stopped())
-        if connected:
-            return dialler.socket
-        if outcome.stopped:
-            _close(dialler.socket)
-            return None
-        size = min(_BURST_LIMIT, size * 2) if stack.monotonic() - began < _CHECK_SECONDS else max(1, size // 2)
-
-
-def _burst(dialler: _OneSocket | _NewSockets, spec: LoopSpec, size: int, outcome: LoopOutcome) -> bool:
-    """Dial up to `size` times, until a try is not refused; True if it connected.
-
-    groupby() and countOf() run the tries without a step of the interpreter between two of them.
-    """
-    for error, same in itertools.groupby(map(dialler.dial, itertools.repeat((spec.host, spec.port), size))):
-        if error == errno.ECONNREFUSED:
-            refused = operator.countOf(same, error)
-            outcome.tries += refused
-            outcome.errors["ECONNREFUSED"] += refused
-            continue
-        outcome.tries += error not in _NO_TRY
-        if error:
-            _stop_for(outcome, error)
-        return error == 0
-    return False
-
-
-# No segment was sent: the kernel could not even begin, so this was not a try.
-_NO_TRY = frozenset(
-    {errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENETUNREACH}
-)
-
-
-def _stop_for(outcome: LoopOutcome, error: int) -> None:
-    outcome.errors[errno.errorcode.get(error, str(error))] += 1
-    outcome.stopped = "timeout" if error in (errno.EINPROGRESS, errno.EAGAIN) else "error"
-
-
-def _close(sock: socket.socket | None) -> None:
-    if sock is not None:
-        sock.close()
-
-
-def _reason_to_stop(spec: LoopSpec, outcome: LoopOutcome, too_late: bool, stopped: bool) -> str:
-    if stopped:
-        return "interrupted"
-    if outcome.tries >= spec.max_tries:
-        return "max-tries"
-    return "timeout" if too_late else ""
 
 
 def why_unsuitable(stack: Stack, port_range: PortRange | None) -> str:
@@ -225,7 +174,8 @@ def why_unsuitable(stack: Stack, port_range: PortRange | None) -> str:
     except OSError as error:
         return f"no range for a socket ({error.strerror})"
     outcome, connected = run_loop(stack, spec)
-    _close(connected)
+    if connected is not None:
+        connected.close()
     return "" if connected is not None else f"no self-connection ({', '.join(outcome.errors) or outcome.stopped})"
 
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
+from ..ports.clients import ClientKind
 from ..results.run import RESET
-from ..stacks.stack import SocketRow
+from ..stacks.stack import SocketRow, Stack
+from .loop import LoopSpec, OneSocket, run_loop
 from .sockets import SocketTable
 
 if TYPE_CHECKING:
     from .testbed import Testbed
+
+_TIMEOUT = 600.0  # seconds: a bound that only a machine without time for it reaches
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,14 @@ def crossing_by_luck(testbed: Testbed, ports: tuple[int, int] = (40301, 40303), 
     if not testbed.executor.here.is_shared:
         raise NotOnThisTestbed("a simulated kernel has one core, and delivers a SYN before the next call: none cross")
     with testbed.hold(ports[0]) as left, testbed.hold(ports[1]) as right, ThreadPoolExecutor(2) as both:
-        tries = tuple(both.map(_dial, (left, right), reversed(ports), (most, most)))
+        tries = tuple(both.map(partial(_dial, testbed.executor.here, most), (left, right), reversed(ports)))
         met = ByLuck(tries, tuple(testbed.sockets(port) for port in ports), most)
         for sock in (left, right):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     return met
 
 
-def _dial(sock: socket.socket, port: int, most: int) -> int | None:
-    tries = range(1, most + 1)
-    return next((n for n in tries if sock.connect_ex(("127.0.0.1", port)) == 0), None)
+def _dial(stack: Stack, most: int, sock: socket.socket, port: int) -> int | None:
+    spec = LoopSpec("127.0.0.1", port, ClientKind.BIND_SELF, most, _TIMEOUT)
+    outcome, connected = run_loop(stack, spec, OneSocket(sock))
+    return None if connected is None else outcome.tries

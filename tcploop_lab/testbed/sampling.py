@@ -7,9 +7,7 @@ or more (socket(7), SO_LINGER; RFC 9293 section 3.5.3).
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
-import os
 import platform
 from array import array
 from collections.abc import Iterable, Iterator
@@ -22,7 +20,8 @@ from ..stacks import constants
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
 from .check import sample_source_ports
-from .loop import LoopOutcome, LoopSpec, run_loop
+from .dialling import LoopOutcome
+from .loop import LoopSpec, run_loop
 
 
 @dataclass
@@ -187,16 +186,4 @@ def _one_loop(stack: Stack, spec: LoopSpec) -> LoopOutcome:
     if sock is not None:
         sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
         sock.close()
-    if outcome.stopped == "error":
-        raise NotOnThisTestbed(f"port {spec.port}: the loop could not be run: {_errors(outcome)}")
-    if outcome.local != outcome.peer:
-        raise NotOnThisTestbed(
-            f"port {spec.port}: a program listens on it, so it cannot loop; end it or take another port"
-        )
-    return outcome
-
-
-def _errors(outcome: LoopOutcome) -> str:
-    """The errors that are no refusals, by name and in words."""
-    names = [name for name in outcome.errors if name != "ECONNREFUSED"]
-    return ", ".join(f"{name} ({os.strerror(getattr(errno, name))})" for name in names)
+    return outcome.check(spec.port)

@@ -17,7 +17,7 @@ from ..errors import NotOnThisTestbed
 from ..stacks import constants
 from ..stacks.stack import SocketRow, Stack
 from ..stacks.task import current_task
-from ..testbed.loop import LoopSpec, make_socket
+from ..testbed.loop import LoopSpec, make_socket, run_loop
 
 REQUEST = b"are you there?"
 ANSWER = b"yes"
@@ -40,13 +40,12 @@ class Ending(StrEnum):
 class Scene:
     """What is played. The client keeps its self-connection `hold` seconds, the server tries for `patience` seconds.
 
-    `spec` says how the client dials and how often at most; both servers and all sockets of the client get or lack
-    SO_REUSEADDR as the flags say.
+    `spec` says how the client dials, how often at most, and whether with SO_REUSEADDR; `server_reuse` says it of both
+    servers.
     """
 
     spec: LoopSpec
     server_reuse: bool
-    client_reuse: bool
     ending: Ending
     hold: float
     patience: float
@@ -142,17 +141,16 @@ class _Play:
     def _dial(self) -> socket.socket:
         """Dial as a client that reconnects does, a new socket for every try, and return the one that met itself."""
         spec, seen = self.scene.spec, self.seen
-        deadline = self.stack.monotonic() + spec.timeout
-        while seen.tries < spec.max_tries and self.stack.monotonic() < deadline and not _stopped(seen.tries):
-            sock = make_socket(self.stack, spec)
-            sock.setsockopt(constants.SOL_SOCKET, constants.SO_REUSEADDR, int(self.scene.client_reuse))
-            seen.tries += 1
-            if sock.connect_ex(_address(self.scene)) == 0:
-                seen.looped = self._now()
-                self._tell("client", f"connects at try {seen.tries:,}: the port is its own")
-                self._ask_itself(sock)
-                return sock
+        outcome, sock = run_loop(self.stack, spec)
+        seen.tries = outcome.tries
+        if sock is not None and outcome.local == outcome.peer:
+            seen.looped = self._now()
+            self._tell("client", f"connects at try {seen.tries:,}: the port is its own")
+            self._ask_itself(sock)
+            return sock
+        if sock is not None:
             sock.close()
+        outcome.check(spec.port)
         raise NotOnThisTestbed(f"port {spec.port}: the client did not meet itself in {seen.tries:,} tries; try again")
 
     def _ask_itself(self, sock: socket.socket) -> None:
@@ -249,10 +247,6 @@ def start(stack: Stack, scene: Scene) -> socket.socket:
 
 def _address(scene: Scene) -> tuple[str, int]:
     return scene.spec.host, scene.spec.port
-
-
-def _stopped(tries: int) -> bool:
-    return tries % 256 == 0 and current_task().stopped()
 
 
 def _outcome_of(client: socket.socket) -> str:

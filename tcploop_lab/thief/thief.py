@@ -181,12 +181,13 @@ def port_thief(
     with place(testbed) as where:
         port_range = where.port_range
         number = chosen or where.submit(free_port, port_range).result()
-        scene = Scene(_spec(where, number, port_range), bool(server_reuse), bool(client_reuse), wanted, hold, patience)
+        spec = _spec(where, number, port_range, bool(client_reuse))
+        scene = Scene(spec, bool(server_reuse), wanted, hold, patience)
         future = where.submit(play, scene)
         seen = wait_for(where.executor, future, None, _STOP_GRACE)
         told: dict[str, Any] = vars(seen) | {"events": tuple(seen.events)}
         told |= {"kernel": where.kernel, "label": where.label}
-        return ThiefResult(number, port_range, scene.server_reuse, scene.client_reuse, wanted, **told)
+        return ThiefResult(number, port_range, scene.server_reuse, spec.reuse, wanted, **told)
 
 
 def port_thief_table(testbed: Testbed | None = None, patience: float = 0.3) -> ThiefTable:
@@ -226,10 +227,10 @@ def free_port(stack: Stack, port_range: PortRange) -> int:
     return next(port for port in range(middle, port_range.high + 1, 2) if port not in used)
 
 
-def _spec(where: Testbed, port: int, port_range: PortRange) -> LoopSpec:
-    tries = default_max_tries(port_range, ClientKind.NEW_SOCKET)
-    own_range = None if where.executor.info["range_set"] else port_range
-    return LoopSpec("127.0.0.1", port, ClientKind.NEW_SOCKET, tries, _DIAL_TIMEOUT, socket_range=own_range)
+def _spec(where: Testbed, port: int, port_range: PortRange, reuse: bool) -> LoopSpec:
+    kind, own_range = ClientKind.NEW_SOCKET, None if where.executor.info["range_set"] else port_range
+    tries = default_max_tries(port_range, kind)
+    return LoopSpec("127.0.0.1", port, kind, tries, _DIAL_TIMEOUT, socket_range=own_range, reuse=reuse)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from operator import countOf
 
 import pytest
 
-from tcploop_lab.stacks.simulated import SimulatedStack
+from tcploop_lab.stacks.simulated import SimulatedStack, connecting
 
 
 def refusals(stack: SimulatedStack, port: int, most: int) -> int:
@@ -49,6 +49,20 @@ def test_an_unknown_version_names_the_nearest():
     """A typo is answered with what was probably meant."""
     with pytest.raises(ValueError, match=r"kernel 'freebsd-15'.*freebsd-14"):
         SimulatedStack("freebsd-15")
+
+
+def test_sockets_in_turn_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused try of one socket does not send another the long way; a listener does send both."""
+    stack, long = SimulatedStack("6.18", seed=3), []
+    connect = connecting.connect
+    monkeypatch.setattr(connecting, "connect", lambda end, *more: (long.append(end), connect(end, *more)))
+    both = [stack.socket(), stack.socket()]
+    assert {sock.connect_ex(("127.0.0.1", 33333)) for sock in both * 100} == {errno.ECONNREFUSED}
+    assert len(long) == 2
+    server = stack.socket()
+    server.bind(("127.0.0.1", 33333))
+    server.listen()
+    assert [sock.connect_ex(("127.0.0.1", 33333)) for sock in both] == [0, 0]
 
 
 def test_every_try_is_seen_when_somebody_looks():

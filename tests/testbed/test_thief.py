@@ -75,7 +75,7 @@ def test_only_the_server_itself_can_answer() -> None:
         for server in (here, elsewhere):
             server.settimeout(0.2)
         spec = LoopSpec("127.0.0.1", here.getsockname()[1], lab.ClientKind.NEW_SOCKET, 1, 1.0)
-        scene = Scene(spec, False, False, Ending.STAYS, 0.0, 0.0)
+        scene = Scene(spec, False, Ending.STAYS, 0.0, 0.0)
         assert (answers(linux_stack(), here, scene), answers(linux_stack(), elsewhere, scene)) == (True, False)
 
 

@@ -14,6 +14,7 @@ from operator import index
 from typing import Any
 
 Name = tuple[str, int]  # address and port
+_ip = lru_cache(1024)(ip_address)  # each segment asks
 ANY4, ANY6 = "0.0.0.0", "::"
 _MAPPED = "::ffff:"
 _LOCALHOST: dict[int, str] = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -90,7 +91,7 @@ class Routes:
 
     def add(self, address: str) -> str:
         """Give lo one more address and return it. An IPv4 one brings its class's network, as ifconfig(8) does."""
-        ip = ip_address(address)
+        ip = _ip(address)
         self._own.add(str(ip))
         if isinstance(ip, IPv4Address):
             self._networks.append((_classful(ip), str(ip)))
@@ -105,7 +106,7 @@ class Routes:
         """True if bind() accepts the address."""
         if is_any(address) or address in self._own:
             return True
-        ip = ip_address(address)
+        ip = _ip(address)
         return isinstance(ip, IPv4Address) and any(ip in network for network, _ in self._networks)
 
     def target(self, address: str, source: str) -> str:
@@ -120,7 +121,7 @@ class Routes:
         """Return the address from which this host sends to `address`; OSError if there is no route."""
         if address in self._own:
             return address
-        ip = ip_address(address)
+        ip = _ip(address)
         if isinstance(ip, IPv6Address):
             raise failure(errno.ENETUNREACH)
         for network, source in (*self._networks, *self._neighbours):
@@ -130,7 +131,7 @@ class Routes:
 
     def is_loopback(self, address: str) -> bool:
         """True for 127.0.0.0/8 and ::1."""
-        return ip_address(address).is_loopback
+        return _ip(address).is_loopback
 
 
 def _classful(address: IPv4Address) -> IPv4Network:

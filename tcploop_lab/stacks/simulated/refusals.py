@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .end import End
 
 LONG_WAY = -1
+_OWN_CHANGES = 3  # of a refused try: it enters its name, leaves it, and gives its port back
 
 
 class Refusals:
@@ -38,14 +39,19 @@ class Refusals:
         self._seconds = max(TRY_SECONDS, kernel.version.persistence)
 
     @classmethod
-    def like(cls, end: End, address: Any, target: Name) -> Refusals | None:
-        """Return the short way for tries like the one just refused; None where there is none."""
+    def after(cls, end: End, address: Any, target: Name, changes: int) -> Refusals | None:
+        """Return the short way for tries like the one just refused; None where there is none.
+
+        A try that changed nothing since `changes` but what it put back itself does not end the short ways of others.
+        """
         kernel = end.kernel
         to = kernel.routes.target(target[0], end.source), target[1]
         source = end.source if not is_any(end.source) else kernel.routes.source(to[0])
         alone = not any(key[:2] == to and key[2] == source for key in kernel.connections if key[1] != key[3])
         if end.port or kernel.version.once or kernel.log.wants_refusals() or not alone:
             return None
+        if kernel.changes == changes + _OWN_CHANGES:
+            kernel.changes = changes
         return cls(end, address, source, to)
 
     def hold(self, address: Any) -> bool:

@@ -74,10 +74,10 @@ class SimulatedSocket:
             error = refusals.again()
             if error != LONG_WAY:
                 return error
-        self._refusals = None
+        self._refusals, before = None, self._kernel.changes
         error = self._connect(address)
         if error == errno.ECONNREFUSED and self._timeout is None:
-            self._refusals = Refusals.like(self.end, address, parse(self.family, address, "connect"))
+            self._refusals = Refusals.after(self.end, address, parse(self.family, address, "connect"), before)
         return error
 
     def connect(self, address: Any) -> None:
