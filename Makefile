@@ -17,6 +17,7 @@ PYTEST_ARGS ?=
 JOBS ?= logical
 NOTEBOOKS ?=
 FUZZ_ARGS ?=
+SITE_ARGS ?=
 COURSE := notebooks/00_start_here.ipynb
 
 # Only this machine can reach the server and only this user the kernels; the token stays on. Ctrl-C needs no answer.
@@ -29,7 +30,7 @@ root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record audit benchmark site screenshots matrix faults fuzz pins differences env clean
+.PHONY: help lab test lint notebooks assignments instructor record audit benchmark site site-test page-kernel screenshots matrix faults fuzz pins differences env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -70,8 +71,14 @@ record: env ## record again what ships recorded, on this kernel (two minutes)
 audit: env ## audit the real programs of this machine again, and store the table (some 20 s)
 	@$(PY) tools/audit_table.py
 
-site: env ## build the course as web pages in build/site/html, offline, and check its links
-	@$(PY) tools/site.py
+site: env ## build the course as web pages in build/site/html, and check their links (SITE_ARGS=--no-kernel: offline)
+	@$(PY) tools/site.py $(SITE_ARGS)
+
+site-test: site ## try the kernel in the first page, in Chromium (a minute)
+	@$(PY) -m pytest -q -s tests/e2e/page_kernel.py
+
+page-kernel: env ## build the first page's small kernel from Debian's source, and keep it in the cache (five minutes)
+	@$(PY) tools/page_kernel.py --small
 
 screenshots: env ## take the README's screenshots again in Chromium and a terminal (two minutes)
 	@$(PY) -m tools.screenshots

@@ -27,7 +27,7 @@ def load(name: str) -> Any:
     """A module of tools/, which is no package."""
     spec = importlib.util.spec_from_file_location(f"tools_{name}", ROOT / "tools" / f"{name}.py")
     assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
@@ -35,7 +35,8 @@ def load(name: str) -> Any:
 @pytest.mark.slow
 def test_the_web_pages_are_built_without_a_warning() -> None:
     """make site builds every lesson offline; no link inside leads nowhere, every picture has words."""
-    done = subprocess.run([sys.executable, "tools/site.py"], cwd=ROOT, capture_output=True, text=True, timeout=280)
+    command = [sys.executable, "tools/site.py", "--no-kernel"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert (done.returncode, done.stdout.strip()) == (0, "build/site/html/index.html"), done.stderr + done.stdout
     pages = ROOT / "build" / "site" / "html"
     lessons = sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -61,6 +62,27 @@ def test_the_check_of_the_pages_finds_what_is_wrong(tmp_path: Path, tag: str) ->
     for name in ("other", "third"):
         (tmp_path / f"{name}.html").write_text('<p id="here">')
     assert list(load("site").complaints(tmp_path)) == ([f"page.html: {WRONG[tag]}"] if WRONG[tag] else [])
+
+
+def test_a_package_that_is_another_one_or_gone_makes_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reason is one line with the way out, and nothing half-fetched stays in the cache."""
+    tool = load("page_kernel")
+    monkeypatch.setattr(tool, "CACHE", tmp_path / "cache")
+    (tmp_path / "here.deb").write_bytes(b"another one")
+    here, gone = (tool.Pin("name", "1.0", (tmp_path / name).as_uri(), "0" * 64) for name in ("here.deb", "gone.deb"))
+    with pytest.raises(tool.NoKernel, match=r"here\.deb: its SHA-256 is [0-9a-f]{64}, not 0{64}; remove it"):
+        here.fetch()
+    with pytest.raises(tool.NoKernel, match=r"^name 1\.0: .*No such file.*; fetch file:.*gone\.deb to "):
+        gone.fetch()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["here.deb"]
+
+
+def test_without_a_compiler_the_page_gets_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is named, for its program as for the small kernel."""
+    tool = load("page_kernel")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(tool.NoKernel, match=r"^a kernel's build needs gcc, make, flex, bison, bc; on Debian: apt"):
+        tool.build_small()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
-"""Build the static web version of the course in build/site/html, offline, and check every link inside it: make site
+"""Build the static web version of the course in build/site/html, and check every link inside it: make site
 
-Warnings are errors. Addresses outside are not asked; what would be loaded from elsewhere is an error.
+Warnings are errors. Addresses outside are not asked; what would be loaded from elsewhere is an error. The kernel in the
+first page is made of packages that are fetched once (page_kernel.py); --no-kernel leaves it out, and builds offline.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ BESIDE = ("programs.md", "simulated.md", "matrix.md", "faults.md", "security.md"
 ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
 
 
-def gather() -> None:
-    """Put the notebooks and the pages of the lab beside the configuration."""
+def gather(kernel: bool) -> None:
+    """Put the notebooks and the pages of the lab beside the configuration; in the first page the box of the kernel."""
     shutil.rmtree(SOURCE.parent, ignore_errors=True)
-    shutil.copytree(ROOT / "docs" / "site", SOURCE)
+    shutil.copytree(ROOT / "docs" / "site", SOURCE, ignore=shutil.ignore_patterns("kernel"))
+    box = (ROOT / "docs" / "site" / "kernel" / "box.html").read_text(encoding="utf-8") if kernel else ""
+    first = (SOURCE / "index.md").read_text(encoding="utf-8").replace("<!-- the kernel in the page -->\n", box)
+    (SOURCE / "index.md").write_text(first, encoding="utf-8")
     lessons = SOURCE / "lessons"
     lessons.mkdir()
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
@@ -98,8 +102,18 @@ def leads_somewhere(link: str, page: Path, read: dict[Path, Page]) -> bool:
 
 def main() -> int:
     """Build and check; 1 with one line for each thing that is wrong."""
-    gather()
+    kernel = "--no-kernel" not in sys.argv[1:]
+    gather(kernel)
     if build():
+        return 1
+    from page_kernel import NoKernel, assemble  # beside this file
+
+    try:
+        if kernel:
+            assemble(PAGES / "_static" / "kernel")
+    except NoKernel as reason:
+        shutil.rmtree(PAGES)
+        print(f"no kernel for the first page: {reason}; without it: make site SITE_ARGS=--no-kernel", file=sys.stderr)
         return 1
     wrong = list(complaints())
     print(*wrong, sep="\n")
