@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 
 import tcploop_lab as lab
 
+from ..testbed import files
 from ..testbed.opening import wanted_kind
 from . import options, output
 from .group import Program
 from .root import INTERRUPTED, NO, YES
-from .values import HOST, PORT, SECONDS, WHOLE, checked
+from .values import FILE, HOST, PORT, SECONDS, WHOLE, checked
 
 if TYPE_CHECKING:
     from ..audits.audit import AuditResult
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--attempts", type=WHOLE, default="100", help="How many of its attempts meet themselves (default: 100).")
 @click.option("--timeout", type=SECONDS, default=10.0, show_default=True, help="End the program after S seconds.")
 @click.option("--template", "templates", multiple=True, metavar="FILE", help="A file in which {port} is replaced.")
+@click.option("--junit", type=FILE, help="Write the verdict to the new FILE too, as a JUnit report.")
+@click.option("--sarif", type=FILE, help="Write the verdict to the new FILE too, as a SARIF log.")
+@options.force
 @options.the_place
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def audit(
@@ -34,6 +40,9 @@ def audit(
     kind: str | None,
     as_json: bool,
     templates: tuple[str, ...],
+    junit: str | None,
+    sarif: str | None,
+    force: bool,
     command: tuple[str, ...],
 ) -> int:
     """Run COMMAND where it can only meet itself.
@@ -47,10 +56,29 @@ def audit(
 
     Example: tcploop audit -- curl http://127.0.0.1:{port}/
     """
+    to_write = {name: path for name, path in (("junit", junit), ("sarif", sarif)) if path is not None}
     with checked():
+        _must_be_two_files(to_write, force)
         result = lab.audit(command, port, timeout, attempts, host, wanted_kind(kind) or "namespace", templates)
+    _write(to_write, force, result)
     output.deliver(as_json, result.describe())
     return _exit_code(result)
+
+
+def _must_be_two_files(to_write: Mapping[str, str], force: bool) -> None:
+    """Raise ValueError, before anything runs, unless each file can be written and they are not one and the same."""
+    for path in to_write.values():
+        files.must_be_writable(path, force)
+    if len({os.path.realpath(path) for path in to_write.values()}) < len(to_write):
+        raise ValueError(f"file {to_write['sarif']!r}: --junit writes there; give each a path of its own")
+
+
+def _write(to_write: Mapping[str, str], force: bool, result: AuditResult) -> None:
+    from ..audits.reports import FORMATS
+
+    for name, path in to_write.items():
+        with checked(), files.written(path, force) as file:
+            file.write(FORMATS[name](result))
 
 
 def _exit_code(result: AuditResult) -> int:
