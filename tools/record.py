@@ -108,7 +108,7 @@ def record_audits() -> None:
         found.append(live(*args, **settings))
         return found[-1]
 
-    lesson = json.loads((ROOT / "notebooks" / "05_in_the_wild.ipynb").read_text(encoding="utf-8"))
+    lesson = json.loads((ROOT / "notebooks" / "06_in_the_wild.ipynb").read_text(encoding="utf-8"))
     lab.audit = audit
     names: dict[str, Any] = {"display": print}
     for cell in lesson["cells"]:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urldefrag
 ROOT = Path(__file__).parents[1]
 SOURCE, PAGES = ROOT / "build" / "site" / "source", ROOT / "build" / "site" / "html"
 BESIDE = ("programs.md", "simulated.md", "matrix.md", "faults.md", "security.md", "sources.md")
+MOVED = {"04_probability": "05_probability", "05_in_the_wild": "06_in_the_wild", "06_defences": "07_defences"}
 ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
 
 
@@ -50,6 +51,14 @@ def build() -> int:
     """Run Sphinx; 0 if there was no warning."""
     command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", str(SOURCE), str(PAGES)]
     return subprocess.run(command, check=False).returncode
+
+
+def forward() -> None:
+    """At the address that a lesson once had, a page that leads to where it is now."""
+    for old, new in MOVED.items():
+        text = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={new}.html">'
+        link = f'<title>Moved</title><p>This lesson is now <a href="{new}.html">{new}</a>.'
+        (PAGES / "lessons" / f"{old}.html").write_text(f"{text}{link}\n", encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -106,6 +115,7 @@ def main() -> int:
     gather(kernel)
     if build():
         return 1
+    forward()
     from page_kernel import NoKernel, assemble  # beside this file
 
     try:

@@ -5,5 +5,5 @@ from .engine import Feedback as Feedback
 from .engine import check as check
 from .lesson_03 import blanked as blanked
 from .lesson_03 import shuffled as shuffled
-from .lesson_04 import mystery as mystery
-from .lesson_06 import machine as machine
+from .lesson_05 import mystery as mystery
+from .lesson_07 import machine as machine

@@ -24,7 +24,7 @@ from ..tcp.segments import Segment
 from ..tries.theory import TriesDistribution, distribution
 from . import handout
 from .lesson_03 import NUMBERS, segment_table, whole_life
-from .lesson_04 import walk_table
+from .lesson_05 import walk_table
 
 if TYPE_CHECKING:
     import pandas as pd

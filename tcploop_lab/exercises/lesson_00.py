@@ -62,7 +62,7 @@ EXERCISES = (
         reads=truth,
         right=lambda answer: answer is False,
         because="Your client holds the port: bind() fails with EADDRINUSE, address already in use. "
-        "A client without a server has locked the server out. Lesson 05 shows where that happened.",
+        "A client without a server has locked the server out. Lesson 06 shows where that happened.",
         hint="Try it: run the loop, keep the run open, then call `testbed.hold(run.port)`.",
         stronger="`testbed.hold` calls bind(). What does the last line of its error say?",
     ),

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..tcp.outcomes import Ending
 from ..tcp.replay import replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
 from ..tcp.words import Numbers
 from ..testbed.capture import Exchange
-from ..testbed.crossing import Crossing
 from ..testbed.recorded import recorded
 from .answers import a, order_of, whole_number
 from .engine import Exercise, Mistake
@@ -101,15 +99,6 @@ def state_names(answer: Any) -> frozenset[State]:
     if unknown:
         raise ValueError(f"{unknown[0][:20]} is no state of RFC 9293")
     return frozenset(map(State, names))
-
-
-def a_crossing(answer: Any) -> Crossing:
-    """Read two hosts: what `testbed.crossing()` returned, or those that `crossing_by_hand` shows."""
-    model = getattr(answer, "model", answer)
-    crossing = getattr(model, "crossing", model)
-    if not isinstance(crossing, Crossing):
-        raise ValueError("this asks for two hosts: what `testbed.crossing()` returned")
-    return crossing
 
 
 an_exchange = a(Exchange, "an exchange: the name after `as` in `with testbed.capture(...)`")
@@ -254,27 +243,6 @@ EXERCISES = (
                 "`testbed.sockets(port)`, which waits until the close is through.",
             ),
             Mistake(lambda exchange: _sent(exchange) == b"", "The data is missing: `run.echo(b'me')`."),
-        ),
-    ),
-    Exercise(
-        number="03.6",
-        asks="your two hosts",
-        reads=a_crossing,
-        right=lambda hosts: hosts.ending is Ending.LATE_RST,
-        because="A host in SYN-RECEIVED takes a RST only with a sequence number that it expects. This one has 0.",
-        hint="First you need a RST: deliver A's SYN before B has called. Then keep the RST back.",
-        stronger="While the RST waits, let B call, and deliver B's SYN first: `hosts.deliver(1)`.",
-        mistakes=(
-            Mistake(
-                lambda hosts: not any(one.is_reset for one in hosts.so_far.segments),
-                "There was no RST. Let only A call: `hosts.connect('A')`, and deliver its SYN.",
-            ),
-            Mistake(lambda hosts: hosts.held, "Something is still on the cable: look at `hosts.held`."),
-            Mistake(
-                lambda hosts: hosts.ending is Ending.REFUSED,
-                "The RST came in time: A was still in SYN-SENT. Something must reach A before it.",
-            ),
-            Mistake(lambda hosts: hosts.lost, "A segment was lost. The RST is to be late, not lost."),
         ),
     ),
 )

@@ -1,242 +1,100 @@
-"""The exercises of lesson 04, probability."""
+"""The exercises of lesson 04, two hosts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from ..ports.eras import parse_era
-from ..ports.ranges import PortRange
-from ..study.result import StudyResult
-from ..tries.theory import TriesDistribution, distribution
-from .answers import order_of, whole_number
+from ..tcp.outcomes import Ending
+from ..testbed.crossing import Crossing
+from .answers import whole_number
 from .engine import Exercise, Mistake
-from .forms import one_letter
+from .forms import one_value
+from .lesson_05 import four_eras as four_eras  # assignments released before the lessons were renumbered
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-KERNELS = {"P": "random-walk", "Q": "hashed-sequence", "R": "geometric", "S": "even-sequence"}
-_RANGE = PortRange(32768, 60999)
-_PORT = 40000
-_SEED = 4
-_SURE = 0.99
-_ENOUGH = 100  # hits, for an average that means something
-_ERRORS = 5  # standard errors: further away by chance in less than one of a million studies
+KINDS = {"P": "self-connection", "Q": "refused try", "R": "simultaneous open", "S": "handshake"}
 
 
-def mystery() -> pd.DataFrame:
-    """Return ten source ports in a row from each of four kernels, for exercise 04.3. They are simulated."""
-    ports = PortRange(40000, 40999)
-    kernels = {name: parse_era(era)(seed=_SEED) for name, era in KERNELS.items()}
-    return walk_table({name: [kernel.connect_port(ports) for _ in range(10)] for name, kernel in kernels.items()})
+def a_crossing(answer: Any) -> Crossing:
+    """Read two hosts: what `testbed.crossing()` returned, or those that `crossing_by_hand` shows."""
+    model = getattr(answer, "model", answer)
+    crossing = getattr(model, "crossing", model)
+    if not isinstance(crossing, Crossing):
+        raise ValueError("this asks for two hosts: what `testbed.crossing()` returned")
+    return crossing
 
 
-def walk_table(walks: Mapping[str, Sequence[int]]) -> pd.DataFrame:
-    """Return source ports, a column for each walk and a row for each try from 1 on."""
-    import pandas as pd
-
-    table = pd.DataFrame({name: list(walk) for name, walk in walks.items()})
-    table.index += 1
-    return table.rename_axis(columns="try")  # in the corner: pandas gives a name of the index a row of empty headers
-
-
-def four_eras(answer: Any) -> dict[str, str]:
-    """Read {"P": "random-walk", "Q": ...}."""
-    if not isinstance(answer, Mapping) or set(answer) != set(KERNELS):
-        raise ValueError('this asks for an era for each of P, Q, R and S, as in {"P": "random-walk", ...}')
-    eras = {letter: str(era).strip().lower() for letter, era in answer.items()}
-    unknown = [era for era in eras.values() if era not in KERNELS.values()]
+def the_kinds(answer: Any) -> dict[str, str]:
+    """Read {"P": "handshake", "Q": ...}."""
+    if not isinstance(answer, Mapping) or set(answer) != set(KINDS):
+        raise ValueError('this asks for a word for each of P, Q, R and S, as in {"P": "handshake", ...}')
+    given = {letter: str(word).strip().lower().replace("-", " ") for letter, word in answer.items()}
+    words = {kind.replace("-", " "): kind for kind in KINDS.values()}
+    unknown = [word for word in given.values() if word not in words]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(KERNELS.values()))}")
-    return eras
-
-
-def a_prediction(answer: Any) -> tuple[float, StudyResult]:
-    """Read (a number of tries, the result of a study of one cell)."""
-    try:
-        predicted, result = answer
-        predicted = float(predicted)
-    except (TypeError, ValueError):
-        raise ValueError("this asks for two things: answer = (predicted_mean, result)") from None
-    if not isinstance(result, StudyResult) or len(result.cells) != 1:
-        raise ValueError("the second thing is the result of a study of one port in one range")
-    return predicted, result
-
-
-def _tries_to_be_sure(era: str) -> int:
-    return distribution(era, _RANGE, _PORT).tries_needed(_SURE)
-
-
-def _percent_by_the_mean(era: str) -> int:
-    """The share of loops that have hit by the mean of the random walk, if the kernel is of this era."""
-    mean = round(distribution("random-walk", _RANGE, _PORT).mean)
-    return round(100 * distribution(era, _RANGE, _PORT).chance(mean))
-
-
-def _law(result: StudyResult) -> TriesDistribution:
-    return result.cells[0].law
-
-
-def _predicts(predicted: float, result: StudyResult) -> bool:
-    return abs(predicted / _law(result).mean - 1) < 0.02
-
-
-def _agrees(result: StudyResult) -> bool:
-    """True if the measured mean is as near to theory as chance allows."""
-    cell = result.cells[0]
-    return cell.mean is not None and abs(cell.mean - cell.law.mean) < _ERRORS * (cell.standard_error or 0.0)
-
-
-def _comparison(answer: tuple[float, StudyResult]) -> str:
-    cell = answer[1].cells[0]
-    assert cell.mean is not None and cell.standard_error is not None, "a cell that was measured has a mean"
-    distance = abs(cell.mean - cell.law.mean) / cell.standard_error
-    return (
-        f"Predicted {answer[0]:,.0f} tries, measured {cell.mean:,.0f} ± {cell.standard_error:,.0f}: "
-        f"{distance:.1f} standard errors from theory."
-    )
+        raise ValueError(f"{unknown[0][:20]!r} is none of {', '.join(sorted(words.values()))}")
+    return {letter: words[word] for letter, word in given.items()}
 
 
 EXERCISES = (
     Exercise(
         number="04.1",
-        asks="a whole number of percent",
-        reads=whole_number,
-        right=lambda percent: percent == _percent_by_the_mean("random-walk"),
-        because="The mean is four sweeps, and each misses with chance 7/9: 1 - (7/9)**4 is 0.63. A few very long waits "
-        "pull the mean up; half of the loops are through after 8,723 tries already.",
-        hint="A law says which share of all loops has hit by a try: `.chance(tries)`.",
-        stronger="`distribution('random-walk', (32768, 60999), 40000).chance(12_548)`, in percent.",
+        asks="your two hosts",
+        reads=a_crossing,
+        right=lambda hosts: hosts.ending is Ending.LATE_RST,
+        because="A host in SYN-RECEIVED takes a RST only with a sequence number that it expects. This one has 0.",
+        hint="First you need a RST: deliver A's SYN before B has called. Then keep the RST back.",
+        stronger="While the RST waits, let B call, and deliver B's SYN first: `hosts.deliver(1)`.",
         mistakes=(
             Mistake(
-                lambda percent: percent == 50,
-                "It would be half if the mean were the median. Section 7 has a table with both: are they equal?",
+                lambda hosts: not any(one.is_reset for one in hosts.so_far.segments),
+                "There was no RST. Let only A call: `hosts.connect('A')`, and deliver its SYN.",
             ),
+            Mistake(lambda hosts: hosts.held, "Something is still on the cable: look at `hosts.held`."),
             Mistake(
-                lambda percent: percent == 100 - _percent_by_the_mean("random-walk"),
-                "That is the share of those who still dial. The question is who has hit.",
+                lambda hosts: hosts.ending is Ending.REFUSED,
+                "The RST came in time: A was still in SYN-SENT. Something must reach A before it.",
             ),
-            Mistake(
-                lambda percent: percent == _percent_by_the_mean("geometric"),
-                "That is the lottery's share by this try. Today's kernel is a random walk.",
-            ),
-            Mistake(
-                lambda percent: percent == _percent_by_the_mean("even-sequence"),
-                "That is the even sequence's share by this try. Today's kernel is a random walk.",
-            ),
-            Mistake(lambda percent: not 0 <= percent <= 100, "A share is 0 to 100 percent."),
+            Mistake(lambda hosts: hosts.lost, "A segment was lost. The RST is to be late, not lost."),
         ),
     ),
     Exercise(
         number="04.2",
-        asks="a whole number of tries",
-        reads=whole_number,
-        right=lambda number: number == _tries_to_be_sure("random-walk"),
-        because="With the random walk, a port that can loop fails so long only once in a hundred times. "
-        "From there on silence says something.",
-        hint="Ask the law of the random walk how many tries it needs for a chance of 0.99.",
-        stronger="`distribution('random-walk', (32768, 60999), 40000).tries_needed(...)`: put in the chance.",
+        asks="a word for each of the four captures",
+        reads=the_kinds,
+        right=lambda kinds: kinds == KINDS,
+        because="Who connects is told by the first numbers: one in P, two in R and S, and one SYN or two.",
+        hint="Look at the numbers of the SYN and of the SYN-ACK: one socket has one first number.",
+        stronger="Count the SYNs without ACK: two of them, with two numbers, are two hosts that both called.",
         mistakes=(
             Mistake(
-                lambda number: number == _tries_to_be_sure("geometric"),
-                "That is the lottery. Which era does the exercise ask for?",
+                lambda kinds: (kinds["P"], kinds["S"]) == (KINDS["S"], KINDS["P"]),
+                "P and S have the same flags. In which of them have SYN and SYN-ACK the same number?",
             ),
             Mistake(
-                lambda number: number == _tries_to_be_sure("even-sequence"),
-                "That is the sequence of Linux 4.2. Which era does the exercise ask for?",
+                lambda kinds: kinds["R"] == "self-connection",
+                "Look at R again: its two SYNs have two numbers, so two sockets sent them.",
             ),
             Mistake(
-                lambda number: number < 5000,
-                "So few tries fail more often than not. Did you ask for the chance 0.99 or for 0.01?",
+                lambda kinds: kinds["Q"] != "refused try",
+                "Look at Q again: a RST-ACK with the number 0 is what a port answers on which there is no socket.",
             ),
         ),
     ),
-    Exercise(
+    one_value(
         number="04.3",
-        asks="an era for each of the four kernels",
-        reads=four_eras,
-        right=lambda eras: eras == KERNELS,
-        because="The steps tell them apart: 2 to 16, always 1, anything even, always 2.",
-        hint="Take the differences from one try to the next, column by column.",
-        stronger="`mystery().diff()` shows all the differences. Which column has only one value?",
-        mistakes=(
-            Mistake(
-                lambda eras: len(set(eras.values())) < len(eras),
-                "You named one era twice. Each of the four kernels is of another era.",
-            ),
-            Mistake(
-                lambda eras: eras["Q"] != "hashed-sequence",
-                "Look at Q again: which of the eras gives odd ports too, one after another?",
-            ),
-            Mistake(
-                lambda eras: eras["S"] != "even-sequence",
-                "Look at S again: its step never changes, and it is 2.",
-            ),
-            Mistake(
-                lambda eras: eras["P"] != "random-walk",
-                "Compare P and R: one of them only goes forward, by 16 at most. Which one jumps?",
-            ),
-        ),
-    ),
-    one_letter(
-        number="04.4",
-        among="abc",
-        right="a",
-        because="The long waits are exactly those that were cut off. Leave them out, and only the short ones are left.",
-        hint="Which samples are censored: the short ones, the long ones, or any?",
-        stronger="In the lesson a study was stopped early. Compare its mean with the mean of theory.",
+        asks="a whole number",
+        reads=whole_number,
+        right=12,
+        because="Six to open, two for the data, four to close.",
+        hint="Three parts: the opening, the data with its ACK, the close.",
+        stronger="Opening and close are those of a self-connection, each segment once from either host.",
         wrong={
-            "b": "A mean of hits can never be above the limit. Can it be too large, then?",
-            "c": "It would be right if chance decided which samples are cut off. But the limit decides.",
+            14: "B writes nothing: only A's data is there to be acknowledged.",
+            (7, 6): "That is one socket. Here are two hosts, and each sends its own.",
+            9: "That is the ordinary connection, in which the ends take turns. Here the SYNs cross, and the FINs.",
+            11: "The data needs an ACK, and so does each of the two FINs.",
+            (10, 8): "Each of the two FINs is acknowledged by a segment of its own, and so is the data.",
         },
-    ),
-    Exercise(
-        number="04.5",
-        asks='the letters in order, such as `"abc"`',
-        reads=order_of("abc"),
-        right=lambda order: order == "bac",
-        because="The chance is the share of different ports among all M that were tried. Within M tries the "
-        "sequence tries none twice. The walk comes round and tries some again, the lottery even more.",
-        hint="Ask each law for its chance at M/2 = 7,058 tries, from a random start.",
-        stronger="`distribution(era, (32768, 60999), 40000).chance(7058)` for each of the three.",
-        mistakes=(
-            Mistake(
-                lambda order: order == "cab",
-                "That is the right order, but the smallest chance comes first. Turn it round.",
-            ),
-            Mistake(
-                lambda order: order[0] != "b",
-                "The sequence never passes over a port and never tries one twice. Can another do better?",
-            ),
-        ),
-    ),
-    Exercise(
-        number="04.6",
-        asks="your prediction and the result of your study",
-        reads=a_prediction,
-        right=lambda answer: answer[1].cells[0].hits >= _ENOUGH and _predicts(*answer) and _agrees(answer[1]),
-        because=_comparison,
-        hint="The prediction comes first. For the random walk it is 8/9 of M, the candidates of your range.",
-        stronger="For example: `ranges=[(50000, 50599)]`, so M = 300, and `ports=[50300]`, an even one.",
-        mistakes=(
-            Mistake(
-                lambda answer: answer[1].hits == 0,
-                "No sample hit. Is your port in the range, and has it the parity of its lower end?",
-            ),
-            Mistake(
-                lambda answer: answer[1].cells[0].hits < _ENOUGH,
-                f"Fewer than {_ENOUGH} hits: take more samples.",
-            ),
-            Mistake(
-                lambda answer: abs(answer[0] / _law(answer[1]).candidates - 1) < 0.02,
-                "You predicted M itself. That is the mean of returns; your study starts at random places.",
-            ),
-            Mistake(
-                lambda answer: _predicts(*answer),
-                "Your prediction is right, but the measured mean is far off. Leave `max_tries` out, so that "
-                "no sample is cut off early.",
-            ),
-        ),
     ),
 )

@@ -1,227 +1,135 @@
-"""The exercises of lesson 06, defences."""
+"""The exercises of lesson 06, in the wild."""
 
 from __future__ import annotations
 
-from contextlib import redirect_stdout
-from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
-from ..defence.results import DefenceResult, Standing
-from ..defence.table import measure_client
-from ..errors import NotOnThisTestbed
-from ..ports.preconditions import Verdict
-from ..ports.ranges import PortRange, parse_reserved
-from .answers import a_verdict, letters_of, whole_number
+from ..audits.audit import AuditResult
+from ..audits.verdicts import AuditVerdict
+from .answers import a, letters_of
 from .engine import Exercise, Mistake
-from .trying import at_most, failure
+from .forms import one_letter
 
-_MEETINGS = 60  # of a client that is handed in with itself: a second or so
-SECONDS = 15.0  # for all of them, should the client sleep
-_CANDIDATES = 14116  # of the default range
-_TRIES = 1000
+an_audit = a(AuditResult, "the result of an audit: answer = lab.audit([...])")
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A host as its settings and its socket table show it."""
-
-    port_range: PortRange
-    reserved: tuple[PortRange, ...]
-    unprivileged_start: int
-    listening: tuple[int, ...]
-
-    def __repr__(self) -> str:
-        reserved = ",".join(str(part.low) if part.width == 1 else str(part) for part in self.reserved)
-        return "\n".join(
-            (
-                f"net.ipv4.ip_local_port_range = {self.port_range.low} {self.port_range.high}",
-                f"net.ipv4.ip_local_reserved_ports = {reserved}",
-                f"net.ipv4.ip_unprivileged_port_start = {self.unprivileged_start}",
-                f"listening: {', '.join(map(str, self.listening))}",
-            )
-        )
-
-    def is_reserved(self, port: int) -> bool:
-        """True if connect() and bind(0) may not pick the port."""
-        return any(port in part for part in self.reserved)
-
-    def is_safe(self, port: int) -> bool:
-        """True if an ordinary user's service can listen there, and no client of this host can take the port."""
-        free = self.unprivileged_start <= port <= 65535 and port not in self.listening
-        return free and (port not in self.port_range or self.is_reserved(port))
+def _is(verdict: AuditVerdict) -> Any:
+    return lambda result: result.verdict is verdict
 
 
-_MACHINE = Machine(PortRange(8000, 65535), parse_reserved("30000-30009,47808"), 1024, (1433, 3306, 5432, 30000, 30001))
+def _sent(result: AuditResult) -> int:
+    return sum(len(segment.payload) for segment in result.segments)
 
 
-def machine() -> Machine:
-    """Return the host of exercise 06.1."""
-    return _MACHINE
+def _broke(result: AuditResult) -> bool:
+    """True if the program ended with an error of its own before it dialled."""
+    return result.verdict is AuditVerdict.NEVER_TRIED and bool(result.exit_status)
 
 
-def a_client(answer: Any) -> DefenceResult:
-    """Read a function dial(address, new_socket) by measuring it, which takes a second."""
-    if not callable(answer):
-        raise ValueError("this asks for the function itself: answer = my_dial, without brackets")
-    try:
-        with redirect_stdout(StringIO()), at_most(SECONDS):
-            return measure_client(answer, tries=_MEETINGS)
-    except (NotOnThisTestbed, ValueError) as error:
-        raise ValueError(str(error)) from None
-    except KeyboardInterrupt:
-        raise  # the learner's own
-    except BaseException as error:  # also SystemExit
-        raise ValueError(f"it {failure(error, SECONDS)}; a client raises OSError, or nothing") from None
+def _last_words(result: AuditResult) -> str:
+    lines = result.output.split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "nothing")
 
 
-def _failures(result: DefenceResult) -> tuple[int, ...]:
-    return tuple(situation.failures for situation in result.situations)
-
-
-def _luck_percent() -> int:
-    return round(100 * (1 - 1 / _CANDIDATES) ** _TRIES)
-
-
-def _is_protected(verdict: Verdict) -> bool:
-    in_place = verdict.port == 40100 and verdict.port in verdict.port_range
-    return in_place and not verdict.can_loop and not _has_a_listener(verdict)
-
-
-def _has_a_listener(verdict: Verdict) -> bool:
-    return any(rule.name == "nobody listens" for rule in verdict.broken)
-
+_BROKE = Mistake(
+    _broke,
+    "The program failed before it dialled. `answer.output` has its complaint; run it with `python3 -c` to see more.",
+)
+_NEVER = Mistake(
+    _is(AuditVerdict.NEVER_TRIED),
+    "It never dialled the port. Write `{port}` where the port belongs, without an f-string: the audit replaces it.",
+)
+_REFUSED = Mistake(
+    _is(AuditVerdict.REFUSED),
+    "It was refused: it dialled from a port of its own, or to another address than its own. Let the kernel choose.",
+)
 
 EXERCISES = (
     Exercise(
         number="06.1",
-        asks="a port, such as 12345",
-        reads=whole_number,
-        right=_MACHINE.is_safe,
-        because="The kernel gives that port to no client as its source port, and your service can bind it.",
-        hint="Look at the four lines one by one: range, reserved, who may bind, who listens already.",
-        stronger="Below 8000 no client picks a port, and what is reserved no client picks either.",
+        asks="the result of an audit",
+        reads=an_audit,
+        right=lambda result: result.verdict is AuditVerdict.SELF_CONNECTED and _sent(result) > 0,
+        because=lambda result: f"It wrote {_sent(result)} bytes to itself. Its last words: {_last_words(result)}",
+        hint="Look at `answer.evidence`: what did your program do?",
+        stronger="Four lines: import socket, `socket.create_connection((...))`, `sendall(...)`, `print(s.recv(100))`.",
         mistakes=(
-            Mistake(lambda port: not 1 <= port <= 65535, "A TCP port is 1 to 65535."),
-            Mistake(lambda port: port < 1024, "An ordinary user may not bind a port below ip_unprivileged_port_start."),
-            Mistake(lambda port: port in _MACHINE.listening, "Somebody listens there already."),
+            _BROKE,
+            _NEVER,
+            _REFUSED,
             Mistake(
-                lambda port: port % 2 == 1,
-                "That port is in the range. It is odd where the range begins even, which is the weak defence of "
-                "section 7: a client that binds port 0 is given it.",
+                _is(AuditVerdict.DETECTED),
+                "Well done, but that is the answer to 05.2. Here the client shall not look at the names.",
             ),
-            Mistake(
-                lambda port: port in _MACHINE.port_range,
-                "That port is in the range: while your service is down, its clients can take it.",
-            ),
+            Mistake(_is(AuditVerdict.SELF_CONNECTED), "It connected, and wrote nothing. Send a line."),
         ),
     ),
     Exercise(
         number="06.2",
-        asks="your function, as in `answer = my_dial`",
-        reads=a_client,
-        right=lambda result: result.verdict is Standing.HOLDS,
-        because=lambda result: (
-            f"It met itself {_MEETINGS} times and used none of these connections; after each a server could start; "
-            "and it talks to real servers."
-        ),
-        hint="`lab.measure_client(my_dial, testbed)` shows the situations one by one.",
-        stronger="`print(getsource(defences.dial_and_compare))` shows a client that holds. What does yours not do?",
+        asks="the result of an audit that passes",
+        reads=an_audit,
+        right=lambda result: result.verdict is AuditVerdict.DETECTED,
+        because="It noticed and wrote nothing to itself; and the comparison shows that with a listener it goes on.",
+        hint="After connect(), compare the two names of the socket before you write anything.",
+        stronger="`if s.getsockname() == s.getpeername():` then close and give up, or dial again.",
         mistakes=(
+            _BROKE,
+            _NEVER,
             Mistake(
-                lambda result: bool(_failures(result)[0]),
-                "It still hands over its own connection as if it were good. Compare the two names of the socket.",
+                _is(AuditVerdict.REFUSED),
+                "Refused is safe, but no repair: your client takes a port of its own, so it cannot run twice. "
+                "Let the kernel choose, and look at the names.",
             ),
             Mistake(
-                lambda result: bool(_failures(result)[1]),
-                "It notices, but the server cannot start afterwards. Does the socket stay open? Or is it in TIME-WAIT?",
+                lambda result: result.verdict is AuditVerdict.SELF_CONNECTED and _sent(result) == 0,
+                "It wrote nothing to itself, and does the same with a server. It must talk to a real one.",
             ),
             Mistake(
-                lambda result: bool(_failures(result)[3]),
-                "It is safe from itself, but it does not accept a real server, or leaves it an unread answer.",
+                _is(AuditVerdict.SELF_CONNECTED),
+                "It still writes to itself. The look at the names must come before the first byte.",
             ),
         ),
     ),
-    Exercise(
+    one_letter(
         number="06.3",
-        asks='letters, such as `"ab"`',
-        reads=letters_of("abcdef"),
-        right=lambda letters: letters == frozenset("cdf"),
-        because="A socket of the client that is left, open or in TIME-WAIT, keeps the server out unless both have the "
-        "option. A reset leaves no socket.",
-        hint="Ask in each case: is a socket of the client left? And do both sides have SO_REUSEADDR?",
-        stronger="`lab.recorded_thief_table()` has all the cases.",
-        mistakes=(
-            Mistake(
-                lambda letters: bool(letters & set("be")),
-                "SO_REUSEADDR on the server alone is not enough: the kernel asks both sockets, also one in TIME-WAIT.",
-            ),
-            Mistake(
-                lambda letters: "a" in letters, "Look at a: what does an orderly close leave behind, for a minute?"
-            ),
-            Mistake(
-                lambda letters: letters < frozenset("cdf"), "That is right so far, but it is not all: there are three."
-            ),
-        ),
+        among="abc",
+        right="b",
+        because="It does the same with a server and with itself, so it cannot tell them apart.",
+        hint="What does the program do differently when it meets itself?",
+        stronger="Nothing is different. So what must it believe?",
+        wrong={
+            "a": "It did not use a connection to a server either. A program that noticed would do something else "
+            "there.",
+            "c": "It dialled: there was a SYN. Writing nothing is not the same as not trying.",
+        },
     ),
     Exercise(
         number="06.4",
-        asks="a whole number of percent",
-        reads=whole_number,
-        right=lambda percent: percent == _luck_percent(),
-        because="So he would have seen nothing in 93 of 100 cases anyway. It proves nothing.",
-        hint="One try fails to meet the port with chance 1 - 1/14116. How often must that happen in a row?",
-        stronger="`(1 - 1 / 14116) ** 1000`, in percent.",
+        asks='letters from a to d, such as `"ad"`',
+        reads=letters_of("abcd"),
+        right=lambda letters: letters == frozenset("bc"),
+        because="65531 is above 60999, and odd. With the default range connect() never picks it.",
+        hint="Ask the lab: `testbed.check(65531)`. (Open a testbed with the range 32768-60999.)",
+        stronger="There are two. One is about the ends of the range, one about even and odd.",
         mistakes=(
+            Mistake(lambda letters: letters == {"b"}, "That is one of two. Is 65531 even or odd?"),
+            Mistake(lambda letters: letters == {"c"}, "That is one of two. Where does the default range end?"),
             Mistake(
-                lambda percent: percent == 100 - _luck_percent(),
-                "That is the chance to see one or more. The question is how likely it is to see none.",
+                lambda letters: "a" in letters, "A client on the same host can have the same address as its server."
             ),
-            Mistake(
-                lambda percent: percent <= 1,
-                "That would be a proof. Did you take the chance of a try in a range of 100 ports?",
-            ),
+            Mistake(lambda letters: "d" in letters, "By default no port is reserved."),
         ),
     ),
-    Exercise(
+    one_letter(
         number="06.5",
-        asks='letters, such as `"ab"`',
-        reads=letters_of("abcde"),
-        right=lambda letters: letters == frozenset("ade"),
-        because="In a, d and e one's own words come back and are not what is wanted: there is a word, a key or a rule "
-        "that one's own echo does not satisfy.",
-        hint="In each protocol let all that the client says come back to it, and ask whether it is content.",
-        stronger="b and c want to hear what they have said, and so does nobody else.",
-        mistakes=(
-            Mistake(lambda letters: "b" in letters, "Look at b: the client's own PING comes back, and PING is wanted."),
-            Mistake(lambda letters: "c" in letters, "Look at c: a number that nobody can guess comes back as well."),
-            Mistake(
-                lambda letters: letters < frozenset("ade"), "That is right so far, but it is not all: there are three."
-            ),
-        ),
-    ),
-    Exercise(
-        number="06.6",
-        asks="the verdict, made while the port is protected",
-        reads=a_verdict,
-        right=_is_protected,
-        because="The port is in the range and still cannot loop: the kernel gives it to no client.",
-        hint="Protect port 40100, and call `testbed.check(40100)` while it is protected, inside the `with` block.",
-        stronger="Two of the lesson's defences work on a port inside the range: section 5 has both.",
-        mistakes=(
-            Mistake(lambda verdict: verdict.port != 40100, "That is a verdict on another port; this asks for 40100."),
-            Mistake(
-                lambda verdict: verdict.can_loop,
-                "It can loop still. Was the `with` block over when you checked?",
-            ),
-            Mistake(
-                lambda verdict: verdict.port not in verdict.port_range,
-                "That works, but it moves the range away. Here the range has to stay as it is.",
-            ),
-            Mistake(
-                _has_a_listener,
-                "Somebody listens there, and that is the service itself. What protects the port while it is down?",
-            ),
-        ),
+        among="abc",
+        right="b",
+        because="One socket with one name on both sides: a client that met itself, and now has the server's port.",
+        hint="The thief is one socket that talks to itself. How many names has it?",
+        stronger="Look again at `thief.witness` in section 5.",
+        wrong={
+            "a": "That is a listener: the old server, or another one, still runs.",
+            "c": "Those are the two ends of an ordinary connection on one machine: two sockets, two names.",
+        },
     ),
 )

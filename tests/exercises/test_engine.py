@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from tcploop_lab import exercises
-from tcploop_lab.exercises import answers, lesson_06, trying
+from tcploop_lab.exercises import answers, lesson_07, trying
 from tcploop_lab.exercises.engine import Checker, Exercise, Mistake, State, find
 
 LESSONS = [name for _, name, _ in iter_modules(exercises.__path__) if name.startswith("lesson_")]
@@ -125,7 +125,7 @@ def test_a_right_answer_comes_through_after_wrong_ones(checker):
 @pytest.mark.parametrize("number", EVERY)
 def test_nonsense_never_raises(number, capsys, monkeypatch):
     """Whatever is passed to an exercise, the feedback is one short text, says that it is not right, and comes soon."""
-    for place in (trying, lesson_06):
+    for place in (trying, lesson_07):
         monkeypatch.setattr(place, "SECONDS", 0.3)
     for answer in NONSENSE:
         feedback = Checker().check(number, answer)
@@ -196,6 +196,24 @@ def test_every_exercise_is_found_by_its_number():
     assert {"00.1", "01.1", "02.1"} <= set(EVERY)
     assert len(set(EVERY)) == len(EVERY)
     assert [find(number).number for number in EVERY] == EVERY
+
+
+@pytest.mark.parametrize(
+    ("opened", "asked", "now"),
+    [
+        ("course/04_probability.ipynb", "04.1", "05.1"),
+        ("05_in_the_wild.ipynb", "05.5", "06.5"),
+        ("06_defences.ipynb", "06.6", "07.6"),
+        ("03_on_the_wire.ipynb", "03.6", "04.1"),
+        ("05_probability.ipynb", "05.1", "05.1"),
+        ("04_probability.ipynb", "05.1", "05.1"),
+        ("", "04.1", "04.1"),
+    ],
+)
+def test_an_older_copy_of_a_lesson_finds_its_exercises(monkeypatch, opened, asked, now):
+    """A learner's copy from before the lessons were renumbered asks by its old numbers, and gets its own exercises."""
+    monkeypatch.setenv("JPY_SESSION_NAME", opened)
+    assert find(asked).number == now
 
 
 def test_shared_check_is_the_public_one():

@@ -1,4 +1,4 @@
-"""Studies on kernels of other days, as lesson 04 makes them: each follows the law of its era."""
+"""Studies on kernels of other days, as lesson 05 makes them: each follows the law of its era."""
 
 from __future__ import annotations
 

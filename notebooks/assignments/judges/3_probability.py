@@ -9,7 +9,7 @@ from tcploop_lab.exercises import assignment
 from tcploop_lab.exercises.answers import whole_number
 from tcploop_lab.exercises.grading import expect
 from tcploop_lab.exercises.judging import Judge
-from tcploop_lab.exercises.lesson_04 import four_eras
+from tcploop_lab.exercises.lesson_05 import four_eras
 
 judge = Judge(assignment.probability)
 

@@ -1,4 +1,4 @@
-"""The exercises of lessons 03 and 04: right answers, typical mistakes, and puzzles with one solution."""
+"""The exercises of lessons 03 to 05: right answers, typical mistakes, and puzzles with one solution."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.exercises import lesson_03, lesson_04
+from tcploop_lab.exercises import lesson_03, lesson_05
 from tcploop_lab.exercises.engine import Checker, State
+from tcploop_lab.exercises.lesson_04 import KINDS
 from tcploop_lab.ports.ranges import PortRange
 from tcploop_lab.study.plan import Study
 from tcploop_lab.study.result import Cell, StudyResult
@@ -30,12 +31,15 @@ RIGHT = [
     ("03.3", {"P": 5001, "Q": 5000, "R": "5001", "T": np.int64(5005)}),
     ("03.4", ["LISTEN", "fin_wait_2", "close-wait", "LAST-ACK"]),
     ("03.4", "listen, fin-wait-2, close-wait, last-ack"),
-    ("04.1", 63),
-    ("04.1", "63"),
-    ("04.2", 57568),
-    ("04.3", {"P": "random-walk", "Q": "hashed-sequence", "R": "geometric", "S": "even-sequence"}),
-    ("04.4", "a"),
-    ("04.5", "bac"),
+    ("04.2", KINDS),
+    ("04.2", {letter: word.upper().replace(" ", "-") for letter, word in KINDS.items()}),
+    ("04.3", 12),
+    ("05.1", 63),
+    ("05.1", "63"),
+    ("05.2", 57568),
+    ("05.3", {"P": "random-walk", "Q": "hashed-sequence", "R": "geometric", "S": "even-sequence"}),
+    ("05.4", "a"),
+    ("05.5", "bac"),
 ]
 MISTAKEN = [
     ("03.1", "abe", "Look at a"),
@@ -58,27 +62,36 @@ MISTAKEN = [
     ("03.4", ["LISTEN", "CLOSED", "CLOSE-WAIT", "LAST-ACK"], "Mark the states"),
     ("03.4", ["OPEN"], "OPEN is no state"),
     ("03.5", 3, "asks for an exchange"),
-    ("03.6", "RST", "asks for two hosts"),
-    ("04.1", 50, "the median"),
-    ("04.1", 37, "who still dial"),
-    ("04.1", 59, "the lottery's share"),
-    ("04.1", 89, "the even sequence's share"),
-    ("04.1", 634, "0 to 100 percent"),
-    ("04.1", 70, "which share of all loops"),
-    ("04.1", 0.634, "a whole number"),
-    ("04.2", 65005, "the lottery"),
-    ("04.2", 13975, "Linux 4.2"),
-    ("04.2", 127, "0.99 or for 0.01"),
-    ("04.3", dict.fromkeys("PQRS", "geometric"), "one era twice"),
-    ("04.3", {"P": "walk", "Q": "geometric", "R": "a", "S": "b"}, "is none of"),
-    ("04.3", {"P": "random-walk", "Q": "hashed-sequence", "R": "even-sequence", "S": "geometric"}, "Look at S"),
-    ("04.3", {"P": "geometric", "Q": "hashed-sequence", "R": "random-walk", "S": "even-sequence"}, "Compare P and R"),
-    ("04.4", "b", "above the limit"),
-    ("04.4", "c", "the limit decides"),
-    ("04.5", "cab", "Turn it round"),
-    ("04.5", "abc", "Can another do better"),
-    ("04.5", "bca", "at M/2"),
-    ("04.6", 444, "two things"),
+    ("04.1", "RST", "asks for two hosts"),
+    ("04.2", {**KINDS, "P": "handshake", "S": "self-connection"}, "P and S have the same flags"),
+    ("04.2", {**KINDS, "R": "self-connection"}, "Look at R"),
+    ("04.2", {**KINDS, "Q": "handshake"}, "Look at Q"),
+    ("04.2", {**KINDS, "P": "loop"}, "is none of"),
+    ("04.2", "P", "a word for each"),
+    ("04.3", 14, "B writes nothing"),
+    ("04.3", 7, "one socket"),
+    ("04.3", 9, "take turns"),
+    ("04.3", 10, "a segment of its own"),
+    ("05.1", 50, "the median"),
+    ("05.1", 37, "who still dial"),
+    ("05.1", 59, "the lottery's share"),
+    ("05.1", 89, "the even sequence's share"),
+    ("05.1", 634, "0 to 100 percent"),
+    ("05.1", 70, "which share of all loops"),
+    ("05.1", 0.634, "a whole number"),
+    ("05.2", 65005, "the lottery"),
+    ("05.2", 13975, "Linux 4.2"),
+    ("05.2", 127, "0.99 or for 0.01"),
+    ("05.3", dict.fromkeys("PQRS", "geometric"), "one era twice"),
+    ("05.3", {"P": "walk", "Q": "geometric", "R": "a", "S": "b"}, "is none of"),
+    ("05.3", {"P": "random-walk", "Q": "hashed-sequence", "R": "even-sequence", "S": "geometric"}, "Look at S"),
+    ("05.3", {"P": "geometric", "Q": "hashed-sequence", "R": "random-walk", "S": "even-sequence"}, "Compare P and R"),
+    ("05.4", "b", "above the limit"),
+    ("05.4", "c", "the limit decides"),
+    ("05.5", "cab", "Turn it round"),
+    ("05.5", "abc", "Can another do better"),
+    ("05.5", "bca", "at M/2"),
+    ("05.6", 444, "two things"),
 ]
 
 
@@ -209,12 +222,12 @@ MOVES = {  # what is done by hand: a host calls, a number is delivered, lose0 is
 @pytest.mark.kernel
 @pytest.mark.parametrize("moves", MOVES)
 def test_who_delivers_otherwise_is_told_what_happened(checker, moves):
-    """Exercise 03.6 recognizes each other way in which two hosts may end."""
+    """Exercise 04.1 recognizes each other way in which two hosts may end."""
     with lab.open_testbed(kind="namespace") as testbed, testbed.crossing() as hosts:
         acts = {"both": hosts.open, "A": lambda: hosts.connect("A"), "B": lambda: hosts.connect("B")}
         for move in moves.split():
             {**acts, "lose0": hosts.lose}.get(move, lambda move=move: hosts.deliver(int(move)))()
-        feedback = checker.check("03.6", hosts)
+        feedback = checker.check("04.1", hosts)
     assert feedback.state is State.WRONG
     assert MOVES[moves] in feedback.message
 
@@ -230,13 +243,13 @@ def test_the_hosts_of_the_widget_are_an_answer_too(checker):
         view.model.deliver(1)
         while view.model.held:
             view.model.deliver()
-        assert checker.check("03.6", view).right
-        assert checker.check("03.6", view.model).right
+        assert checker.check("04.1", view).right
+        assert checker.check("04.1", view.model).right
         view.close()
 
 
-def test_the_numbers_of_04_1_are_those_of_the_law():
-    """Mean and median that exercise 04.1 tells, and the four sweeps by which it explains the share."""
+def test_the_numbers_of_05_1_are_those_of_the_law():
+    """Mean and median that exercise 05.1 tells, and the four sweeps by which it explains the share."""
     law = distribution("random-walk", (32768, 60999), 40000)
     assert (round(law.mean), law.quantile(0.5)) == (12_548, 8_723)
     assert law.chance(12_548) == pytest.approx(1 - (7 / 9) ** 4, abs=0.001)
@@ -244,7 +257,7 @@ def test_the_numbers_of_04_1_are_those_of_the_law():
 
 def test_the_mystery_is_what_the_eras_do():
     """Each column shows the steps by which its era is known."""
-    ports = lesson_04.mystery()
+    ports = lesson_05.mystery()
     steps = {name: {after - before for before, after in pairwise(ports[name])} for name in ports}
     assert steps["Q"] == {1}
     assert steps["S"] == {2}
@@ -258,8 +271,8 @@ RANGE = PortRange(50000, 50599)
 
 @pytest.mark.parametrize("predicted", [8 / 9 * 300, "267"])
 def test_a_prediction_that_the_study_confirms_is_right(checker, predicted):
-    """Exercise 04.6 takes the mean of theory with samples that agree."""
-    feedback = checker.check("04.6", (predicted, result_of(50300, RANGE, 300)))
+    """Exercise 05.6 takes the mean of theory with samples that agree."""
+    feedback = checker.check("05.6", (predicted, result_of(50300, RANGE, 300)))
     assert feedback.state is State.RIGHT, feedback
     assert "standard errors from theory" in feedback.message
 
@@ -275,14 +288,14 @@ def test_a_prediction_that_the_study_confirms_is_right(checker, predicted):
     ],
 )
 def test_a_prediction_that_fails_is_told_why(checker, predicted, port, samples, max_tries, hint):
-    """Exercise 04.6 finds what is wrong: the port, the samples, the prediction, or the bound."""
-    feedback = checker.check("04.6", (predicted, result_of(port, RANGE, samples, max_tries)))
+    """Exercise 05.6 finds what is wrong: the port, the samples, the prediction, or the bound."""
+    feedback = checker.check("05.6", (predicted, result_of(port, RANGE, samples, max_tries)))
     assert feedback.state is State.WRONG
     assert hint in feedback.message
 
 
-SOLUTIONS = solutions("03") | solutions("04")
-LIVE = {"03.5", "03.6", "04.6"}
+SOLUTIONS = solutions("03") | solutions("04") | solutions("05")
+LIVE = {"03.5", "04.1", "05.6"}
 
 
 @pytest.mark.parametrize("number", sorted(set(SOLUTIONS) - LIVE))

@@ -1,0 +1,169 @@
+"""The exercises of lesson 07: right answers, typical mistakes, and clients that are measured."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.defence import clients as defences
+from tcploop_lab.exercises import lesson_07
+from tcploop_lab.exercises.engine import Checker, State
+from tcploop_lab.tries.theory import distribution
+
+from .folded import answer_of, solutions
+
+pytestmark = [pytest.mark.kernel]
+
+SOLUTIONS = solutions("07")
+
+RIGHT = [
+    ("07.1", 7999),
+    ("07.1", "1024"),
+    ("07.1", 30005),
+    ("07.1", 47808),
+    ("07.2", defences.dial_and_compare),
+    ("07.3", "cdf"),
+    ("07.3", {"F", "d", "c"}),
+    ("07.4", 93),
+    ("07.5", "a, d, e"),
+]
+MISTAKEN = [
+    ("07.1", 8000, "That port is in the range: while"),
+    ("07.1", 40501, "weak defence"),
+    ("07.1", 443, "ip_unprivileged_port_start"),
+    ("07.1", 5432, "listens there already"),
+    ("07.1", 30000, "listens there already"),
+    ("07.1", 70000, "1 to 65535"),
+    ("07.2", defences.dial, "hands over its own connection"),
+    ("07.2", defences.dial_and_close, "TIME-WAIT"),
+    ("07.2", 5, "the function itself"),
+    ("07.2", lambda address, new_socket: None, "it returned None"),
+    ("07.2", lambda address: None, "it raised TypeError"),
+    ("07.2", lambda address, new_socket: new_socket(), "it must dial"),
+    ("07.3", "bcdf", "not enough"),
+    ("07.3", "acdf", "orderly close"),
+    ("07.3", "cd", "there are three"),
+    ("07.4", 7, "none"),
+    ("07.4", 0, "would be a proof"),
+    ("07.5", "abde", "Look at b"),
+    ("07.5", "acde", "Look at c"),
+    ("07.5", "ad", "there are three"),
+    ("07.6", 40100, "asks for a verdict"),
+]
+
+
+@pytest.fixture
+def checker() -> Checker:
+    """A checker with no memory of earlier answers."""
+    return Checker()
+
+
+@pytest.mark.private_network
+@pytest.mark.parametrize(("number", "answer"), RIGHT)
+def test_right_answers_are_right(checker: Checker, number: str, answer: Any) -> None:
+    """The solution is accepted, in each way in which one may write it."""
+    feedback = checker.check(number, answer)
+    assert feedback.state is State.RIGHT, feedback
+
+
+@pytest.mark.private_network
+@pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN)
+def test_a_typical_mistake_gets_its_own_hint(checker: Checker, number: str, answer: Any, hint: str) -> None:
+    """Who makes a typical mistake is told about this very mistake."""
+    feedback = checker.check(number, answer)
+    assert feedback.state is State.WRONG
+    assert hint in feedback.message
+
+
+@pytest.mark.private_network
+def test_a_client_that_refuses_everybody_is_no_repair(checker: Checker) -> None:
+    """Exercise 07.2 wants a client that can still reach its server."""
+
+    def refuse(address: defences.Address, new_socket: defences.NewSocket) -> Any:
+        defences.close_with_reset(defences.dial(address, new_socket))
+        raise ConnectionRefusedError
+
+    assert "does not accept a real server" in checker.check("07.2", refuse).message
+
+
+@pytest.mark.private_network
+@pytest.mark.parametrize(
+    ("act", "seconds", "told"),
+    [
+        (lambda: time.sleep(60), 1, "it did not return within 1 s"),
+        (sys.exit, 60, "it raised SystemExit"),
+        (lambda: Path("/no/such/file").read_text(), 60, "it must dial the address"),
+    ],
+    ids=["sleeps", "ends", "opens a file"],
+)
+def test_what_a_client_does_is_told_in_words(
+    checker: Checker,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    act: Any,
+    seconds: int,
+    told: str,
+) -> None:
+    """A client that sleeps, ends the program, opens files or prints is answered in words, and soon."""
+    monkeypatch.setattr(lesson_07, "SECONDS", seconds)
+
+    def odd(address: defences.Address, new_socket: defences.NewSocket) -> Any:
+        print("dialling")
+        act()
+        return defences.dial(address, new_socket)
+
+    began = time.monotonic()
+    assert told in checker.check("07.2", odd).message
+    assert time.monotonic() - began < 50
+    assert capsys.readouterr().out == ""
+
+
+def test_a_port_is_protected_where_it_is(checker: Checker) -> None:
+    """Exercise 07.6 takes a reserved and a held port; not an open one, another one, a moved range, or a listener."""
+    with lab.open_testbed((40000, 40999), kind="namespace") as testbed:
+        with testbed.reserve(40100):
+            reserved = testbed.check(40100)
+        with testbed.hold(40100):
+            held = testbed.check(40100)
+        free, other = testbed.check(40100), testbed.check(40101)
+        with testbed.use_range("41000-41999"):
+            moved = testbed.check(40100)
+        with testbed.listen(40100):
+            served = testbed.check(40100)
+    told = [checker.check("07.6", verdict) for verdict in (reserved, held, free, other, moved, served)]
+    assert [feedback.right for feedback in told] == [True, True, False, False, False, False]
+    hints = [feedback.message.split(".")[0] for feedback in told[2:]]
+    assert hints == [
+        "It can loop still",
+        "That is a verdict on another port; this asks for 40100",
+        "That works, but it moves the range away",
+        "Somebody listens there, and that is the service itself",
+    ]
+
+
+def test_the_luck_of_1000_tries_is_that_of_every_era() -> None:
+    """93 percent of loops see nothing in 1000 tries, whichever the era; so the exercise needs none."""
+    eras = ("random-walk", "even-sequence", "geometric")
+    chances = [distribution(era, (32768, 60999), 40000).sf(1000) for era in eras]
+    assert [round(100 * float(chance)) for chance in chances] == [lesson_07._luck_percent()] * 3
+
+
+def test_the_machine_is_shown_as_its_settings() -> None:
+    """Exercise 07.1 shows four lines, as sysctl and the socket table would."""
+    lines = repr(lesson_07.machine()).splitlines()
+    assert lines[0] == "net.ipv4.ip_local_port_range = 8000 65535"
+    assert lines[1] == "net.ipv4.ip_local_reserved_ports = 30000-30009,47808"
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("number", SOLUTIONS)
+def test_the_folded_solution_is_right(checker: Checker, number: str) -> None:
+    """Who copies the solution from the notebook is told that it is right."""
+    with lab.open_testbed((40000, 40999), kind="namespace") as testbed:
+        feedback = checker.check(number, answer_of(SOLUTIONS[number], lab=lab, testbed=testbed, defences=defences))
+    assert feedback.right, feedback
