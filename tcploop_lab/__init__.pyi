@@ -41,6 +41,8 @@ from .testbed.luck import crossing_by_luck as crossing_by_luck
 from .testbed.outlook import check_here as check_here
 from .testbed.recorded import read_pcap as read_pcap
 from .testbed.recorded import recorded as recorded
+from .testbed.safe_port import SafePort as SafePort
+from .testbed.safe_port import safe_port as safe_port
 from .testbed.testbed import Testbed as Testbed
 from .testbed.testbed import open_testbed as open_testbed
 from .testbed.witnesses import witnesses as witnesses

@@ -24,6 +24,7 @@ COMMANDS = (
     "cross",
     "audit",
     "find",
+    "port",
     "notebooks",
     "handout",
     "grade",
@@ -156,7 +157,7 @@ def test_every_command_has_help_and_json(command: str, capsys) -> None:
     text = capsys.readouterr().out
     assert text.startswith("Usage: tcploop ")
     assert "--json" in text
-    assert ("--testbed" in text) == (command not in ("model", "find", "notebooks", "handout", "grade"))
+    assert ("--testbed" in text) == (command not in ("model", "find", "port", "notebooks", "handout", "grade"))
 
 
 def test_version(capsys) -> None:

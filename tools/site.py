@@ -16,7 +16,7 @@ from urllib.parse import unquote, urldefrag
 
 ROOT = Path(__file__).parents[1]
 SOURCE, PAGES = ROOT / "build" / "site" / "source", ROOT / "build" / "site" / "html"
-BESIDE = ("programs.md", "simulated.md", "matrix.md", "faults.md", "security.md", "sources.md")
+BESIDE = ("ports.md", "programs.md", "simulated.md", "matrix.md", "faults.md", "security.md", "sources.md")
 MOVED = {"04_probability": "05_probability", "05_in_the_wild": "06_in_the_wild", "06_defences": "07_defences"}
 ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
 

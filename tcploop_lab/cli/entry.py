@@ -16,11 +16,12 @@ from .grade import grade, handout
 from .laws import model, study
 from .loops import capture, connect, program
 from .machine import check, doctor, probe
-from .production import find
+from .production import find, port
 from .root import INTERRUPTED, NOT_ON_THIS_MACHINE, WRONG_ARGUMENTS, tcploop
 from .values import BadValue
 
-for _command in (doctor, check, connect, capture, probe, model, study, cross, audit, find, notebooks, handout, grade):
+_LAB = (doctor, check, connect, capture, probe, model, study, cross, audit)
+for _command in (*_LAB, find, port, notebooks, handout, grade):
     tcploop.add_command(_command)
 tcploop.program = program
 

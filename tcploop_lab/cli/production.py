@@ -1,4 +1,4 @@
-"""For a machine that has the problem: find."""
+"""For a machine that has the problem, or is not to get it: find, port."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 import tcploop_lab as lab
 
 from ..testbed import files
-from . import options, output
+from . import looking, options, output
 from .group import Command
 from .root import NO, YES
 from .values import FILE, INTERVAL, checked
@@ -47,6 +47,26 @@ def find(prometheus: str | None, watch: float | None, as_json: bool) -> int:
             return NO if found.self_connections else YES
         before = found
         time.sleep(watch)
+
+
+@click.command(cls=Command)
+@options.host
+@click.option("--hold", is_flag=True, help="Hold it until Enter, or until the end of what is piped in.")
+@options.as_json
+def port(host: str, hold: bool, as_json: bool) -> int:
+    """Print a free port that the kernel gives to nobody by itself.
+
+    It lies outside the ephemeral range, so that no client can meet itself there. Held, nobody else gets it meanwhile; a
+    server that sets SO_REUSEADDR can listen on it all the same.
+
+    Example: ./my-server --port $(tcploop port)
+    """
+    with checked(), lab.safe_port(host, hold) as found:
+        output.deliver(True, found.describe()) if as_json else output.write(f"{found.port}\n")
+        if hold:
+            output.note(f"{found.summary} until Enter")
+            looking.wait_for_enter()
+    return YES
 
 
 def _write(path: str, found: Found, seconds: float) -> None:

@@ -169,3 +169,8 @@ def sysctl(stack: Stack, line: str) -> None:
     """Do what `sudo sysctl -w NAME=VALUE` does, in this network; for an ordinary user without sudo, too."""
     name, _, value = shlex.split(line.removeprefix("sudo sysctl -w "))[0].partition("=")
     Path("/proc/sys", *name.split(".")).write_text(value)
+
+
+def keep(thing: Any) -> None:
+    """Keep it open as long as the worker lives."""
+    _kept.append(thing)
