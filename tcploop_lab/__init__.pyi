@@ -24,8 +24,8 @@ from .render.widgets.explorer import distribution_explorer as distribution_explo
 from .render.widgets.stepper import state_stepper as state_stepper
 from .results.run import Run as Run
 from .study.crowd import crowd as crowd
-from .study.plan import Study as Study
 from .study.result import StudyResult as StudyResult
+from .study.study import Study as Study
 from .tcp.replay import replay as replay
 from .tcp.rfc_figures import FIGURE_6 as FIGURE_6
 from .tcp.rfc_figures import FIGURE_7 as FIGURE_7
@@ -38,13 +38,13 @@ from .testbed.doctor import doctor as doctor
 from .testbed.exchanges import four_exchanges as four_exchanges
 from .testbed.find import find as find
 from .testbed.luck import crossing_by_luck as crossing_by_luck
+from .testbed.opening import open_testbed as open_testbed
 from .testbed.outlook import check_here as check_here
 from .testbed.recorded import read_pcap as read_pcap
 from .testbed.recorded import recorded as recorded
 from .testbed.safe_port import SafePort as SafePort
 from .testbed.safe_port import safe_port as safe_port
 from .testbed.testbed import Testbed as Testbed
-from .testbed.testbed import open_testbed as open_testbed
 from .testbed.witnesses import witnesses as witnesses
 from .thief.thief import ThiefResult as ThiefResult
 from .thief.thief import port_thief as port_thief

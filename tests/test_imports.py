@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 from IPython.core.completer import IPCompleter, provisionalcompleter
 
+PACKAGE = "tcploop_lab"
 ROOT = Path(__file__).parents[1]
 HEAVY = {"IPython", "ipywidgets", "matplotlib", "numpy", "pandas", "scapy", "scipy"}
 LINT_IMPORTS = str(Path(sys.executable).with_name("lint-imports"))
@@ -37,6 +39,27 @@ def test_the_contracts_find_a_layer_that_is_skipped(tmp_path):
         file.write("\n\ndef broken():\n    import socket\n    from ..testbed import loop\n")
     status, report = lint_imports(tmp_path)
     assert (status, "1 kept, 2 broken" in report) == (1, True), report
+
+
+def circles() -> set[tuple[str, str]]:
+    """The imports that lead back to the module that makes them; late imports count, those of types alone do not."""
+    graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True)
+    pairs = {(one, other) for one in graph.modules for other in graph.find_modules_directly_imported_by(one)}
+    return {(one, other) for one, other in pairs if one != other and graph.chain_exists(importer=other, imported=one)}
+
+
+def test_no_module_imports_itself_by_a_detour(monkeypatch):
+    """No circle in the package; one that is planted is found."""
+    assert circles() == set()
+    build = grimp.build_graph
+
+    def planted(*names, **options):
+        graph = build(*names, **options)
+        graph.add_import(importer=f"{PACKAGE}.study.plan", imported=f"{PACKAGE}.study.engine")
+        return graph
+
+    monkeypatch.setattr(grimp, "build_graph", planted)
+    assert circles()
 
 
 @pytest.mark.parametrize("module", ["tcploop_lab", "tcploop_lab.stacks.worker", "tcploop_lab.stacks.simulated"])

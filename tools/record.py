@@ -19,8 +19,7 @@ from scapy.layers.l2 import Ether
 from scapy.plist import PacketList
 
 import tcploop_lab as lab
-from tcploop_lab.audits import recorded as audits
-from tcploop_lab.audits.audit import AuditResult
+from tcploop_lab.audits.audit import AuditResult, store_recorded
 from tcploop_lab.results import stored
 from tcploop_lab.stacks.stack import ADDRESSES, PORTS, Frame
 from tcploop_lab.testbed.capture import write_pcap
@@ -117,7 +116,7 @@ def record_audits() -> None:
             exec(source, names)
     lab.audit = live
     today = datetime.now(UTC).date().isoformat()
-    audits.store([replace(one, label=f"recorded on {today}, {one.kernel}") for one in found])
+    store_recorded([replace(one, label=f"recorded on {today}, {one.kernel}") for one in found])
     print(*found, sep="\n")
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import parse_port
+from ..results import stored
 from ..results.description import Description, Item, Judged, Lines, Said, plainly
 from ..results.segments import table_of_segments
 from ..results.shown import Shown
@@ -27,12 +28,16 @@ from ..tcp.segments import Segment
 from ..testbed.capture import segment_of
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import parse_timeout, parse_tries
-from ..testbed.opening import wanted_kind
-from ..testbed.testbed import Testbed, open_testbed
+from ..testbed.opening import open_testbed, wanted_kind
+from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from .attempts import Behaviour
 from .run import INTERRUPT, LAYERS, Order, Report, run_program
 from .verdicts import AuditVerdict, judge_audit, needs_comparison, needs_repetition
+
+# What the lessons' programs did when that was recorded (`make record`): shown, with its label, where no private network
+# can be made; never in the place of a measurement.
+RECORD = Path(__file__).parents[1] / "recorded" / "audits.json"
 
 DEFAULT_PORT = 33334
 DEFAULT_TIMEOUT = 10.0  # seconds
@@ -223,8 +228,6 @@ def _must_be_a_program(name: str) -> None:
 
 
 def _recorded(words: tuple[str, ...], refusal: NotOnThisTestbed) -> AuditResult:
-    from .recorded import recorded_audit
-
     try:
         return recorded_audit(words)
     except NotOnThisTestbed as reason:
@@ -310,3 +313,17 @@ def _stopped(report: Report) -> str:
     if report.ended is None:
         return "exited"
     return "interrupted" if report.why_ended == INTERRUPT else "timeout"
+
+
+def recorded_audit(command: Sequence[str]) -> AuditResult:
+    """Return what was recorded of this command, word by word. NotOnThisTestbed if nothing was."""
+    for result in stored.load(RECORD, list[AuditResult]):
+        if result.command == tuple(command):
+            return result
+    raise NotOnThisTestbed("this command is none of those that are recorded, the lessons'")
+
+
+def store_recorded(results: Sequence[AuditResult]) -> None:
+    """Write the results where `recorded_audit` reads them; the options of segments are left out."""
+    results = [replace(one, segments=tuple(replace(each, options=()) for each in one.segments)) for one in results]
+    stored.store(RECORD, results)

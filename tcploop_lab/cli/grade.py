@@ -93,10 +93,11 @@ def handout(names: tuple[str, ...], course: str, as_json: bool) -> int:
     from ..exercises import handout as data
     from ..exercises import marks
     from ..exercises.assignment import name_of
+    from ..exercises.judging import load
 
     with checked():
         marks.released(Path(course))
-        written = data.hand_out(Path(course), map(name_of, names))
+        written = data.hand_out(Path(course), map(name_of, names), lambda judge: load(judge).data)
     items = (Item("files", [str(path) for path in written], "written"), Item("students", len(names), "students"))
     output.deliver(as_json, Description(f"data of {len(names)} students", items=items))
     return YES

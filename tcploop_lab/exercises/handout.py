@@ -52,16 +52,19 @@ def key_of(course: Path) -> str:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
-def hand_out(course: Path, names: Iterable[str]) -> list[Path]:
-    """Write the file of each assignment for these students, and a key if there is none yet. Return what was written."""
-    from .judging import load
+def hand_out(
+    course: Path, names: Iterable[str], maker_of: Callable[[Path], Callable[[object, str], Any]]
+) -> list[Path]:
+    """Write the file of each assignment for these students, and a key if there is none yet. Return what was written.
 
+    `maker_of` returns what makes a student's data, from the file of a judge.
+    """
     if not key_of(course):
         (course / KEY).touch(mode=0o600, exist_ok=True)
         (course / KEY).write_text(secrets.token_hex(16) + "\n", encoding="utf-8")
     names, written = list(names), []
     for judge in sorted((course / "judges").glob("*.py")):
-        text = page(names, load(judge).data, key_of(course))
+        text = page(names, maker_of(judge), key_of(course))
         for folder in (course / "source" / judge.stem, course / "release" / judge.stem):
             if folder.is_dir():
                 (folder / FILE).write_text(text, encoding="utf-8")

@@ -105,6 +105,10 @@ class NamespaceExecutor(OfOneProcess, Executor):
             with contextlib.suppress(OSError):
                 wire.send(worker.channel, ("stop", number))
 
+    def sibling(self, workers: int, port_range: PortRange | None) -> NamespaceExecutor:
+        """Return one more, on private networks or on the host as this one. Raises NamespaceRefused."""
+        return NamespaceExecutor(workers, port_range, self._crew.private)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all workers. Running tasks are stopped; with `wait` they may finish first. A fork of it ends nothing."""
         if self._closed or self.elsewhere:
@@ -124,6 +128,7 @@ class _Crew:
     """The workers of an executor and what is to be done. Its threads refer to it, so that nobody keeps the executor."""
 
     def __init__(self, private: bool, port_range: PortRange | None) -> None:
+        self.private = private
         self._settings = (private, port_range)
         self.tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.running: dict[Future[Any], tuple[WorkerProcess, int]] = {}

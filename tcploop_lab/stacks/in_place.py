@@ -11,11 +11,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .ownership import OfOneProcess
 from .stack import Beside, Stack
 from .task import Task, running
+
+if TYPE_CHECKING:
+    from ..ports.ranges import PortRange
+    from .simulated import SimulatedStack
 
 
 class _InterruptedTask(Task):
@@ -37,7 +41,7 @@ class InPlaceExecutor(OfOneProcess, Executor):
 
     workers = 1
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: SimulatedStack) -> None:
         super().__init__()
         self.stack = stack
         self.closed = False
@@ -74,6 +78,10 @@ class InPlaceExecutor(OfOneProcess, Executor):
 
     def stop(self, future: Future[Any]) -> None:
         """Do nothing: a future of this executor is done."""
+
+    def sibling(self, workers: int, port_range: PortRange | None) -> InPlaceExecutor:
+        """Return one more, on a new kernel of the same version: one worker, however many are asked for."""
+        return InPlaceExecutor(self.stack.another(port_range))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Close the executor."""

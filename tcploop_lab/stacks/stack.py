@@ -289,6 +289,10 @@ class StackExecutor(Protocol):
         """Ask a function that runs to return what it has."""
         ...
 
+    def sibling(self, workers: int, port_range: PortRange | None) -> StackExecutor:
+        """Return one more of its kind, on a stack like its own. OSError where the system refuses another one."""
+        ...
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End it."""
         ...

@@ -23,7 +23,8 @@ from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange, parse_port
 from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
-from ..testbed.crowd import MAX_CLIENTS, CrowdSamples, draw_crowd
+from ..testbed.crowd import MAX_CLIENTS, draw_crowd
+from ..testbed.crowd_samples import CrowdSamples
 from ..testbed.loop import LoopSpec
 from ..testbed.waiting import wait_for
 from ..tries.fit import Fit, fit

@@ -22,7 +22,7 @@ from ..errors import WorkerDied
 from ..stacks.namespace import NamespaceRefused
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
-from .plan import CellPlan, Study, parse_whole
+from .plan import CellPlan, Plan, parse_whole
 from .pool import Pool, open_pool
 from .reading import Content
 from .result import StudyResult, StudyStopped
@@ -41,7 +41,7 @@ _STOP_GRACE = 3.0  # seconds that stopped tasks get to hand back what they measu
 _POOL_IS_GONE = (WorkerDied, BrokenExecutor, CancelledError, NamespaceRefused)
 
 
-def run(study: Study, place: Any, out: Any, resume: bool, workers: int | None, progress: bool) -> StudyResult:
+def run(study: Plan, place: Any, out: Any, resume: bool, workers: int | None, progress: bool) -> StudyResult:
     """Run a study, as described at Study.run."""
     count = None if workers is None else parse_whole("workers", workers, 1)
     try:
@@ -51,7 +51,7 @@ def run(study: Study, place: Any, out: Any, resume: bool, workers: int | None, p
         raise StudyStopped(f"the study could not begin: {_reason(error)}") from error
 
 
-def _run(study: Study, pool: Pool, store: Store, progress: bool) -> StudyResult:
+def _run(study: Plan, pool: Pool, store: Store, progress: bool) -> StudyResult:
     try:
         interrupted = _sample(study, pool, store, progress)
     except KeyboardInterrupt:
@@ -61,7 +61,7 @@ def _run(study: Study, pool: Pool, store: Store, progress: bool) -> StudyResult:
     return StudyResult.read(store, interrupted)
 
 
-def _stopped(error: Exception, store: Store, study: Study) -> StudyStopped:
+def _stopped(error: Exception, store: Store, study: Plan) -> StudyStopped:
     way_out = "run it again with resume=True to go on" if store.path else "give out=FILE to be able to go on"
     result = StudyResult.read(store)
     done = f"{result.samples:,} of {study.size:,} samples are there"
@@ -72,7 +72,7 @@ def _reason(error: Exception) -> str:
     return str(error) or f"the executor ended ({type(error).__name__})"
 
 
-def _sample(study: Study, pool: Pool, store: Store, progress: bool) -> bool:
+def _sample(study: Plan, pool: Pool, store: Store, progress: bool) -> bool:
     """Draw all samples that are not stored yet; return True if interrupted."""
     content = store.read()
     if _is_new(content, pool, store):
@@ -93,7 +93,7 @@ def _is_new(content: Content, pool: Pool, store: Store) -> bool:
     return False
 
 
-def _note_where(study: Study, pool: Pool, store: Store) -> None:
+def _note_where(study: Plan, pool: Pool, store: Store) -> None:
     """Store where the study runs, and the era and bound of every cell."""
     here = {"testbed": pool.kind, "era": pool.era}
     eras = ["socket-range" if pool.socket_ranges(cell.port_range) else here["era"] for cell in study.cells]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from ..ports.clients import ClientKind, parse_client
 from ..ports.ranges import PortRange, parse_ports, parse_ranges
@@ -16,13 +16,6 @@ from ..results.shown import Shown
 from ..testbed.limits import default_max_tries, parse_tries
 from ..tries.theory import STARTS, TriesDistribution, distribution
 from .tasks import ADDRESSES
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-    from pathlib import Path
-
-    from ..testbed.testbed import Testbed
-    from .result import StudyResult
 
 DEFAULT_ERA = "random-walk"  # what is assumed before a kernel was probed
 CANNOT_LOOP_SWEEPS = 2  # tries, in multiples of M, after which a port that cannot loop by theory is left censored
@@ -57,17 +50,9 @@ class CellPlan:
         return f"port {self.port} in {self.port_range}, {self.client}"
 
 
-@dataclass(frozen=True, repr=False)
-class Study(Shown):
-    """Samples of the tries to success, in every combination of ports, ranges and clients.
-
-    `ports`, `ranges` and `clients` take what one would write: 33334, "33334,40000", [(40000, 40999)],
-    "same-socket". `samples` is the number per cell. `start` "random" samples independent first hits, each
-    from a fresh address and so from a random place of the kernel's counter; "return" samples returns to a
-    port that was just left. `max_tries` bounds a sample, which is then censored (None: by theory, see
-    `CellPlan.max_tries`). `seed` orders the tasks; the tries themselves depend on the kernel's own secret
-    and cannot be repeated. Raises ValueError, in one line, for what is not allowed.
-    """
+@dataclass(frozen=True, repr=False, eq=False)
+class Plan(Shown):
+    """What a study samples, as `Study` describes it."""
 
     ports: tuple[int, ...]
     ranges: tuple[PortRange, ...]
@@ -94,6 +79,13 @@ class Study(Shown):
         if self.size > ADDRESSES:
             raise ValueError(f"samples {self.samples}: {self.size:,} in all, more than the {ADDRESSES:,} addresses")
 
+    def __eq__(self, other: object) -> bool:
+        """A plan that was read from a file is that of the study which wrote it."""
+        return isinstance(other, Plan) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash(self.to_json())
+
     @cached_property
     def cells(self) -> tuple[CellPlan, ...]:
         """Every combination of port, range and client, in this order."""
@@ -103,27 +95,6 @@ class Study(Shown):
     def size(self) -> int:
         """How many samples there are in all cells together."""
         return self.samples * len(self.ports) * len(self.ranges) * len(self.clients)
-
-    def run(
-        self,
-        testbed: Testbed | Executor | None = None,
-        out: str | Path | None = None,
-        resume: bool = False,
-        workers: int | None = None,
-        progress: bool = True,
-    ) -> StudyResult:
-        """Draw the samples and return the result; an interrupt (Ctrl-C) returns what there is by then.
-
-        `testbed` None opens one; a Testbed names the kind to open; any concurrent.futures Executor is used
-        as it is, and its processes make namespaces of their own. `workers` is how many work at once (None:
-        one per core). `out` is a file that gets every finished task at once (None: memory only); with
-        `resume` an earlier file of this very study is continued. Raises ValueError for bad arguments or
-        files, NotOnThisTestbed where such a study cannot be run, StudyStopped (with `.result`) where it
-        could not go on.
-        """
-        from .engine import run
-
-        return run(self, testbed, out, resume, workers, progress)
 
     def to_json(self) -> str:
         """Return the plan as JSON text, from which `from_json` makes an equal one."""
@@ -139,7 +110,7 @@ class Study(Shown):
         return json.dumps(plan)
 
     @classmethod
-    def from_json(cls, text: str) -> Study:
+    def from_json(cls, text: str) -> Self:
         """Return the plan written by `to_json`. Raises ValueError if it is none."""
         try:
             return cls(**json.loads(text))

@@ -17,8 +17,9 @@ from ..stacks.in_place import InPlaceExecutor
 from ..stacks.namespace import network_id
 from ..stacks.stack import StackExecutor
 from ..testbed.loop import why_unsuitable
+from ..testbed.opening import open_testbed
 from ..testbed.sampling import Place, Samples
-from ..testbed.testbed import Testbed, open_testbed
+from ..testbed.testbed import Testbed
 from .plan import DEFAULT_ERA
 from .tasks import Task, probe_place, probe_place_nested, run_task, run_task_nested
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.printable import printable
-from .plan import CellPlan, Study
+from .plan import CellPlan, Plan
 
 APPLICATION = 0x5443504C  # "TCPL": PRAGMA application_id tells the file from any other database
 # STRICT: SQLite itself refuses, and finds in a damaged file, a value that is not of its column's type.
@@ -63,7 +63,7 @@ class Content:
     `machines`. All texts can be printed.
     """
 
-    study: Study
+    study: Plan
     facts: Mapping[str, str]
     settings: tuple[tuple[str, int], ...]
     rows: NDArray[np.void]
@@ -179,19 +179,19 @@ def _words(sql: object) -> str:
     return words.replace(")strict,withoutrowid", ")withoutrowid").removesuffix("strict")
 
 
-def _read_facts(connection: sqlite3.Connection, path: object) -> tuple[Study, dict[str, str]]:
+def _read_facts(connection: sqlite3.Connection, path: object) -> tuple[Plan, dict[str, str]]:
     pairs = connection.execute("SELECT key, value FROM study LIMIT 100").fetchall()
     if not all(isinstance(key, str) and isinstance(value, str) for key, value in pairs):
         raise _damaged(path, "a fact of the study is no text")
     facts = dict(pairs)
     try:
-        study = Study.from_json(facts.pop("plan"))
+        study = Plan.from_json(facts.pop("plan"))
     except (LookupError, ValueError):
         raise _damaged(path, "its plan cannot be read") from None
     return study, {printable(key, _NAME): printable(value, _NAME) for key, value in facts.items()}
 
 
-def _read_settings(connection: sqlite3.Connection, path: object, study: Study) -> tuple[tuple[str, int], ...]:
+def _read_settings(connection: sqlite3.Connection, path: object, study: Plan) -> tuple[tuple[str, int], ...]:
     (count,) = connection.execute("SELECT count(*) FROM cells").fetchone()
     if count * study.samples != study.size:  # asked first: a short plan may stand for millions of cells
         raise _damaged(path, f"{count} cells, its plan has {study.size // study.samples}")
@@ -207,7 +207,7 @@ def _read_settings(connection: sqlite3.Connection, path: object, study: Study) -
     return settings
 
 
-def _check_setting(path: object, study: Study, cell: CellPlan, era: Any, max_tries: Any) -> None:
+def _check_setting(path: object, study: Plan, cell: CellPlan, era: Any, max_tries: Any) -> None:
     try:
         cell.law(era, study.start)
     except (ValueError, TypeError, AttributeError):
@@ -218,7 +218,7 @@ def _check_setting(path: object, study: Study, cell: CellPlan, era: Any, max_tri
 
 
 def _read_samples(
-    connection: sqlite3.Connection, path: object, study: Study, settings: tuple[tuple[str, int], ...]
+    connection: sqlite3.Connection, path: object, study: Plan, settings: tuple[tuple[str, int], ...]
 ) -> tuple[NDArray[np.void], tuple[tuple[str, str], ...]]:
     limits = {"cells": len(study.cells), "samples": study.samples, "tries": _MOST_TRIES}
     stray = connection.execute(_STRAY, limits | {"seconds": _MOST_SECONDS, "name": _NAME}).fetchone()
@@ -237,7 +237,7 @@ def _read_samples(
     return rows, tuple((printable(host), printable(kernel)) for host, kernel in codes)
 
 
-def _most(study: Study, cell: CellPlan, setting: tuple[str, int]) -> float:
+def _most(study: Plan, cell: CellPlan, setting: tuple[str, int]) -> float:
     """The tries of the longest sample. What leads to a return stands for one that it does not lead to."""
     era, max_tries = setting
     return max(max_tries, cell.max_tries(era, study.start)) if study.start == "return" else max_tries

@@ -19,7 +19,7 @@ from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from ..testbed.sampling import Samples
 from ..tries.theory import TriesDistribution
-from .plan import DEFAULT_ERA, CellPlan, Study
+from .plan import DEFAULT_ERA, CellPlan, Plan
 from .store import Store
 
 
@@ -99,7 +99,7 @@ class StudyResult(Shown):
     seed, start, lab version); `interrupted` is True where the run was stopped by hand.
     """
 
-    study: Study
+    study: Plan
     cells: tuple[Cell, ...]
     provenance: dict[str, str]
     machines: tuple[tuple[str, str], ...] = field(default=(), repr=False)

@@ -21,7 +21,7 @@ from ..errors import LabError
 from ..testbed import files
 from ..testbed.sampling import Samples
 from . import reading
-from .plan import Study
+from .plan import Plan
 from .reading import Content, clear_errors
 
 
@@ -43,7 +43,7 @@ class Store:
         self._connection.close()
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str] | None, study: Study) -> Store:
+    def create(cls, path: str | os.PathLike[str] | None, study: Plan) -> Store:
         """Begin a file with this plan. Raises ValueError if the path holds anything, or cannot be written."""
         if path is not None:
             files.must_be_new(path, force=True)  # of what is there only an empty file is as good as none
@@ -59,7 +59,7 @@ class Store:
         return store
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str] | None, study: Study) -> Store:
+    def resume(cls, path: str | os.PathLike[str] | None, study: Plan) -> Store:
         """Open the file of this very study to go on with it; begin it if there is none or it is empty.
 
         Raises ValueError if the file holds anything else, is damaged, or cannot be written.
@@ -88,7 +88,7 @@ class Store:
         """Return all that the file says, every value checked. Raises ValueError if one is impossible."""
         return reading.read(self._connection, self.path)
 
-    def _begin(self, study: Study) -> None:
+    def _begin(self, study: Plan) -> None:
         rows = [(i, c.port, c.port_range.low, c.port_range.high, c.client) for i, c in enumerate(study.cells)]
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -163,13 +163,13 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _same_plan(path: str | os.PathLike[str], stored: Study, wanted: Study) -> None:
+def _same_plan(path: str | os.PathLike[str], stored: Plan, wanted: Plan) -> None:
     if stored != wanted:
         names = [name for name in stored.__dataclass_fields__ if getattr(stored, name) != getattr(wanted, name)]
         differ = ", ".join(f"{name} {_text(stored, name)} there, {_text(wanted, name)} here" for name in names)
         raise ValueError(f"file {path}: it holds another study ({differ}); give another path")
 
 
-def _text(study: Study, name: str) -> str:
+def _text(study: Plan, name: str) -> str:
     value = getattr(study, name)
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

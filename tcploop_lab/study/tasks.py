@@ -93,7 +93,7 @@ class _Nested:
     """A testbed that lives as long as its thread does, in the process that made it."""
 
     def __init__(self, kind: str | None) -> None:
-        from ..testbed.testbed import open_testbed
+        from ..testbed.opening import open_testbed
 
         self.process = os.getpid()
         self.testbed: Testbed = open_testbed(kind=kind)

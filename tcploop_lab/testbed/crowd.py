@@ -10,54 +10,21 @@ import contextlib
 import itertools
 import random
 import socket
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
 from ..ports.ranges import PortRange
 from ..stacks import constants
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
+from .crowd_samples import TRAFFIC_PORT, CrowdSamples
 from .dialling import NO_TRY
 from .loop import LoopSpec, make_socket, run_loop
 from .sampling import here, in_port_range
 
 MAX_CLIENTS = 64
-TRAFFIC_PORT = 1  # what the other traffic dials: dead, and below the range of any system
-
-
-@dataclass
-class CrowdSamples:
-    """Some samples, in the order in which they were drawn.
-
-    `clients` dialled at once; `together` are their tries begun up to the one that connected, `own` those of the client
-    that connected (0 if none did), `busy` how many of them made a try by then, `seconds` the time until then, `notice`
-    the seconds until that client knew. `traffic` are the tries of the other traffic.
-    """
-
-    host: str
-    kernel: str
-    clients: array[int] = field(default_factory=lambda: array("Q"))
-    together: array[int] = field(default_factory=lambda: array("Q"))
-    own: array[int] = field(default_factory=lambda: array("Q"))
-    busy: array[int] = field(default_factory=lambda: array("Q"))
-    traffic: array[int] = field(default_factory=lambda: array("Q"))
-    hits: array[int] = field(default_factory=lambda: array("B"))
-    seconds: array[float] = field(default_factory=lambda: array("d"))
-    notice: array[float] = field(default_factory=lambda: array("d"))
-
-    def add(self, counts: Sequence[int], winner: int | None, traffic: int, seconds: float, notice: float) -> None:
-        """Append a sample: the tries of each client, who connected, and what the other traffic tried."""
-        self.clients.append(len(counts))
-        self.together.append(sum(counts))
-        self.own.append(0 if winner is None else counts[winner])
-        self.busy.append(sum(count > 0 for count in counts))
-        self.traffic.append(traffic)
-        self.hits.append(winner is not None)
-        self.seconds.append(seconds)
-        self.notice.append(notice)
 
 
 class Crowd(Protocol):

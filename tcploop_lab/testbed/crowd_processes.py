@@ -25,7 +25,7 @@ from ..errors import WorkerDied
 from ..stacks import constants, wire
 from ..stacks.linux import linux_stack
 from ..stacks.task import Task, current_task, running
-from .crowd import TRAFFIC_PORT, CrowdSamples
+from .crowd_samples import TRAFFIC_PORT, CrowdSamples
 from .dialling import NO_TRY, LoopOutcome
 from .loop import LoopSpec, make_socket, run_loop
 

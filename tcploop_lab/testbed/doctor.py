@@ -23,7 +23,8 @@ from ..stacks.two_hosts import make_two_hosts
 from . import advice
 from .check import sample_source_ports
 from .loop import LoopSpec, free_port
-from .testbed import Testbed, open_testbed
+from .opening import open_testbed
+from .testbed import Testbed
 
 _OLDEST_PYTHON = (3, 11)
 _ONE_PORT = PortRange(40500, 40500)

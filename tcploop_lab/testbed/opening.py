@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from ..errors import NotOnThisTestbed
-from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
+from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, Range
 from ..stacks.executor import NamespaceExecutor
 from ..stacks.in_place import InPlaceExecutor
 from ..stacks.namespace import NamespaceRefused
@@ -18,25 +18,37 @@ TODAY = "6.18"  # the kernel that is simulated where none is asked for
 KIND_WANTED = "TCPLOOP_TESTBED"  # the name of an environment variable: the kind to open where a call names none
 
 
-def opened(
-    port_range: PortRange | None,
-    workers: int,
-    kind: str | None,
-    kernel: object,
-    needs: tuple[str, ...],
-    seed: int | None,
+def open_testbed(
+    port_range: Range | None = None,
+    workers: int = 1,
+    kind: str | None = None,
+    *,
+    kernel: str | None = None,
+    needs: str | Sequence[str] = (),
+    seed: int | None = None,
 ) -> Testbed:
-    """Return a testbed as `open_testbed` describes it."""
-    _check_needs(needs)
+    """Open a testbed: a private network namespace if the system allows one, else the host's own loopback.
+
+    Where neither can do it, a simulated kernel of this day does. `port_range` is the ephemeral range to use (None: the
+    kernel's default); `kind` asks for one of namespace, host, simulated; `kernel` for a simulated one by version or
+    era ("4.1", "freebsd-13"), `seed` for one that does the same again. `needs` names what it must be able to do, of
+    capture, any-range (for the loops), port-range (its own, for all sockets), reserve, counters, two-hosts: a testbed
+    that cannot is left out of the choice. Found out by trying.
+
+    Raises ValueError for bad arguments, NotOnThisTestbed if what was asked for is refused.
+    """
+    own_range = None if port_range is None else PortRange.parse(port_range)
+    wants = (needs,) if isinstance(needs, str) else tuple(needs)
+    _check_needs(wants)
     if kernel is not None or seed is not None:
         kind = _only_simulated(kind, kernel)
     wanted = wanted_kind(kind)
     reasons: list[str] = []
-    for name, make in _openers(port_range, workers, TODAY if kernel is None else kernel, seed):
+    for name, make in _openers(own_range, workers, TODAY if kernel is None else kernel, seed):
         if wanted not in (None, name):
             continue
         testbed = make("asked for" if wanted else "; ".join(reasons), reasons)
-        if testbed is not None and (lacking := _lacking(testbed, needs, wanted)):
+        if testbed is not None and (lacking := _lacking(testbed, wants, wanted)):
             reasons.append(f"the {name} testbed cannot do {lacking}")
             testbed.close()
         elif testbed is not None:

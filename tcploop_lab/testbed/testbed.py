@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from ..ports.ranges import LINUX_DEFAULT_RANGE, Port, PortRange, Range, parse_po
 from ..results.description import Description, Item, Said
 from ..results.run import Run
 from ..results.shown import Shown
+from ..stacks.namespace import NamespaceRefused
 from ..stacks.networks import owners
 from ..stacks.stack import Stack, StackExecutor
 from . import sockets
@@ -330,8 +331,11 @@ class Testbed(Shown, metaclass=_Tab):
 
     def sibling(self, port_range: Range | None = None, workers: int = 1) -> Testbed:
         """Open one more testbed of this kind and kernel, with workers of its own, for long work beside this one's."""
-        kernel = getattr(self.executor.here, "version", None)  # only a simulated stack has one
-        return open_testbed(port_range, workers, self.kind, kernel=kernel)
+        wanted = None if port_range is None else PortRange.parse(port_range)
+        try:
+            return type(self)(self.kind, self.why, self.executor.sibling(workers, wanted), wanted)
+        except NamespaceRefused as refusal:
+            raise NotOnThisTestbed(f"no private namespace: {refusal.strerror}") from None
 
     def sockets(self, port: Port) -> SocketTable:
         """Return the kernel's table of sockets, those with this local port."""
@@ -438,28 +442,3 @@ def _add_address(stack: Stack, address: str) -> None:
 
 def _sleep(stack: Stack, seconds: float) -> None:
     stack.sleep(seconds)
-
-
-def open_testbed(
-    port_range: Range | None = None,
-    workers: int = 1,
-    kind: str | None = None,
-    *,
-    kernel: str | None = None,
-    needs: str | Sequence[str] = (),
-    seed: int | None = None,
-) -> Testbed:
-    """Open a testbed: a private network namespace if the system allows one, else the host's own loopback.
-
-    Where neither can do it, a simulated kernel of this day does. `port_range` is the ephemeral range to use (None: the
-    kernel's default); `kind` asks for one of namespace, host, simulated; `kernel` for a simulated one by version or
-    era ("4.1", "freebsd-13"), `seed` for one that does the same again. `needs` names what it must be able to do, of
-    capture, any-range (for the loops), port-range (its own, for all sockets), reserve, counters, two-hosts: a testbed
-    that cannot is left out of the choice. Found out by trying.
-
-    Raises ValueError for bad arguments, NotOnThisTestbed if what was asked for is refused.
-    """
-    from .opening import opened
-
-    wanted = None if port_range is None else PortRange.parse(port_range)
-    return opened(wanted, workers, kind, kernel, (needs,) if isinstance(needs, str) else tuple(needs), seed)

@@ -211,7 +211,7 @@ def place(testbed: Testbed | None, port_range: Any = None) -> Iterator[Testbed]:
     if testbed is not None:
         yield testbed
         return
-    from ..testbed.testbed import open_testbed
+    from ..testbed.opening import open_testbed
 
     with open_testbed(port_range) as own:
         yield own

@@ -6,7 +6,6 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.audits import audit as auditing
-from tcploop_lab.audits import recorded
 from tcploop_lab.results import stored
 
 COMMAND = "curl -sS --noproxy * http://127.0.0.1:{port}/"
@@ -54,5 +53,5 @@ def test_who_asks_for_the_private_network_gets_nothing_recorded(refused):
 
 def test_every_audit_of_the_lesson_is_recorded():
     """The record has the lesson's audits, each with a verdict and a label."""
-    results = stored.load(recorded.RECORD, list[auditing.AuditResult])
+    results = stored.load(auditing.RECORD, list[auditing.AuditResult])
     assert len(results) >= 4 and all(one.label and one.verdict for one in results)

@@ -27,8 +27,8 @@ from tcploop_lab.audits.table import AuditTable
 from tcploop_lab.ports.ranges import PortRange, parse_port, parse_ports, parse_ranges, parse_reserved
 from tcploop_lab.results import stored
 from tcploop_lab.stacks import namespace
-from tcploop_lab.study.plan import Study
 from tcploop_lab.study.store import Store
+from tcploop_lab.study.study import Study
 from tcploop_lab.testbed import sockets
 from tcploop_lab.testbed.recorded import FOLDER, recorded_names
 from tcploop_lab.thief import thief

@@ -16,7 +16,8 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.errors import WorkerDied
-from tcploop_lab.testbed.crowd import CrowdSamples, draw_crowd
+from tcploop_lab.testbed.crowd import draw_crowd
+from tcploop_lab.testbed.crowd_samples import CrowdSamples
 from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.testbed import Testbed
 

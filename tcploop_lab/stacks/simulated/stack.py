@@ -47,6 +47,10 @@ class SimulatedStack:
         self.version = known
         self.kernel = f"simulated {known.name}"
 
+    def another(self, port_range: PortRange | None) -> SimulatedStack:
+        """Return a new kernel of this version, not seeded."""
+        return SimulatedStack(self.version, port_range=port_range)
+
     def socket(self, family: int = AF_INET, kind: int = SOCK_STREAM) -> SimulatedSocket:
         """Return a new TCP socket. NotOnThisTestbed for another kind."""
         return make_socket(self._kernel, family, kind)
