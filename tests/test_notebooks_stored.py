@@ -159,6 +159,13 @@ def test_code_cells_are_short(path):
 
 
 @each_lesson
+def test_code_fits_a_window(path):
+    """A line of code has at most 88 characters, so that it is read without scrolling."""
+    lines = [line for cell in code(read(path)) for line in cell.source.splitlines()]
+    assert [line for line in lines if len(line) > 88] == []
+
+
+@each_lesson
 def test_lesson_takes_the_lab_from_its_public_names(path):
     """A lesson imports `tcploop_lab as lab` and nothing from the inside of the package, so that a move breaks none."""
     imported = [line for cell in code(read(path)) for line in cell.source.splitlines() if INSIDE.match(line)]
@@ -172,6 +179,13 @@ def test_lesson_opens_with_what_a_learner_asks(path):
     assert text.startswith("# ")
     assert [heading for heading in OPENING if f"{heading}\n" not in text] == []
     assert re.search(r"\b\d+ minutes\b", text)
+
+
+@each_lesson
+def test_lesson_says_how_to_go_on(path):
+    """Before any code stands what to do after a break, after a restart and when the browser's tab was closed."""
+    text = opening(read(path))
+    assert [word for word in ("Run All Above Selected Cell", "restart", "closed browser tab") if word not in text] == []
 
 
 @each_lesson

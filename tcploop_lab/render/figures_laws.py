@@ -57,7 +57,7 @@ def _check(laws: Sequence[TriesDistribution]) -> None:
 
 def _words(law: TriesDistribution, study: StudyResult | None) -> str:
     mean = study.cells[0].mean if study is not None else None
-    return f"{law.era}: mean {law.mean:,.0f}" + (f", measured {mean:,.0f}" if mean is not None else "")
+    return f"{law.name}: mean {law.mean:,.0f}" + (f", measured {mean:,.0f}" if mean is not None else "")
 
 
 def _finish(

@@ -66,6 +66,11 @@ class TriesDistribution(Shown):
     figure = "chances"
 
     @property
+    def name(self) -> str:
+        """What tables and legends call this law: its era, or the lottery that a geometric law is."""
+        return "lottery" if self.era == "geometric" else self.era
+
+    @property
     def summary(self) -> str:
         """One sentence: whether the port can loop, and why."""
         return f"port {self.port} {'can' if self.can_loop else 'cannot'} loop: {self.reason}"

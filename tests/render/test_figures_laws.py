@@ -27,7 +27,7 @@ def test_each_law_has_its_curve():
         assert np.allclose(chance, law.cdf(tries.astype(int)))
         assert len(tries) > 500
     words = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert words == ["even-sequence: mean 250", "random-walk: mean 445", "geometric: mean 500"]
+    assert words == ["even-sequence: mean 250", "random-walk: mean 445", "lottery: mean 500"]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_title_is_the_finding(start, title):
     ax = compare(laws(start))
     assert ax.get_title(loc="left") == title
     assert style.alt_of(ax).startswith(title)
-    assert "geometric: mean 500, half by try 347" in style.alt_of(ax)
+    assert "lottery: mean 500, half by try 347" in style.alt_of(ax)
 
 
 def test_a_study_brings_what_it_measured():
