@@ -28,6 +28,27 @@ SHARP = 1.5  # pixels of the picture for each pixel of the page
 COLOURS = 96  # an interface has few; so a picture stays far below 250 kB
 COLUMNS = 114
 COMMANDS = ("tcploop check 33333", "tcploop audit -- curl --silent http://127.0.0.1:{port}/")
+# A network and processes of their own, in which a client dials the port of a server that is down; then the command.
+ALONE = ("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount-proc")
+SERVER = """
+import socket, sys
+print("my-server", end="", file=open("/proc/self/comm", "w"))
+server = socket.create_server(("127.0.0.1", 50054))
+print("it listens", flush=True)
+sys.stdin.read()
+"""
+CLIENT = """
+import socket, subprocess, sys, tcploop_lab as lab
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+python, pipes = [sys.executable, "-c"], dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+with subprocess.Popen([*python, sys.argv[1]], **pipes) as server, lab.open_testbed(kind="host") as here:
+    print("my-client", end="", file=open("/proc/self/comm", "w"))
+    server.stdout.readline()
+    other = socket.create_connection(("127.0.0.1", 50054))
+    run = here.connect_loop(50052, progress=False)
+    subprocess.run([sys.executable, "-m", "tcploop_lab", "find"])
+    run.close()
+"""
 ENOUGH = range(4_000, 60_000)  # tries that make the walk's shape visible: it starts again at the bottom once or more
 
 
@@ -93,31 +114,42 @@ def tries_of_a_run(cell: Locator) -> int:
 
 def typed(command: str) -> str:
     """What a command of the lab prints in a terminal, colours and all."""
+    return shown([sys.executable, "-m", "tcploop_lab", *command.split()[1:]])
+
+
+def shown(command: list[str]) -> str:
+    """What a program prints in a terminal."""
     printed = bytearray()
 
     def read(terminal: int) -> bytes:
         printed.extend(new := os.read(terminal, 4096))
         return new
 
-    pty.spawn([sys.executable, "-m", "tcploop_lab", *command.split()[1:]], read)
+    pty.spawn(command, read)
     return printed.decode().replace("\r\n", "\n")
 
 
-def terminal(chromium: Browser) -> None:
-    """The commands, as a terminal shows them."""
-    os.environ |= {"COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
+def terminal(chromium: Browser, name: str, printed: dict[str, str]) -> None:
+    """Commands and what they printed, as a terminal shows them."""
     paper = Console(record=True, width=COLUMNS, file=io.StringIO())
-    for command in COMMANDS:
-        paper.print(Text(f"$ {command}", style="bold"), Text.from_ansi(typed(command)), sep="\n")
+    for command, text in printed.items():
+        paper.print(Text(f"$ {command}", style="bold"), Text.from_ansi(text), sep="\n")
     with browser.page(chromium, 1500, 1200, SHARP) as empty:
         empty.set_content(paper.export_svg(title="tcploop"))
-        store(empty.locator("svg").first.screenshot(), "terminal.png")
+        store(empty.locator("svg").first.screenshot(), name)
+
+
+def found() -> str:
+    """What tcploop find prints on a machine on which a client has connected to itself."""
+    return shown([*ALONE, sys.executable, "-c", CLIENT, SERVER])
 
 
 def main() -> None:
     """Take all of them."""
+    os.environ |= {"COLUMNS": str(COLUMNS), "TERM": "xterm-256color"}
     with browser.chromium() as chromium:
-        terminal(chromium)
+        terminal(chromium, "find.png", {"tcploop find": found()})
+        terminal(chromium, "terminal.png", {command: typed(command) for command in COMMANDS})
         with tempfile.TemporaryDirectory() as folder, lab.running_lab(lab.copy_of_the_course(Path(folder))) as server:
             first_lesson(chromium, server)
             console(chromium, server)

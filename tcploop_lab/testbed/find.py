@@ -110,15 +110,16 @@ class Found(Shown):
         return Description(self.summary, not self.self_connections, self.label, items, tuple(self._tables()), notes)
 
     def _tables(self) -> Iterable[Table]:
-        yield _sockets("self_connections", self.self_connections, "connected to themselves:")
-        yield _sockets("left_over", self.left_over, "closed in order, and hold their port for a minute:")
-        yield _sockets("behind_nat", self.behind_nat, "equal names, and yet no self-connection:")
-        yield _ports("at_risk", self.at_risk, "at risk: a plain client can loop there while nobody listens:")
         others = [port for port in self.ports if not port.can_loop]
-        yield _ports("not_at_risk", others, "of the range, but a plain client cannot loop there:")
-        columns = (("name", "network"), ("range", "range"), ("reserved", "reserved"), ("sockets", "TCP sockets"))
+        network = "network" if len(self.networks) > 1 else ""  # of one nothing is to be told apart
+        yield _sockets("self_connections", self.self_connections, network, "connected to themselves:")
+        yield _sockets("left_over", self.left_over, network, "closed in order, and hold their port for a minute:")
+        yield _sockets("behind_nat", self.behind_nat, network, "equal names, and yet no self-connection:")
+        yield _ports("at_risk", self.at_risk, network, "at risk: a plain client can loop there while nobody listens:")
+        yield _ports("not_at_risk", others, network, "of the range, but a plain client cannot loop there:")
+        names = ("network", "range", "reserved", "TCP sockets") if network else ("",) * 4
         rows = [(one.name, one.port_range, _ranges(one.reserved), one.sockets) for one in self.networks]
-        yield Table("networks", columns, rows)
+        yield Table("networks", tuple(zip(("name", "range", "reserved", "sockets"), names, strict=True)), rows)
 
     def _advice(self) -> Iterable[str]:
         enter = {one.name: one.enter for one in self.networks}
@@ -141,10 +142,10 @@ def _counted(count: int, word: str) -> str:
     return f"{count or 'no'} {word}{'' if count == 1 else 's'}"
 
 
-def _sockets(key: str, found: Sequence[Socket], caption: str) -> Table:
+def _sockets(key: str, found: Sequence[Socket], network: str, caption: str) -> Table:
     columns = (
         ("local", "local and peer"), ("peer", ""), ("state", "state"), ("pid", "pid"), ("program", "program"),
-        ("age_s", "age"), ("silent_s", ""), ("network", "network"), ("evidence", "evidence"),
+        ("age_s", "age"), ("silent_s", ""), ("network", network), ("evidence", "evidence"),
     )  # fmt: skip
     if not any(one.evidence for one in found):
         columns = (*columns[:-1], ("evidence", ""))
@@ -162,9 +163,9 @@ def _age(one: Socket) -> str:
     return f"{one.silent_s:,.0f} s" if one.age_s is not None else f"{one.silent_s:,.0f} s or more"
 
 
-def _ports(key: str, found: Sequence[RiskyPort], caption: str) -> Table:
+def _ports(key: str, found: Sequence[RiskyPort], network: str, caption: str) -> Table:
     columns = (
-        ("port", "port"), ("program", "listens"), ("dialled_by", "dials"), ("why", "why"), ("network", "network"),
+        ("port", "port"), ("program", "listens"), ("dialled_by", "dials"), ("why", "why"), ("network", network),
     )  # fmt: skip
     rows = [
         (Said(one.port, str(one.port)), one.program or Said("", "—"), one.dialled_by or Said("", "—"), one.why,
@@ -264,8 +265,7 @@ def _socket(one: Alike, network: str, owners: Mapping[int, tuple[Owner, ...]]) -
 def _risky(port: Exposed, network: str, owners: Mapping[int, tuple[Owner, ...]]) -> RiskyPort:
     why = port.why_not
     if not why:
-        now = "a server listens now; while it does not," if port.listeners else "nobody listens:"
-        why = f"{now} connect() may choose this very port"
+        why = f"connect() may choose it {'while its server is down' if port.listeners else 'now: nobody listens'}"
     listening, dialling = _programs(port.listeners, owners), _programs(port.dialled, owners)
     return RiskyPort(port.port, listening, dialling, network, not port.why_not, why)
 
