@@ -15,6 +15,7 @@ from importlib import import_module as _import_module
 import lazy_loader as _lazy_loader
 
 from . import moved as _moved
+from . import tracebacks as _tracebacks
 from .results import shown as _shown
 
 __version__ = "0.1.0"
@@ -23,3 +24,4 @@ __getattr__, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
 
 _shown.install(lambda: _import_module(f"{__name__}.show"))
 _moved.install()
+_tracebacks.install()

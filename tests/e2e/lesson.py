@@ -88,6 +88,11 @@ class Lesson:
         self._save_until(lambda: not any(self.counts()), 120)
         self.page.get_by_text(_IDLE).wait_for()
 
+    def save(self) -> None:
+        """Save, and wait until the page has nothing left to save."""
+        self.page.keyboard.press("Control+s")
+        self.page.locator(".jp-mod-dirty").wait_for(state="detached")
+
     def shut_down(self) -> None:
         """End the kernel."""
         self.choose("Kernel", "Shut Down Kernel")

@@ -101,3 +101,16 @@ def test_restarted_they_run_again(lesson, server):
     lesson.picture("after-restart")
     assert lesson.errors() + lesson.complaints == []
     assert lesson.counts() == list(range(1, len(lesson.cells()) + 1))
+
+
+def test_opened_again_they_stand_as_they_were_left(lesson, server):
+    """Saved, its kernel gone, the page left and opened again, each widget is there with what it showed last."""
+    lesson.save()
+    lesson.shut_down()
+    lesson.open(server.address)
+    for call in widgets.USES:
+        output = lesson.cell_of(call).locator(OUTPUTS).filter(has=lesson.page.get_by_role("button")).first
+        output.scroll_into_view_if_needed()
+        widgets.sees(output, "as it was left")
+        lesson.picture(f"{call.removeprefix('lab.').removesuffix('(')}-again", output)
+    assert "model not found" not in lesson.page.locator(".jp-Notebook").inner_text()

@@ -17,6 +17,8 @@ from .svg import Chart
 from .views import View, button, choice, field, put, row, status
 
 _DOTS = 1500  # of a walk; more would lie on each other
+_LATEST = 30_000  # tries: some ten passes through the default range, which _DOTS still show as lines
+_FEW = 200  # tries up to which single steps are shown
 
 
 class ConsoleView(View):
@@ -81,20 +83,31 @@ class ConsoleView(View):
 
 
 def walk_html(run: Run) -> str:
-    """Return the walk of the source port so far as a chart."""
-    ports = np.frombuffer(run.trace or b"", dtype=np.uint16)
-    tries = np.arange(1, len(ports) + 1)
+    """Return the walk of the source port so far as a chart: of a long one the end, of a short one the ports it used."""
+    trace = np.frombuffer(run.trace or b"", dtype=np.uint16)
+    ports, before = trace[-_LATEST:], max(0, len(trace) - _LATEST)
+    tries = np.arange(before + 1, len(trace) + 1)
     kept = np.unique(np.append(np.arange(0, len(ports), -(-len(ports) // _DOTS)), len(ports) - 1))
-    spread = (float(run.port_range.low), float(run.port_range.high))
-    words = f"Source port of each try: {len(ports):,} {'try' if len(ports) == 1 else 'tries'} to port {run.port}"
-    chart = Chart((1, max(20.0, len(ports))), spread, words, ("try (connect call)", "source port"))
-    if len(ports) <= 200:
+    latest = f", of which the last {_LATEST:,}" if before else ""
+    words = f"Source port of each try: {len(trace):,} {'try' if len(trace) == 1 else 'tries'} to port {run.port}{latest}"
+    across = (float(tries[0]), max(20.0, len(trace)))
+    chart = Chart(across, _height(run, ports), words, ("try (connect call)", "source port"))
+    if len(ports) <= _FEW:
         chart.line(tries, ports, style.SKY_BLUE, width=0.8)
-    chart.points(tries[kept], ports[kept], style.BLUE, 1.2 if len(ports) > 400 else 2.2)
+    chart.points(tries[kept], ports[kept], style.BLUE, 1.2 if len(ports) > 2 * _FEW else 2.2)
     chart.level(run.port, f"port {run.port}, which it dials", style.VERMILLION)
     if run.self_connected:
-        chart.points([len(ports)], [run.port], style.VERMILLION, 5.0)
-    return chart.html(f"{words}. The last source port is {ports[-1]}.")
+        chart.points([len(trace)], [run.port], style.VERMILLION, 5.0)
+    return chart.html(f"{words}. The last source port is {trace[-1]}.")
+
+
+def _height(run: Run, ports: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Which ports the chart shows: of some single tries those near them, so that each step is seen; else the range."""
+    low, high = float(run.port_range.low), float(run.port_range.high)
+    if len(ports) > _FEW:
+        return low, high
+    room = max(20.0, 0.1 * float(np.ptp(ports)))
+    return max(low, float(ports.min()) - room), min(high, float(ports.max()) + room)
 
 
 def loop_console(testbed: Any = None, port: Any = 33334, port_range: Any = None, client: Any = "same-socket") -> View:

@@ -177,6 +177,8 @@ class LoopConsole:
                 wish.port, client=wish.client, max_tries=min(size, left), trace=True, progress=self.work.tick
             )
             self.run = _joined(self.run, piece, wish.most_tries)
+            if wish.pause:  # what the tries took includes the waiting between them
+                self.run = replace(self.run, seconds=max(time.monotonic() - began, wish.pause * self.run.tries))
             self.work.tell()
             if wish.pause:
                 self.work.pause(wish.pause)

@@ -13,9 +13,9 @@ from ..ladder import STATE_COLOURS
 from ..statediagram import PLACES, ROUTES
 from .stepper_model import StateStepper
 
-_SCALE = 52  # pixels for a unit of the diagram
+_SCALE = 58  # pixels for a unit of the diagram
 _WIDTH, _HEIGHT = 12.2, 11.5
-_BOX = (1.62, 0.54)
+_BOX = (1.62, 0.58)
 
 
 def diagram_html(states: Mapping[str, State], taken: Sequence[Transition]) -> str:
@@ -58,8 +58,8 @@ def _box(state: State, here: Sequence[str]) -> str:
     left, top = (x - wide / 2) * _SCALE, (y - high / 2) * _SCALE
     place = f'x="{left:.0f}" y="{top:.0f}" width="{wide * _SCALE:.0f}" height="{high * _SCALE:.0f}" rx="7"'
     frame = f'<rect {place} fill="{colour}" stroke="{style.INK if here else style.GREY}" stroke-width="{edge}"/>'
-    words = [(state, 10, "bold"), (", ".join(map(_short, here)), 9.5, "normal")] if here else [(state, 11, "normal")]
-    step = 11 if here else 0
+    words = [(state, 11, "bold"), (", ".join(map(_short, here)), 11, "normal")] if here else [(state, 11, "normal")]
+    step = 13 if here else 0
     lines = "".join(
         f'<text x="{x * _SCALE:.0f}" y="{y * _SCALE + 4 + step * (number - 0.55 * bool(here)):.0f}" font-size="{size}" '
         f'font-weight="{weight}" text-anchor="middle" fill="{ink}">{escape(text)}</text>'

@@ -49,10 +49,14 @@ class Chart:
             self._marks.append(f'<rect {place} fill="{colour}" fill-opacity="0.45"/>')
 
     def level(self, y: float, words: str, colour: str) -> None:
-        """Draw a level line with words at its right end."""
-        if self._y[0] <= y <= self._y[1]:
+        """Draw a level line with words at its right end; of one that is not in the picture, say on which side it is."""
+        low, high = self._y
+        if low <= y <= high:
             self.line(self._x, (y, y), colour, width=1.2)
-            self._write(self._size[0] - _RIGHT, self._at_y(y) - 4, words, "end", readable(colour))
+        else:
+            words = f"{'↑' if y > high else '↓'} {words}"
+        at = min(max(self._at_y(y) - 4, _TOP + 12), self._size[1] - _BOTTOM - 4)
+        self._write(self._size[0] - _RIGHT, at, words, "end", readable(colour))
 
     def legend(self, entries: Sequence[tuple[str, str]]) -> None:
         """Write what the colours stand for, (words, colour) each, one below the other."""
@@ -85,7 +89,8 @@ class Chart:
     def _ticks(self) -> Iterable[str]:
         bottom, left = self._size[1] - _BOTTOM, _LEFT
         for x in _readable(*self._x):
-            place = f'x="{self._at_x(x):.1f}" y="{bottom + 16}" text-anchor="middle"'
+            inside = self._at_x(x) < self._size[0] - 2 * _RIGHT  # else half of a long number would be cut off
+            place = f'x="{self._at_x(x):.1f}" y="{bottom + 16}" text-anchor="{"middle" if inside else "end"}"'
             yield f'<text {place} fill="{style.GREY}">{_number(x, ",")}</text>'
         for y in _readable(*self._y):
             at = self._at_y(y)

@@ -18,6 +18,8 @@ import ipywidgets as w
 from ..html import box as html_box
 from ..html import line
 
+# A saved widget has no kernel: nothing tells it that it is alone, so it says this always.
+_AGAIN = '<small style="opacity: 0.75">In a notebook that is opened again it stands as it was left: run its cell.</small>'
 _shown: dict[str, tuple[Any, list[View]]] = {}  # cell: (the execution, what it showed)
 
 
@@ -30,7 +32,7 @@ class View:
 
     def __init__(self, model: Any, rows: Sequence[w.Widget], name: str) -> None:
         self.model = model
-        self.box = w.VBox(list(rows))
+        self.box = w.VBox([*rows, w.HTML(_AGAIN)])
         self.name = name
         self._lock = threading.RLock()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 
 import pytest
 
@@ -131,3 +132,22 @@ def test_the_walk_says_in_words_what_it_shows(console):
     assert f"300 tries to port 40101. The last source port is {console.run.trace[-1]}." in chart
     assert "port 40101, which it dials" in chart
     assert isinstance(console.run.trace, array)
+
+
+def test_single_steps_are_seen_and_a_long_walk_is_no_noise(console):
+    """The chart of ten tries shows the ports near them; that of very many shows the end of the walk alone."""
+    console.start(33333, "32768-60999", most_tries=10)
+    console.work.wait(60)
+    few = walk_html(console.run)
+    assert "60000<" not in few or "33000<" not in few  # two ticks that only a chart of the whole range has
+    assert "port 33333, which it dials" in few
+    long = replace(console.run, tries=300_000, trace=array("H", (console.run.trace * 30_000)[:300_000]))
+    assert "300,000 tries to port 33333, of which the last 30,000" in walk_html(long)
+    assert 'text-anchor="end" fill="#5C5C5C">300,000<' in walk_html(long)
+
+
+def test_a_pace_is_that_of_the_clock(console):
+    """At 20 tries a second no more is claimed, whatever the kernel needs for each."""
+    console.start(*NEVER, most_tries=4, pace="20 tries a second")
+    console.work.wait(60)
+    assert 1 < console.run.rate <= 20

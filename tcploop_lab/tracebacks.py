@@ -1,0 +1,81 @@
+"""What a notebook shows of an error: the learner's own lines, and in one line that a cell above was not run.
+
+`%tb` shows all of the traceback, the lab's lines too. A kernel of the lab's environment has this from its beginning
+(environment/ipython_kernel_config.py), every other one once the lab is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from types import CodeType, TracebackType
+from typing import Any
+
+_PACKAGE = str(Path(__file__).parent)
+_FIRST = (
+    "Nothing is called {name!r} in this kernel (line {line}). Run the cells above first: "
+    "Run, then Run All Above Selected Cell."
+)
+
+
+def install() -> None:
+    """Have the notebook show errors so, if this is one."""
+    ipython = sys.modules.get("IPython")
+    if shell := getattr(ipython, "get_ipython", lambda: None)():
+        load_ipython_extension(shell)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Have this shell show errors so; who set a way of his own keeps it."""
+    if not shell.custom_exceptions:
+        shell.set_custom_exc((Exception,), _show)
+
+
+def _show(shell: Any, kind: type[Exception], error: Exception, traceback: TracebackType, tb_offset: Any = None) -> None:
+    if isinstance(error, NameError) and (words := _not_run(shell, error, traceback)):
+        error._render_traceback_ = lambda: [f"NameError: {words}"]  # type: ignore[attr-defined]
+    shell.showtraceback((kind, error, learners_part(traceback)), tb_offset=tb_offset)
+    sys.last_traceback = traceback  # for %tb
+
+
+def _not_run(shell: Any, error: NameError, traceback: TracebackType) -> str:
+    """What to run, if a cell itself uses a name that nothing in the kernel resembles; else ""."""
+    *_, (last, line) = _places(traceback)
+    known = [name for name in shell.user_ns if not name.startswith("_")]
+    if last.co_name != "<module>" or _of_the_lab(last) or get_close_matches(error.name or "", known):
+        return ""
+    return _FIRST.format(name=error.name, line=line)
+
+
+def learners_part(traceback: TracebackType) -> TracebackType | None:
+    """Return the traceback without the lab's frames, and without those of what the lab called, but the learner's."""
+    kept: list[TracebackType] = []
+    hidden = False
+    step: TracebackType | None = traceback
+    while step is not None:
+        code = step.tb_frame.f_code
+        hidden = _of_the_lab(code) or (hidden and not _of_a_learner(step))
+        if not hidden:
+            kept.append(step)
+        step = step.tb_next
+    rest: TracebackType | None = None
+    for one in reversed(kept):
+        rest = TracebackType(rest, one.tb_frame, one.tb_lasti, one.tb_lineno)
+    return rest
+
+
+def _places(traceback: TracebackType | None) -> list[tuple[CodeType, int]]:
+    found = []
+    while traceback is not None:
+        found.append((traceback.tb_frame.f_code, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return found
+
+
+def _of_the_lab(code: CodeType) -> bool:
+    return code.co_filename.startswith(_PACKAGE)
+
+
+def _of_a_learner(step: TracebackType) -> bool:
+    return step.tb_frame.f_globals.get("__name__") == "__main__"

@@ -1,0 +1,66 @@
+"""A learner who closes the tab in the middle, one who begins in the middle, and one who switches the debugger on."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Locator
+
+from .lab import new_notebook
+from .lesson import OUTPUTS, Lesson
+from .widgets import sees
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+NAME = "coming_back.ipynb"
+CELLS = (
+    "import time\nimport tcploop_lab as lab\ntestbed = lab.open_testbed()",
+    "run = testbed.connect_loop(33333, max_tries=500_000)",
+    "run",
+    "wanted = globals().get('wanted') is False\n"
+    "while get_ipython().kernel.debugger.is_started != wanted:\n"
+    "    time.sleep(0.1)\n"
+    "here = lab.open_testbed()\n"
+    "print('debugger', wanted, here.kind, here.connect_loop(45000).self_connected)",
+)
+
+
+@pytest.fixture
+def lesson(server, open_lesson):
+    """A notebook that opens a testbed, after Run All; its kernel ends with the test."""
+    new_notebook(server.folder / "notebooks" / NAME, CELLS)
+    opened = open_lesson(NAME)
+    yield opened
+    opened.shut_down()
+
+
+def run_cell(lesson: Lesson, number: int) -> Locator:
+    """Run one cell as Ctrl and Enter do, and return it."""
+    cell = lesson.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+    cell.locator(".jp-InputArea-prompt").click()
+    lesson.page.keyboard.press("Control+Enter")
+    return cell
+
+
+def test_a_tab_that_was_closed_in_a_loop_loses_nothing(lesson, server):
+    """The page is left while a loop runs; opened again, the next cell shows what was measured."""
+    lesson.save()
+    run_cell(lesson, 1).get_by_text("[*]").wait_for()
+    lesson.page.goto("about:blank")
+    lesson.open(server.address)
+    sees(run_cell(lesson, 2).locator(OUTPUTS), "within 500,000 tries")
+
+
+def test_begun_in_the_middle_the_first_cell_says_what_to_run(lesson):
+    """After a restart a cell that needs those above it answers in one line, which names them."""
+    lesson.restart()
+    output = run_cell(lesson, 1).locator(OUTPUTS)
+    sees(output, "Run the cells above first")
+    assert len(output.inner_text().strip().splitlines()) == 1
+
+
+def test_the_debugger_leaves_the_lab_as_it_is(lesson):
+    """With the debugger on, and off again, a testbed opens in a network of its own and meets itself there."""
+    for wanted in (True, False):
+        lesson.page.locator(".jp-DebuggerBugButton").first.click()
+        sees(run_cell(lesson, 3).locator(OUTPUTS), f"debugger {wanted} namespace True")
+        lesson.picture(f"debugger-{wanted}")
