@@ -139,6 +139,8 @@ def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -
     assert_no_answers(next(installed.parent.glob("lib/python*/site-packages/tcploop_lab")))
     found = json.loads(run(installed, tmp_path, "tcploop", "connect", "40500", "--range", "40500-40500", "--json"))
     assert found["self_connected"]
+    for place in ("share/jupyter/lab/settings/overrides.d/tcploop-lab.json", "etc/ipython/ipython_kernel_config.py"):
+        assert (installed.parent / place).is_file()
 
 
 def test_the_course_is_not_copied_over_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,7 +83,7 @@ class ConsoleView(View):
 
 
 def walk_html(run: Run) -> str:
-    """Return the walk of the source port so far as a chart: of a long one the end, of a short one the ports it used."""
+    """Return the walk of the source port so far as a chart: of a long one the end, of a short one its ports."""
     trace = np.frombuffer(run.trace or b"", dtype=np.uint16)
     ports, before = trace[-_LATEST:], max(0, len(trace) - _LATEST)
     tries = np.arange(before + 1, len(trace) + 1)
@@ -102,7 +102,7 @@ def walk_html(run: Run) -> str:
 
 
 def _height(run: Run, ports: np.ndarray[Any, Any]) -> tuple[float, float]:
-    """Which ports the chart shows: of some single tries those near them, so that each step is seen; else the range."""
+    """Which ports the chart shows: of some tries those near them, so that each step is seen; else the range."""
     low, high = float(run.port_range.low), float(run.port_range.high)
     if len(ports) > _FEW:
         return low, high

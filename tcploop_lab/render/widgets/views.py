@@ -19,7 +19,7 @@ from ..html import box as html_box
 from ..html import line
 
 # A saved widget has no kernel: nothing tells it that it is alone, so it says this always.
-_AGAIN = '<small style="opacity: 0.75">In a notebook that is opened again it stands as it was left: run its cell.</small>'
+_AGAIN = "<small>In a notebook that is opened again it stands as it was left: run its cell.</small>"
 _shown: dict[str, tuple[Any, list[View]]] = {}  # cell: (the execution, what it showed)
 
 
