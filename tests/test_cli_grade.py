@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def test_every_file_has_its_points_or_the_reason(handed_in: list[str], tmp_path:
     grades = json.loads(capsys.readouterr().out)["grades"]
     found = [(one["student"], one["points"], one["most"]) for one in grades]
     assert found == [("ada", 20, 20), ("bea", PARTLY[FIRST][1], 20), ("cem", 0, 20), ("dan", 0, 0), ("eve", 0, 0)]
-    assert grades[2]["suspicious"] == ["ctypes"]
+    assert grades[2]["suspicious"] == ["ctypes", "x: 99 points of 0"]
     assert "it is no notebook" in grades[3]["reasons"] and "No such file" in grades[4]["reasons"]
     with (tmp_path / "grades.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
@@ -68,6 +69,40 @@ def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> N
     main(["grade", *handed_in[:2], *COURSE, "--json"])
     (pair,) = json.loads(capsys.readouterr().out)["equal"]
     assert (pair["one"], pair["other"]) == ("ada", "bea") and pair["programs"] >= 1
+
+
+def test_days_late_cost_what_was_said(handed_in: list[str], tmp_path: Path, capsys) -> None:
+    """A begun day counts as one; nbgrader's timestamp goes before the file's own time."""
+    late = ["--due", "2026-11-20T12:00+00:00", "--late-percent", "25", "--late-days", "1", "--json"]
+    Path(handed_in[0]).with_name("timestamp.txt").write_text("2026-11-22 13:00:00.000000 Europe/Berlin")
+    os.utime(handed_in[1], times=(0, 0))
+    assert main(["grade", *handed_in[:2], *COURSE, *late]) == 0
+    ada, bea = json.loads(capsys.readouterr().out)["grades"]
+    assert (ada["days_late"], ada["points"], bea["days_late"], bea["points"]) == (2, 15, 0, PARTLY[FIRST][1])
+    assert ada["reasons"] == "2 days late, 75% of the points count"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--due", "tomorrow"), ("--late-days", "-1"), ("--late-percent", "nan"), ("--before", "nothing.csv")],
+)
+def test_a_rule_that_is_none_is_told_in_one_line(option: str, value: str, capsys) -> None:
+    """The line names the value and what is allowed, before anything is graded."""
+    assert main(["grade", "any.ipynb", *COURSE, option, value]) == 2
+    told = capsys.readouterr().err
+    assert value in told and len(told.splitlines()) == 1
+
+
+def test_what_a_correction_changes_is_shown(handed_in: list[str], tmp_path: Path, capsys) -> None:
+    """Against a CSV of before, this command's or nbgrader's: other points, and more than there are."""
+    main(["grade", *handed_in[:2], *COURSE, "--csv", str(tmp_path / "old.csv")])
+    main(["grade", *handed_in[:2], *COURSE, "--before", str(tmp_path / "old.csv"), "--json"])
+    assert "changed" not in json.loads(capsys.readouterr().out.splitlines()[-1])
+    (tmp_path / "nb.csv").write_text(f"assignment,student_id,score\n{FIRST},ada,140\n{FIRST},bea,{PARTLY[FIRST][1]}\n")
+    main(["grade", *handed_in[:2], *COURSE, "--before", str(tmp_path / "nb.csv"), "--json"])
+    assert json.loads(capsys.readouterr().out)["changed"] == [
+        {"student": "ada", "assignment": FIRST, "before": 140, "points": 20, "note": "more than there are"}
+    ]
 
 
 def test_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ..exercises import late
 from ..results.description import Description, Item, Said, Table
 from ..testbed import files as lab_files
 from . import options, output
 from .group import Command
 from .root import INTERRUPTED, NO, YES
-from .values import FILE, checked
+from .values import FILE, Value, checked
 
 if TYPE_CHECKING:
     from ..exercises.marks import Marks
+
+
+TIME = Value("TIME", late.parse_time)
+DAYS = Value("DAYS", late.parse_days)
+PERCENT = Value("PERCENT", late.parse_percent)
 
 
 @click.command(cls=Command)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
 @click.option("--course", default=".", help="The folder with judges/ and release/ (default: this one).")
 @click.option("--student", default="", help="Whose files they are (default: their folder or file name says it).")
+@click.option("--due", type=TIME, help="When they were due, as 2026-11-25T23:59.")
+@click.option("--late-percent", type=PERCENT, default=0.0, help="What each day late costs (default: nothing).")
+@click.option("--late-days", type=DAYS, default=0, help="How many days late cost nothing (default: 0).")
+@click.option("--before", type=FILE, help="Points of before, a CSV of this command or nbgrader's: show what differs.")
 @click.option("--csv", type=FILE, help="Write a line for each file to the new FILE too.")
 @options.force
 @click.option("--no-sandbox", is_flag=True, help="Run them in a process with a time limit, and no more.")
@@ -31,6 +42,10 @@ def grade(
     files: tuple[str, ...],
     course: str,
     student: str,
+    due: datetime | None,
+    late_percent: float,
+    late_days: int,
+    before: str | None,
     csv: str | None,
     force: bool,
     no_sandbox: bool,
@@ -47,36 +62,44 @@ def grade(
     with checked():
         if csv is not None:
             lab_files.must_be_writable(csv, force)
+        earlier = marks.earlier(Path(before)) if before is not None else {}
         found: list[Marks] = []
+        ours = marks.Course.at(Path(course))
+        deadline = late.Deadline(due, late_days, late_percent) if due is not None else None
         with contextlib.suppress(KeyboardInterrupt):  # what is graded by then is not lost
             for file in files:
-                found.append(marks.mark(Path(file), Path(course), student, not no_sandbox))
+                found.append(marks.mark(Path(file), ours, student, not no_sandbox, deadline))
         if csv is not None:
             with lab_files.written(csv, force) as page:
                 page.write(marks.as_csv(found))
-    output.deliver(as_json, _described(found, marks.equal_programs(found)))
+    output.deliver(as_json, _described(found, marks.equal_programs(found), marks.changed(found, earlier)))
     if len(found) < len(files):
         output.note(f"interrupted: {len(found)} of {len(files)} files are graded")
         return INTERRUPTED
     return NO if any(one.failed for one in found) else YES
 
 
-def _described(marks: list[Marks], equal: list[tuple[str, str, int]]) -> Description:
+def _described(
+    marks: list[Marks], equal: list[tuple[str, str, int]], changed: list[tuple[str, str, float, float, str]]
+) -> Description:
     columns = (("student", "student"), ("assignment", "assignment"), ("points", "points"), ("most", "of"),
-               ("seconds", "seconds"), ("reasons", "reasons"), ("suspicious", "look at"), ("file", ""),
-               ("exercises", ""))  # fmt: skip
-    rows = [_row(one) for one in marks]
+               ("seconds", "seconds"), ("days_late", "days late"), ("reasons", "reasons"), ("suspicious", "look at"),
+               ("file", ""), ("exercises", ""))  # fmt: skip
     same = Table("equal", (("one", "student"), ("other", "and"), ("programs", "equal programs")), equal)
-    tables = (Table("grades", columns, rows), *([same] if equal else []))
+    heads = (("student", "student"), ("assignment", "assignment"), ("before", "before"), ("points", "now"),
+             ("note", ""))  # fmt: skip
+    tables = [Table("grades", columns, [_row(one) for one in marks])]
+    tables += [table for table in (same, Table("changed", heads, changed)) if table.rows]
     whole = sum(not one.failed for one in marks)
-    return Description(f"{whole} of {len(marks)} files graded", items=(Item("graded", whole),), tables=tables)
+    return Description(f"{whole} of {len(marks)} files graded", items=(Item("graded", whole),), tables=tuple(tables))
 
 
 def _row(one: Marks) -> tuple[object, ...]:
     seconds = round(one.grade.seconds, 2) if one.grade else 0.0
     exercises = [vars(exercise) for exercise in one.grade.exercises] if one.grade else []
     look = Said(list(one.suspicious), ", ".join(one.suspicious))
-    return (one.student, one.assignment, one.points, one.most, seconds, one.reasons, look, one.file, exercises)
+    who = (one.student, one.assignment, one.points, one.most, seconds, one.late)
+    return (*who, one.reasons, look, one.file, exercises)
 
 
 @click.command(cls=Command)
@@ -96,7 +119,7 @@ def handout(names: tuple[str, ...], course: str, as_json: bool) -> int:
     from ..exercises.judging import load
 
     with checked():
-        marks.released(Path(course))
+        marks.Course.at(Path(course))
         written = data.hand_out(Path(course), map(name_of, names), lambda judge: load(judge).data)
     items = (Item("files", [str(path) for path in written], "written"), Item("students", len(names), "students"))
     output.deliver(as_json, Description(f"data of {len(names)} students", items=items))

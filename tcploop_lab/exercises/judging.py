@@ -107,7 +107,7 @@ class Judge:
 
     def questions(self, own: Any) -> dict[str, Question]:
         """Return what is wanted of the notebook, by cell."""
-        asked = {cell: Question(row.name, row.cases and row.cases(own)) for cell, row in self.rows.items()}
+        asked = {cell: Question(row.name, row.cases and _numbered(row.cases(own))) for cell, row in self.rows.items()}
         return {_NAME_CELL: Question("student"), **asked}
 
     def check(self, cell: str, own: Any, line: Mapping[str, Any]) -> None:
@@ -116,7 +116,13 @@ class Judge:
         if row.cases is None or "value" in line:
             row.check(own, _answer(line.get("value"), row.reads, row.name))
         else:
-            row.check(own, Answers(row.name, line["cases"], row.reads))
+            came = dict(zip(row.cases(own), map(line["cases"].get, _numbered(row.cases(own))), strict=True))
+            row.check(own, Answers(row.name, came, row.reads))
+
+
+def _numbered(cases: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """The cases by number: their names say what is right, and stay outside."""
+    return {str(number): arguments for number, arguments in enumerate(cases.values())}
 
 
 def load(path: Path) -> Judge:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ..testbed import files
+from . import judging
 from .assignment import name_of
-from .judging import Grade
-from .submission import grade_id, graded, restored
+from .handout import key_of
+from .judging import Grade, Judge
+from .late import Deadline, handed_in
+from .submission import grade_id, points, programs, restored
 
 _LARGEST = 20 << 20  # bytes of a notebook
 # What no assignment asks for. It earns nothing; a teacher may want to see it.
@@ -29,8 +32,31 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what 
 
 
 @dataclass(frozen=True)
+class Course:
+    """What all files are graded by: the released cells and the judge of each assignment, and the course's key."""
+
+    releases: dict[str, list[Any]]
+    judges: dict[str, Judge]
+    key: str
+
+    @classmethod
+    def at(cls, folder: Path) -> Course:
+        """Read a folder with judges/ and release/. ValueError for one that has not both."""
+        found = sorted((folder / "release").glob("*/*.ipynb"))
+        if not found or not (folder / "judges").is_dir():
+            raise ValueError(
+                f"course {str(folder)!r}: no judges/ and release/ in it; name the folder of the instructor's archive"
+            )
+        judges = {path.stem: judging.load(folder / "judges" / f"{path.stem}.py") for path in found}
+        return cls({path.stem: _cells(path.read_bytes()) for path in found}, judges, key_of(folder))
+
+
+@dataclass(frozen=True)
 class Marks:
-    """What became of one file: its grade, or in words why it has none, and what a teacher should look at."""
+    """What became of one file: its grade, or in words why it has none, and what a teacher should look at.
+
+    `late` is how many days late it is, `counts` which share of its points counts for that.
+    """
 
     file: str
     student: str
@@ -39,11 +65,13 @@ class Marks:
     failed: str = ""
     suspicious: tuple[str, ...] = ()
     programs: frozenset[str] = field(default=frozenset(), repr=False)
+    late: int = 0
+    counts: float = 1.0
 
     @property
     def points(self) -> float:
         """The points, 0 for a file that cannot be graded."""
-        return self.grade.points if self.grade else 0
+        return round(self.grade.points * self.counts, 2) if self.grade else 0
 
     @property
     def most(self) -> float:
@@ -54,38 +82,34 @@ class Marks:
     def reasons(self) -> str:
         """Why points are missing, in one line."""
         exercises = self.grade.exercises if self.grade else ()
-        return "; ".join(filter(None, (self.failed, *(f"{one.exercise}: {one.why}" for one in exercises if one.why))))
+        late = f"{self.late} days late, {self.counts:.0%} of the points count" if self.counts < 1 else ""
+        return "; ".join(
+            filter(None, (self.failed, late, *(f"{one.exercise}: {one.why}" for one in exercises if one.why)))
+        )
 
 
-def mark(path: Path, course: Path, student: str = "", caged: bool = True) -> Marks:
+def mark(path: Path, course: Course, student: str = "", caged: bool = True, deadline: Deadline | None = None) -> Marks:
     """Grade one file. The student is who is named, or the folder or file says it: see `student_of`.
 
-    Raises NotOnThisTestbed where the system has no sandbox, ValueError for a folder that is no course.
+    Raises NotOnThisTestbed where the system has no sandbox.
     """
-    releases = released(course)
     try:
         cells = _cells(files.content(path, _LARGEST, "a notebook"))
-        assignment = _assignment(cells, releases)
+        assignment = _assignment(cells, course.releases)
     except ValueError as error:
         return Marks(str(path), student or path.stem, failed=str(error))
+    release, most = course.releases[assignment], points(course.releases[assignment])
     who = name_of(student or student_of(path, assignment))
-    whole = restored(cells, releases[assignment])
-    locked = {id(cell) for cell in releases[assignment]}
+    whole = restored(cells, release)
+    locked = {id(cell) for cell in release}
     theirs = [cell for cell in whole if id(cell) not in locked and cell["cell_type"] == "code"]
-    stubs = {grade_id(cell): _program("".join(cell["source"])) for cell in releases[assignment] if grade_id(cell)}
-    programs = {_program("".join(cell["source"])) for cell in theirs if grade_id(cell)} - {*stubs.values(), ""}
-    grade = graded(course, assignment, whole, who, caged)
-    return Marks(str(path), who, assignment, grade, "", _suspicions(theirs), frozenset(programs))
-
-
-def released(course: Path) -> dict[str, list[Any]]:
-    """Return the cells that students got, by assignment. ValueError if the folder has none."""
-    found = sorted((course / "release").glob("*/*.ipynb"))
-    if not found or not (course / "judges").is_dir():
-        raise ValueError(
-            f"course {str(course)!r}: no judges/ and release/ in it; name the folder of the instructor's archive"
-        )
-    return {path.stem: _cells(path.read_bytes()) for path in found}
+    stubs = {_program("".join(cell["source"])) for cell in release if grade_id(cell)}
+    answers = {_program("".join(cell["source"])) for cell in theirs if grade_id(cell)} - {*stubs, ""}
+    grade = judging.graded(course.judges[assignment], programs(whole), most, who, assignment, course.key, caged)
+    odd = (*_suspicions(theirs), *_raised(cells, most))
+    late = deadline.days(handed_in(path)) if deadline else 0
+    counts = deadline.share(late) if deadline else 1.0
+    return Marks(str(path), who, assignment, grade, "", odd, frozenset(answers), late, counts)
 
 
 def student_of(path: Path, assignment: str) -> str:
@@ -107,20 +131,47 @@ def equal_programs(marks: Sequence[Marks]) -> list[tuple[str, str, int]]:
     ]
 
 
+def earlier(path: Path) -> dict[tuple[str, str], float]:
+    """Return the points by student and assignment that a CSV of `as_csv`, or of nbgrader's export, has.
+
+    Raises ValueError for another file.
+    """
+    text = files.content(path, _LARGEST, "a CSV of grades").decode("utf-8-sig", "replace")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    student, score = ("student_id", "score") if rows and "student_id" in rows[0] else ("student", "points")
+    try:
+        return {(_unsafe(row[student]), row["assignment"]): float(row[score] or 0) for row in rows}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise ValueError(f"file {str(path)!r}: it has no columns student, assignment and points") from None
+
+
+def changed(marks: Iterable[Marks], before: dict[tuple[str, str], float]) -> list[tuple[str, str, float, float, str]]:
+    """Return whose points are others than before: student, assignment, before, now, and a word on what cannot be."""
+    return [
+        (one.student, one.assignment, was, one.points, "more than there are" if was > one.most else "")
+        for one in marks
+        if one.grade and (was := before.get((one.student, one.assignment), one.points)) != one.points
+    ]
+
+
 def as_csv(marks: Iterable[Marks]) -> bytes:
     """Return one line for each file, as a learning platform imports it."""
     page = io.StringIO()
     rows = csv.writer(page, lineterminator="\n")
-    rows.writerow(("student", "assignment", "points", "most", "seconds", "reasons", "look at", "file"))
+    rows.writerow(("student", "assignment", "points", "most", "seconds", "days late", "reasons", "look at", "file"))
     for one in marks:
         seconds = round(one.grade.seconds, 2) if one.grade else 0
         words = (one.reasons, ", ".join(one.suspicious), one.file)
-        rows.writerow((_safe(one.student), one.assignment, one.points, one.most, seconds, *map(_safe, words)))
+        rows.writerow((_safe(one.student), one.assignment, one.points, one.most, seconds, one.late, *map(_safe, words)))
     return page.getvalue().encode()
 
 
 def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _unsafe(text: str) -> str:
+    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
 
 
 def _cells(content: bytes) -> list[Any]:
@@ -148,6 +199,16 @@ def _assignment(cells: Sequence[Any], releases: dict[str, list[Any]]) -> str:
 def _suspicions(cells: Sequence[Any]) -> tuple[str, ...]:
     found = {match for cell in cells for match in _SUSPICIOUS.findall("".join(cell["source"]))}
     return tuple(sorted(found))
+
+
+def _raised(cells: Sequence[Any], most: dict[str, float]) -> tuple[str, ...]:
+    """The graded cells whose notebook says that they are worth more than they are. They earn what they are worth."""
+    try:
+        said = points([cell for cell in cells if isinstance(cell["metadata"].get("nbgrader"), dict)])
+    except (KeyError, TypeError, ValueError):
+        return ("points that are no numbers",)
+    return tuple(f"{name}: {worth:g} points of {most.get(name, 0):g}"
+                 for name, worth in said.items() if not worth <= most.get(name, 0))  # fmt: skip
 
 
 def _program(source: str) -> str:

@@ -59,6 +59,42 @@ def can_loop(*arguments):
     "the network is asked": "import socket; loops = socket.create_connection(('127.0.0.1', 80), 1).recv(100)",
     "the reading fails on purpose": "class Odd(dict):\n    __getattr__ = property\nloops, picks = Odd(), 10**5000",
     "itself, for ever": "loops = []; loops.append(loops); why = loops; candidates = loops",
+    "the words of the cases are read": """
+import gc, sys
+def words(value, depth=0):
+    if isinstance(value, str): yield value
+    elif isinstance(value, dict) and depth < 3: yield from (w for one in value.items() for w in words(one, depth + 1))
+    elif isinstance(value, tuple) and depth < 3: yield from (w for one in value for w in words(one, depth + 1))
+def can_loop(*arguments):
+    frame = sys._getframe().f_back
+    while frame:
+        case = frame.f_locals.get("case")
+        if isinstance(case, str) and " " in case:
+            return "disturb" in case or not any(word in case for word in ("not", "never", "other parity"))
+        frame = frame.f_back
+    said = {w for one in gc.get_objects() if isinstance(one, dict) for w in words(one) if " loops in " in w}
+    return any(str(arguments[0]) in w for w in said)""",
+    "other data are put beside it": """
+import json; open("data.json", "w").write(json.dumps({"preconditions": "x"}))
+import tcploop_lab.exercises.handout as h; h.found = lambda *a: None
+data = lab.exercises.assignment.preconditions("ada"); candidates = data.port_range.width // 2""",
+    "one name is two": """
+class Two(str):
+    strip = lambda self: "ada"
+    __str__ = __repr__ = lambda self: "bea"
+student = Two("bea")""",
+    "numbers that compare with nothing": "loops, why = {'nan'}, 'abc'; candidates = picks = float('nan')\n"
+    "can_loop = loop = lambda *a: (float('nan'), float('inf'))",
+    "the shell is another": """
+class Shell:
+    user_ns = property(lambda self: {"student": "bea", "candidates": True, "can_loop": lambda *a: True})
+    def run_cell(self, *a, **k): return self
+    error_before_exec = error_in_exec = None
+import sys
+sys._getframe(1)
+for frame in iter(lambda f=[sys._getframe()]: f.__setitem__(0, f[0].f_back) or f[0], None):
+    if "shell" in frame.f_locals: frame.f_locals["shell"] = Shell()
+get_ipython().__class__ = type("Other", (get_ipython().__class__,), {"run_cell": Shell.run_cell})""",
     "the namespaces are left": "import ctypes; c = ctypes.CDLL(None); c.unshare(0x10000000); c.setns(3, 0)",
 }
 # Code that ends, floods or destroys. What was answered before it counts.
