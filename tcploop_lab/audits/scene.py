@@ -43,7 +43,7 @@ def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once
         if not target.is_loopback:
             stack.add_address(target.address)
         if not once:
-            _TW_BUCKETS.write_text("0")
+            leave_no_time_wait()
         stack.set_port_range(scene_range(port))
         stack.set_reserved(reserved_ports(port, itself))
     except OSError as error:
@@ -53,6 +53,11 @@ def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once
     if itself and not _meets_itself(stack, target, port):
         stack.set_port_range(PortRange(port, port))  # a kernel that knows no parity: then nothing else works
         stack.set_reserved(())
+
+
+def leave_no_time_wait() -> None:
+    """Let no connection of this network stay in TIME-WAIT, where it would keep the next from meeting itself."""
+    _TW_BUCKETS.write_text("0")
 
 
 def end_of_self_connections(stack: Stack, port: int) -> None:

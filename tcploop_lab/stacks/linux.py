@@ -162,6 +162,10 @@ class LivePacketSocket:
         """Return the descriptor, for select()."""
         return self._socket.fileno()
 
+    def keep_only(self, program: list[tuple[int, int, int, int]]) -> None:
+        """Keep what this program of `packet_filter` keeps, in the place of what it was opened for."""
+        packet_filter.attach(self._socket, program)
+
     def close(self) -> None:
         """End the capture."""
         self._socket.close()

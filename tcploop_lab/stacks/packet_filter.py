@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 _SO_ATTACH_FILTER = 26
 _LDH_ABS, _LDB_ABS, _LDH_IND, _LDX_IHL, _JEQ, _RET = 0x28, 0x30, 0x48, 0xB1, 0x15, 0x06
+_JEQ_X, _JA, _ST, _LDX_MEM, _LDX_IMM = 0x1D, 0x05, 0x02, 0x61, 0x01
 _ETHERTYPE, _IPV4, _IPV6, _TCP = 12, 0x0800, 0x86DD, 6
 _WHOLE = 0x40000  # bytes of a segment to keep: all of it
 
@@ -59,6 +60,28 @@ def any_port() -> list[tuple[int, int, int, int]]:
         (_JEQ, 0, 8 - 7, _TCP),  # 6
         (_RET, 0, 0, _WHOLE),  # 7 keep
         (_RET, 0, 0, 0),  # 8 drop
+    ]
+
+
+def same_ports() -> list[tuple[int, int, int, int]]:
+    """Return the program that keeps the TCP segments whose two ports are the same one."""
+    return [
+        (_LDH_ABS, 0, 0, _ETHERTYPE),  # 0
+        (_JEQ, 0, 5 - 2, _IPV4),  # 1  not IPv4: go to 5
+        (_LDB_ABS, 0, 0, 23),  # 2  protocol
+        (_LDX_IHL, 0, 0, 14),  # 3  X = length of the IPv4 header
+        (_JA, 0, 0, 8 - 5),  # 4  go to 8
+        (_JEQ, 0, 15 - 6, _IPV6),  # 5
+        (_LDB_ABS, 0, 0, 20),  # 6  next header
+        (_LDX_IMM, 0, 0, 40),  # 7  X = length of the IPv6 header
+        (_JEQ, 0, 15 - 9, _TCP),  # 8
+        (_LDH_IND, 0, 0, 14),  # 9  source port
+        (_ST, 0, 0, 0),  # 10
+        (_LDH_IND, 0, 0, 16),  # 11 destination port
+        (_LDX_MEM, 0, 0, 0),  # 12 X = source port
+        (_JEQ_X, 0, 15 - 14, 0),  # 13
+        (_RET, 0, 0, _WHOLE),  # 14 keep
+        (_RET, 0, 0, 0),  # 15 drop
     ]
 
 

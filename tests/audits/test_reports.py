@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as xml
@@ -10,12 +12,14 @@ from xml.etree import ElementTree as xml
 import jsonschema
 import pytest
 import xmlschema
+import yaml
 
 import tcploop_lab as lab
-from tcploop_lab.audits.recorded import RECORD
+from tcploop_lab.audits.audit import RECORD
 from tcploop_lab.audits.reports import as_junit, as_sarif
 from tcploop_lab.audits.verdicts import AuditVerdict
 from tcploop_lab.cli import main
+from tcploop_lab.cli.audit import audit as command
 from tcploop_lab.results import stored
 
 SCHEMAS = Path(__file__).with_name("schemas")
@@ -89,3 +93,16 @@ def test_the_command_writes_both_and_replaces_them_with_force(tmp_path: Path) ->
     assert main([*words, "--", "true"]) == 2
     assert main([*words, "--force", "--", "true"]) == 1
     assert main(["audit", "--force", "--junit", junit, "--sarif", junit, "--", "true"]) == 2
+
+
+def test_the_workflow_in_the_documents_runs_what_there_is() -> None:
+    """It is YAML, and each option of its commands is one that the command and pytest have."""
+    page = (Path(__file__).parents[2] / "docs" / "pipelines.md").read_text()
+    workflow = yaml.safe_load(page.split("```yaml")[1].split("```")[0])
+    (job,) = workflow["jobs"].values()
+    commands = [shlex.split(step["run"]) for step in job["steps"] if "run" in step]
+    (audit,) = (words for words in commands if words[:2] == ["tcploop", "audit"])
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in audit[2 : audit.index("--")] if word.startswith("-")} <= known
+    assert audit[audit.index("--sarif") + 1] == job["steps"][-2]["with"]["sarif_file"]
+    assert importlib.util.find_spec(commands[-1][-1]) is not None

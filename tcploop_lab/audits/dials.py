@@ -1,0 +1,322 @@
+"""Runs a function in a private network where every dial of an ephemeral port that would be refused meets itself.
+
+The function runs in a process of its own, with the network of an audit: no TIME-WAIT is left. Each connect() of it, of
+its threads and of the programs that it starts waits for a second process, which dials in its place: first from the very
+port that is dialled (IP_LOCAL_PORT_RANGE), and where the kernel does not give that port, because somebody listens there
+or holds it with bind(), from any other. So a dial meets itself where it could, by the kernel's own rules.
+
+A self-connection counts as used unless the caller asked for its own name (getsockname) and then closed it without a
+byte: nothing else tells it from one to a server. What io_uring and fast open dial is not seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from ..errors import NotOnThisTestbed
+from ..ports.ranges import PortRange
+from ..stacks import constants, notified, packet_filter
+from ..stacks.linux import LinuxStack, LivePacketSocket
+from ..stacks.namespace import NamespaceRefused, enter_private_network, read_port_range
+from ..tcp.endpoint import Endpoint
+from .scene import leave_no_time_wait
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_TAIL = 0.02  # seconds after the end in which closing segments are still sent
+_GRACE = 5.0  # seconds that ending all of it may take
+_LOOK_EVERY = 0.5  # seconds
+_SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
+
+
+@dataclass(frozen=True)
+class Dial:
+    """A dial that met itself, and what the caller did with it: see `use`."""
+
+    name: str
+    port: int
+    asked: bool = False
+    sent: int = 0
+    closed: float | None = None
+
+    def use(self, until: float) -> str:
+        """Return in words how it was used; "" for a caller that asked for its own name and closed it unused.
+
+        `until` is when the function returned, in seconds since the epoch, as is `closed`.
+        """
+        if self.sent:
+            return f"wrote {self.sent:,} bytes to itself"
+        if self.closed is None or self.closed > until:
+            return "kept the connection until the end"
+        return "" if self.asked else "closed it without a look at its own name, as if it had met a server"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the function said (None if the time was up), and each dial that met itself. `used` has those it used."""
+
+    said: Any
+    dials: tuple[Dial, ...]
+    until: float
+
+    @property
+    def used(self) -> list[str]:
+        """One line for each self-connection that was used."""
+        return [f"{dial.name}: {words}" for dial in self.dials if (words := dial.use(self.until))]
+
+
+def run(function: Callable[[], Any], timeout: float) -> Outcome:
+    """Run `function` where refused dials meet themselves; what it returns must be what pickle takes.
+
+    All its processes end with it, after `timeout` seconds at the latest. What it changes in memory is lost. Raises
+    NotOnThisTestbed where the system does not allow it.
+    """
+    if notified.why_none():
+        raise NotOnThisTestbed(f"dials cannot be made to wait here: {notified.why_none()}")
+    ours, theirs = os.pipe()
+    watcher = _fork()
+    if watcher == 0:
+        os.close(ours)
+        _hand_over(theirs, lambda: _watch(function, timeout))
+    os.close(theirs)
+    try:
+        outcome: Outcome = _received(ours, time.monotonic() + timeout + _GRACE)
+        return outcome
+    finally:
+        os.close(ours)
+        _end(watcher)
+
+
+def _fork() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # other threads: the child starts none that needs theirs
+        return os.fork()
+
+
+def _hand_over(pipe: int, work: Callable[[], Any]) -> NoReturn:
+    """Send what `work` returns or raises, and end this process."""
+    try:
+        told: Any = work()
+    except BaseException as error:
+        told = error
+    try:
+        with open(pipe, "wb") as file:
+            file.write(pickle.dumps(told))
+    finally:
+        os._exit(0)
+
+
+def _received(pipe: int, deadline: float) -> Any:
+    """Return what came through the pipe until its end, or raise it."""
+    data = b""
+    while (left := deadline - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
+        part = os.read(pipe, 1 << 16)
+        if not part:
+            break
+        data += part
+    told = pickle.loads(data) if data else RuntimeError("the process that watches the dials was ended from outside")
+    if isinstance(told, BaseException):
+        raise told
+    return told
+
+
+def _end(watcher: int) -> None:
+    """End the watcher, which ends all others first."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(watcher, signal.SIGTERM)
+    until = time.monotonic() + _GRACE
+    while os.waitpid(watcher, os.WNOHANG)[0] == 0:
+        if time.monotonic() > until:
+            os.kill(watcher, signal.SIGKILL)
+        time.sleep(0.002)
+
+
+def _watch(function: Callable[[], Any], timeout: float) -> Outcome:
+    """In the process that answers the dials: make the network, start the function, answer until it has returned."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this ends it
+    signal.signal(signal.SIGTERM, lambda *_: _end_all(and_this=True))
+    try:
+        enter_private_network()
+        leave_no_time_wait()
+        packets = LinuxStack().open_packet_socket(None)
+        packets.keep_only(packet_filter.same_ports())
+        _must_have_own_ranges()
+    except (NamespaceRefused, OSError) as refused:
+        raise NotOnThisTestbed(f"the network of an audit is refused here: {refused}") from None
+    try:
+        return _Watcher(packets).run(function, timeout)
+    finally:
+        _end_all()
+
+
+def _must_have_own_ranges() -> None:
+    with socket.socket() as sock:
+        try:
+            sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, constants.range_option(40000, 40000))
+        except OSError:
+            raise NotOnThisTestbed("sockets with a port range of their own (Linux 6.3) are missing here") from None
+
+
+def _end_all(and_this: bool = False) -> None:
+    import psutil
+
+    while children := psutil.Process().children(recursive=True):
+        for child in children:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+    if and_this:
+        os._exit(0)
+
+
+@dataclass
+class _Watcher:
+    """Answers the dials of one function, and notes what becomes of those that met themselves."""
+
+    packets: LivePacketSocket
+    dials: list[Dial] = field(default_factory=list)
+    cookies: dict[int, int] = field(default_factory=dict)
+    syns: dict[tuple[int, int], int] = field(default_factory=dict)  # port and sequence number: the place of the dial
+    newest: dict[int, int] = field(default_factory=dict)
+
+    def run(self, function: Callable[[], Any], timeout: float) -> Outcome:
+        """Start the function, answer until it has returned or the time is up."""
+        self.range = read_port_range()
+        told, theirs = os.pipe()
+        ours, ends = socket.socketpair()
+        child = _fork()
+        if child == 0:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            _hand_over(theirs, lambda: _apart(function, ends))
+        os.close(theirs)
+        listener = socket.recv_fds(ours, 1, 1)[1]
+        ends.close()
+        said = self._answer_until_told(listener[0], told, time.monotonic() + timeout) if listener else None
+        until = said[1] if said else time.time()
+        time.sleep(_TAIL)
+        self._look()
+        return Outcome(said[0] if said else None, tuple(self.dials), until)
+
+    def _answer_until_told(self, listener: int, told: int, deadline: float) -> Any:
+        """Return what the function said and when, None if the time was up."""
+        poll = select.poll()
+        for one in (listener, told, self.packets.fileno()):
+            poll.register(one, select.POLLIN)
+        while (left := deadline - time.monotonic()) > 0:
+            ready = {one for one, _ in poll.poll(1000 * min(left, _LOOK_EVERY))}
+            if listener in ready and not self._answer(listener):
+                poll.unregister(listener)
+            if self.packets.fileno() in ready:
+                self._look()
+            if told in ready:
+                return _received(told, deadline)
+        return None
+
+    def _answer(self, listener: int) -> bool:
+        """Answer one call; False if nobody is left who could make one."""
+        try:
+            call = notified.next_call(listener)
+        except OSError:  # its thread has ended
+            return _somebody(listener)
+        try:
+            error = self._dial(call) if call.dials else None
+            if not call.dials:
+                self._ask(call)
+        except (OSError, StopIteration, struct.error):  # no socket, no memory there: the kernel says so itself
+            error = None
+        if error is None:
+            notified.let_go_on(listener, call)
+        else:
+            notified.answer(listener, call, error)
+        return True
+
+    def _ask(self, call: notified.Call) -> None:
+        """Note that the caller asked for the name of its end."""
+        if not self.cookies:
+            return
+        with call.socket() as sock:
+            place = self.cookies.get(notified.cookie(sock))
+        if place is not None:
+            self.dials[place] = replace(self.dials[place], asked=True)
+
+    def _dial(self, call: notified.Call) -> int | None:
+        """Dial from the port that is dialled; the errno, or None where the kernel does not give that port."""
+        address = call.address()
+        with call.socket() as sock:
+            port = int.from_bytes(address[2:4], "big")
+            if not _may_meet_itself(sock, address, self.range):
+                return None
+            before = sock.getsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, 4)
+            sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, constants.range_option(port, port))
+            error = notified.connect(sock, address)
+            sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, before)
+            if error in (0, errno.EINPROGRESS):
+                self.cookies[notified.cookie(sock)] = len(self.dials)
+                self.dials.append(Dial(str(Endpoint(sock.getsockname()[0], port)), port))
+        return None if error == errno.EADDRNOTAVAIL else error
+
+    def _look(self) -> None:
+        """Read what was captured: the k-th SYN of a port is that of the k-th dial of it."""
+        frames, _ = self.packets.frames()
+        for frame in frames:
+            if frame.outgoing:
+                header = packet_filter.tcp_header(frame.data)
+                self._note(header, frame.time)
+
+    def _note(self, header: packet_filter.TcpHeader, when: float) -> None:
+        port = header.dport
+        if header.flags & (_SYN | _ACK) == _SYN and (port, header.seq) not in self.syns:
+            earlier = sum(one == port for one, _ in self.syns)
+            places = [place for place, dial in enumerate(self.dials) if dial.port == port]
+            if earlier < len(places):
+                self.syns[port, header.seq] = self.newest[port] = places[earlier]
+        place = self.newest.get(port)
+        if place is None:
+            return
+        dial = self.dials[place]
+        closes = header.flags & (_FIN | _RST) and dial.closed is None
+        self.dials[place] = replace(dial, sent=dial.sent + header.length, closed=when if closes else dial.closed)
+
+
+def _somebody(listener: int) -> bool:
+    """True while somebody is left whose calls wait for the listener."""
+    poll = select.poll()
+    poll.register(listener, 0)
+    return not any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
+def _may_meet_itself(sock: socket.socket, address: bytes, ephemeral: PortRange) -> bool:
+    """True for a TCP socket without a port of its own that dials an ephemeral port."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM:
+        return False
+    family, port = struct.unpack("=H", address[:2])[0], int.from_bytes(address[2:4], "big")
+    return family == sock.family and ephemeral.low <= port <= ephemeral.high and sock.getsockname()[1] == 0
+
+
+def _apart(function: Callable[[], Any], ends: socket.socket) -> tuple[Any, float]:
+    """In the function's process: make its calls wait, run it, and say when it returned."""
+    listener = notified.make_calls_wait()
+    socket.send_fds(ends, [b"x"], [listener])
+    os.close(listener)
+    ends.close()
+    said = function()
+    return said, time.time()

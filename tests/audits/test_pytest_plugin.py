@@ -1,0 +1,180 @@
+"""The pytest plugin: refused dials meet themselves, and a test that uses such a connection fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+FLAKES = Path(__file__).with_name("flakes")
+pytestmark = [pytest.mark.kernel, pytest.mark.private_network]
+
+ALONE = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # what else is installed takes seconds to load
+HEAD = "import os, socket, subprocess, sys, threading, time\nimport pytest\n"
+PORT = """
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+def dial():
+    return socket.create_connection(("127.0.0.1", port()))
+"""
+
+
+def run(*words: str) -> tuple[dict[str, str], str]:
+    """Run pytest with the plugin; return the outcome of each test by its name, and all that was printed."""
+    plain = ("-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", "-p", "tcploop_lab.pytest_plugin", "-rA")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *plain, *words], env=ALONE, capture_output=True, text=True, timeout=120
+    )
+    told = [line.split() for line in done.stdout.splitlines() if "::" in line and line.split()[0].isupper()]
+    return {words[1].split("::")[1]: words[0] for words in told}, done.stdout + done.stderr
+
+
+def outcomes(tmp_path: Path, code: str, *words: str) -> tuple[dict[str, str], str]:
+    """The same for a file that holds this code."""
+    file = tmp_path / "test_it.py"
+    file.write_text(HEAD + PORT + code)
+    return run(*words, "--rootdir", str(tmp_path), str(file))
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(FLAKES.glob("*.py"))])
+def test_a_public_flake_fails_before_its_repair_and_passes_after(name: str) -> None:
+    """What failed once in thousands of runs fails at once, for the reason that its report gives; repaired it passes."""
+    assert len(list(FLAKES.glob("*.py"))) == 3
+    told, printed = run("--rootdir", str(FLAKES), str(FLAKES / f"{name}.py"))
+    assert told == {"test_before": "FAILED", "test_after": "PASSED"}, printed
+    reason = {"opendj_728": "could not bind to the listen port", "coop_435": "in b'GET / HTTP/1.1'"}
+    assert reason.get(name, "in b'GET / HTTP/1.1'") in printed
+
+
+USES = {
+    "test_writes": ("sock = dial(); sock.send(b'hello'); sock.close()", "wrote 5 bytes to itself"),
+    "test_keeps": ("globals()['kept'] = dial()", "kept the connection until the end"),
+    "test_probes": ("dial().close()", "closed it without a look at its own name"),
+}
+
+
+def test_using_a_connection_with_itself_is_a_failure(tmp_path: Path) -> None:
+    """Who writes, keeps it, or closes it as if it had met a server has used it; the failure says which."""
+    code = "".join(f"@pytest.mark.self_connect\ndef {name}(): {how}\n" for name, (how, _) in USES.items())
+    told, printed = outcomes(tmp_path, code)
+    assert told == dict.fromkeys(USES, "FAILED")
+    assert [words for _, words in USES.values() if words not in printed] == []
+    assert printed.count("it used a connection with itself:") >= len(USES)
+
+
+def test_who_looks_at_its_own_name_and_hangs_up_passes(tmp_path: Path) -> None:
+    """It asked for its own name and closed without a byte; the sockets of servers, and IPv6, work as ever."""
+    code = """
+@pytest.mark.self_connect
+def test_it():
+    with dial() as sock:
+        assert sock.getsockname() == sock.getpeername()
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        with socket.create_connection(listener.getsockname()[:2]) as sock:
+            sock.sendall(b"hello")
+            assert listener.accept()[0].recv(9) == b"hello"
+"""
+    assert outcomes(tmp_path, code)[0] == {"test_it": "PASSED"}
+
+
+def test_threads_and_programs_are_dialled_for_too(tmp_path: Path) -> None:
+    """A self-connection of a thread, of a program that the test starts, or over IPv6 counts as the test's."""
+    code = """
+def use(family, host):
+    with socket.socket(family) as sock:
+        sock.connect((host, port()))
+        sock.send(b"hi")
+
+@pytest.mark.self_connect
+def test_thread():
+    thread = threading.Thread(target=lambda: dial().send(b"hi"))
+    thread.start()
+    thread.join()
+
+@pytest.mark.self_connect
+def test_program():
+    code = f"import socket; socket.create_connection(('127.0.0.1', {port()})).send(b'hi')"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+@pytest.mark.self_connect
+def test_ipv6():
+    use(socket.AF_INET6, "::1")
+"""
+    told, printed = outcomes(tmp_path, code)
+    assert told == dict.fromkeys(("test_thread", "test_program", "test_ipv6"), "FAILED"), printed
+    assert printed.count("wrote 2 bytes to itself") == 3 and "[::1]:" in printed
+
+
+def test_outcomes_of_the_function_are_pytests_own(tmp_path: Path) -> None:
+    """A skip, an expected and a real failure, and a function that hangs are told as ever, with what it printed."""
+    code = """
+@pytest.mark.self_connect
+def test_skips(): pytest.skip("not today")
+
+@pytest.mark.self_connect
+def test_expects(): pytest.xfail("known")
+
+@pytest.mark.self_connect
+def test_asserts():
+    print("words of the test")
+    assert 1 + 1 == 3
+
+@pytest.mark.self_connect(timeout=0.5)
+def test_hangs(): time.sleep(60)
+
+@pytest.mark.self_connect
+def test_dials_nobody(): pass
+
+def test_unmarked(): assert os.getppid() != 1
+"""
+    told, printed = outcomes(tmp_path, code)
+    expected = {
+        "test_expects": "XFAIL",
+        "test_asserts": "FAILED",
+        "test_hangs": "FAILED",
+        "test_dials_nobody": "PASSED",
+    }
+    assert told == {**expected, "test_unmarked": "PASSED"}
+    assert all(words in printed for words in ("not today", "known", "words of the test", "assert (1 + 1) == 3"))
+    assert "it did not end within 0.5 s" in printed and "no dial met itself" in printed
+
+
+def test_nothing_of_it_is_left(tmp_path: Path) -> None:
+    """A program that the test leaves behind, in a session of its own, ends with the test."""
+    marker = f"import time; time.sleep(600)  # {tmp_path.name}"
+    code = f"""
+@pytest.mark.self_connect
+def test_it(): subprocess.Popen(["setsid", "-f", sys.executable, "-c", {marker!r}])
+"""
+    assert outcomes(tmp_path, code)[0] == {"test_it": "PASSED"}
+    assert [one for one in psutil.process_iter(["cmdline"]) if marker in (one.info["cmdline"] or [])] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "complaint"),
+    [
+        ("@pytest.mark.self_connect(timeout=0)\ndef test_it(): pass", "self_connect: timeout 0: give seconds above 0"),
+        ("@pytest.mark.self_connect(seconds=1)\ndef test_it(): pass", "unexpected keyword argument 'seconds'"),
+        ("import unittest\n@pytest.mark.self_connect\nclass TestIt(unittest.TestCase):\n    def test_it(self): pass",
+         "self_connect is for test functions, not for TestCaseFunction"),
+    ],
+)  # fmt: skip
+def test_a_mark_that_cannot_be_kept_is_refused(code: str, complaint: str, tmp_path: Path) -> None:
+    """Before anything runs, in one line."""
+    told, printed = outcomes(tmp_path, code)
+    assert told == {}
+    assert complaint in printed
+
+
+def test_without_the_option_there_is_no_such_plugin() -> None:
+    """The plugin is off unless it is asked for."""
+    words = [sys.executable, "-m", "pytest", "-c", os.devnull, "--markers"]
+    assert "self_connect" not in subprocess.check_output(words, text=True)  # with all plugins that are installed
+    told = subprocess.check_output([*words, "-p", "tcploop_lab.pytest_plugin"], env=ALONE, text=True)
+    assert "self_connect(timeout=60)" in told
