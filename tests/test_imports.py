@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +61,23 @@ def test_no_module_imports_itself_by_a_detour(monkeypatch):
 
     monkeypatch.setattr(grimp, "build_graph", planted)
     assert circles()
+
+
+ASKS = re.compile(r"""isinstance\(.*\w(Stack|Executor)\b|[!=]= ["'](live|simulated)["']|["'](live|simulated)["']:""")
+MAY_ASK = {
+    "results/run.py": "label_of(): what a result is shown with",
+    "study/result.py": "a file that was read: what it is shown with",
+    "testbed/doctor.py": "the words of its sentence",
+    "testbed/testbed.py": "what a testbed of each kind says is missing",
+}
+
+
+def test_nothing_outside_stacks_asks_which_stack_it_has():
+    """One place makes the label of a result; all else asks what a stack can do."""
+    package = ROOT / PACKAGE
+    asks = {str(path.relative_to(package)) for path in package.rglob("*.py") if ASKS.search(path.read_text("utf-8"))}
+    assert {name for name in asks if not name.startswith("stacks/")} <= MAY_ASK.keys()
+    assert "results/run.py" in asks and ASKS.search('if pool.kind == "simulated":')
 
 
 @pytest.mark.parametrize("module", ["tcploop_lab", "tcploop_lab.stacks.worker", "tcploop_lab.stacks.simulated"])

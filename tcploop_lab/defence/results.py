@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..results.description import Description, Item, Table
+from ..results.run import label_of
 from ..results.shown import Shown, ShownWhole
 
 UNDEFENDED = "nothing"  # the name of the client without a defence
@@ -90,7 +91,7 @@ class DefenceResult(Shown):
     @property
     def label(self) -> str:
         """What it must be shown with; "" if it is live."""
-        return "" if self.stack == "live" else self.kernel
+        return label_of(self.stack, self.kernel)
 
     @property
     def main(self) -> Situation:

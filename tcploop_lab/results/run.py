@@ -20,6 +20,11 @@ _SOL_SOCKET, _SO_LINGER = 1, 13
 ORDERLY = struct.pack("ii", 0, 0)
 
 
+def label_of(stack: str, kernel: str) -> str:
+    """Return what a result must be shown with: the kernel where it is not live, "" where it is."""
+    return "" if stack == "live" else kernel
+
+
 @dataclass(frozen=True, repr=False)
 class Run(Shown):
     """One connect loop, as it went.
@@ -62,7 +67,7 @@ class Run(Shown):
     @property
     def label(self) -> str:
         """What the run must be shown with; "" if it is live."""
-        return "" if self.stack == "live" else self.kernel
+        return label_of(self.stack, self.kernel)
 
     @property
     def rate(self) -> float:

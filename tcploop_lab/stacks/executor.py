@@ -19,6 +19,7 @@ from typing import Any
 from ..errors import WorkerDied
 from ..ports.ranges import PortRange
 from . import linux, wire
+from .namespace import network_id
 from .ownership import OfOneProcess
 from .worker_process import END_TIMEOUT, START_TIMEOUT, WorkerProcess, start_worker
 
@@ -62,6 +63,11 @@ class NamespaceExecutor(OfOneProcess, Executor):
     def closed(self) -> bool:
         """True once shutdown() was called."""
         return self._closed
+
+    @property
+    def kind(self) -> str:
+        """Namespace or host: whether it really has a network of its own."""
+        return "host" if self.info["network"] in ("the host's", network_id()) else "namespace"
 
     @property
     def workers(self) -> int:

@@ -40,6 +40,7 @@ class InPlaceExecutor(OfOneProcess, Executor):
     """Runs functions at once, on one stack, one after another whichever thread calls."""
 
     workers = 1
+    kind = "simulated"
 
     def __init__(self, stack: SimulatedStack) -> None:
         super().__init__()

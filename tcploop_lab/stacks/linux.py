@@ -45,6 +45,7 @@ class LinuxStack:
 
     provenance = "live"
     is_shared = True
+    look_seconds = 0.0
 
     port_range = staticmethod(namespace.read_port_range)
     set_port_range = staticmethod(namespace.write_port_range)

@@ -150,6 +150,7 @@ class Stack(Protocol):
 
     provenance: str
     is_shared: bool  # whether other processes can use it
+    look_seconds: float  # what looking again takes by its clock: 0 where time passes by itself
     address: str  # one of 127.0.0.0/8 that hardly anybody else dials: who shares addresses and port shares the steps
 
     @property
@@ -261,6 +262,11 @@ class StackExecutor(Protocol):
     @property
     def elsewhere(self) -> bool:
         """True in a fork of the process that it belongs to: there it raises RuntimeError."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The kind of testbed that it makes: namespace, host or simulated."""
         ...
 
     @property

@@ -182,7 +182,7 @@ class _Shift:
 
     def _time_for_a_task(self) -> float:
         """So long that a kill costs no more than a part of what this run has done, and the work is little disturbed."""
-        if self._pool.kind == "simulated":  # there the same must come out again
+        if not self._pool.place.is_shared:  # the same must come out again
             return math.inf
         return min(max(SHORTEST_TASK, (time.monotonic() - self._began) * LOST_SHARE), LONGEST_TASK)
 

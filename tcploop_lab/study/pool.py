@@ -11,12 +11,9 @@ from typing import Any
 
 from ..errors import NotOnThisTestbed
 from ..ports.identify import classify
-from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
-from ..stacks.executor import MAX_WORKERS, NamespaceExecutor
-from ..stacks.in_place import InPlaceExecutor
-from ..stacks.namespace import network_id
+from ..ports.ranges import PortRange
+from ..stacks.executor import MAX_WORKERS
 from ..stacks.stack import StackExecutor
-from ..testbed.loop import why_unsuitable
 from ..testbed.opening import open_testbed
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import Testbed
@@ -31,13 +28,15 @@ _FOREIGN_WORKERS = 32  # an executor does not say how many it has
 class Pool:
     """Who does the tasks, and where.
 
-    `kind` is that of the testbed they run in, `width` how many tasks to hand out at once.
+    `kind` is that of the testbed they run in, `width` how many tasks to hand out at once. `own` is the executor, if it
+    is the lab's: it has a stack, and tasks of it can be stopped.
     """
 
     executor: Executor | StackExecutor
     kind: str
     place: Place
     width: int
+    own: StackExecutor | None = None
 
     @property
     def era(self) -> str:
@@ -75,11 +74,6 @@ class Pool:
             else:
                 future.cancel()
 
-    @property
-    def own(self) -> StackExecutor | None:
-        """The executor, if it is the lab's: it has a stack, and tasks of it can be stopped."""
-        return self.executor if isinstance(self.executor, (NamespaceExecutor, InPlaceExecutor)) else None
-
 
 def cores() -> int:
     """Return how many cores this process may use."""
@@ -94,8 +88,8 @@ def open_pool(place: Any, workers: int | None) -> Iterator[Pool]:
 
     Raises ValueError for anything else.
     """
-    if isinstance(place, (NamespaceExecutor, InPlaceExecutor)):
-        yield _own_pool(place, _kind_of(place))
+    if hasattr(place, "on_stack"):
+        yield _own_pool(place, place.kind)
     elif isinstance(place, Executor):
         kind, where = place.submit(probe_place_nested).result()
         yield Pool(place, kind, where, _TASKS_PER_WORKER * (workers or _FOREIGN_WORKERS))
@@ -110,19 +104,9 @@ def _open(place: Any, workers: int) -> Testbed:
         if not isinstance(place, Testbed):
             raise ValueError(f"testbed {place!r}: give a testbed, a concurrent.futures executor, or nothing")
         return place.sibling(workers=workers)
-    testbed = open_testbed(workers=workers)
-    if testbed.kind != "host" or not testbed.submit(why_unsuitable, LINUX_DEFAULT_RANGE).result():
-        return testbed
-    testbed.close()
-    return open_testbed(kind="simulated")
+    return open_testbed(workers=workers, needs="any-range")
 
 
 def _own_pool(executor: StackExecutor, kind: str) -> Pool:
     place = executor.on_stack(probe_place, kind).result()
-    return Pool(executor, kind, place, _TASKS_PER_WORKER * executor.workers)
-
-
-def _kind_of(executor: NamespaceExecutor | InPlaceExecutor) -> str:
-    if isinstance(executor, InPlaceExecutor):
-        return "simulated"
-    return "host" if executor.info["network"] in ("the host's", network_id()) else "namespace"
+    return Pool(executor, kind, place, _TASKS_PER_WORKER * executor.workers, executor)

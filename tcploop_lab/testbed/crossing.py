@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
 from ..results.description import Description, plainly
+from ..results.run import label_of
 from ..results.segments import table_of_steps
 from ..results.shown import Shown, enumerated
 from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
@@ -37,7 +38,6 @@ _PATIENCE = 20.0  # seconds to wait for a ping: a machine may be busy
 _AGAIN = 0.05  # seconds after which a ping is sent again
 _AFTER = 0.002  # seconds to go on looking after it
 _TOGETHER = 0.005  # seconds between two segments that count as sent at once
-_A_LOOK = {"live": 0.0, "simulated": 0.5}  # seconds: a simulated clock stands still unless somebody waits
 _QUIET = 0.15  # seconds without a segment after which an exchange is over: longer than a delayed ACK (40 ms)
 
 
@@ -55,7 +55,7 @@ class Crossing(Shown):
 
     def __init__(self, hosts: tuple[Host, Host], stack: Stack) -> None:
         self.kernel = stack.kernel
-        self.label = "" if stack.provenance == "live" else stack.kernel  # what it must be shown with
+        self.label = label_of(stack.provenance, stack.kernel)  # what it must be shown with
         self._stack = stack  # for its clock, which is the hosts' as well
         dissect.scapy()  # takes long enough for a first SYN to be sent again
         self._hosts = dict(zip(HOSTS, hosts, strict=True))
@@ -123,7 +123,7 @@ class Crossing(Shown):
     def look(self) -> list[Held]:
         """Return what is on the cable now: a host that waits has perhaps sent something again."""
         if not self.closed:
-            self._look(_A_LOOK[self._stack.provenance])
+            self._look(self._stack.look_seconds)
         return self.held
 
     @property

@@ -57,7 +57,7 @@ class Doctor(Shown):
     @property
     def ok(self) -> bool:
         """True if the course works here with tries of its own, whatever parts of it are missing."""
-        return self.testbed != "simulated" and all(item.ok for item in self.capabilities if item.needed)
+        return all(item.ok for item in self.capabilities if item.needed)
 
     @property
     def missing(self) -> tuple[Capability, ...]:
@@ -93,7 +93,7 @@ def doctor(kind: str | None = None) -> Doctor:
     NotOnThisTestbed if the kind asked for is refused.
     """
     with open_testbed(kind=kind) as testbed:
-        live = _on_testbed(testbed) if testbed.stack == "live" else [_nothing_live(testbed)]
+        live = _on_testbed(testbed) if testbed.executor.here.is_shared else [_nothing_live(testbed)]
         capabilities = (*_machine(), *_private_network(), *live, *_programs())
         return Doctor(testbed.kernel, testbed.kind, testbed.why, capabilities)
 

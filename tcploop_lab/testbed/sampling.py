@@ -46,7 +46,8 @@ class Place:
     """Where a worker is: machine, kernel, ephemeral range, and the source ports of some refused tries.
 
     `settable` says whether the range can be set there: a private namespace, and /proc/sys not read-only.
-    `port_range` is the range the source ports come from; where nothing is settable, the only one there is.
+    `port_range` is the range the source ports come from; where nothing is settable, the only one there is. `is_shared`
+    says whether others use this kernel, too: on one's own, seeded, the same comes out again.
     """
 
     host: str
@@ -54,6 +55,7 @@ class Place:
     port_range: PortRange
     settable: bool
     source_ports: tuple[int, ...]
+    is_shared: bool = True
 
 
 def describe_place(stack: Stack, tries: int, private: bool) -> Place:
@@ -73,7 +75,7 @@ def describe_place(stack: Stack, tries: int, private: bool) -> Place:
     probed = LINUX_DEFAULT_RANGE if settable else in_force
     spec = LoopSpec("127.0.0.1", 1, ClientKind.SAME_SOCKET, tries, timeout=30.0)
     with in_port_range(stack, probed):
-        return Place(*here(stack), probed, settable, tuple(sample_alone(stack, spec, tries)))
+        return Place(*here(stack), probed, settable, tuple(sample_alone(stack, spec, tries)), stack.is_shared)
 
 
 def sample_alone(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:

@@ -15,7 +15,7 @@ from ..ports.clients import Client, parse_client, tells_clients
 from ..ports.preconditions import Verdict, judge
 from ..ports.ranges import LINUX_DEFAULT_RANGE, Port, PortRange, Range, parse_port
 from ..results.description import Description, Item, Said
-from ..results.run import Run
+from ..results.run import Run, label_of
 from ..results.shown import Shown
 from ..stacks.namespace import NamespaceRefused
 from ..stacks.networks import owners
@@ -97,7 +97,7 @@ class Testbed(Shown, metaclass=_Tab):
     @property
     def label(self) -> str:
         """What a result of this testbed must be shown with; "" if it is live."""
-        return "" if self.stack == "live" else self.kernel
+        return label_of(self.stack, self.kernel)
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -372,7 +372,7 @@ class Testbed(Shown, metaclass=_Tab):
         """
         number = parse_port(port)
         sockets.command_of(tool, number)
-        if self.label:
+        if not self.executor.here.is_shared:
             return sockets.recorded_look(tool)
         found: Look = self.executor.submit(sockets.look, tool, number, self._live_sockets(number)).result()
         return found
@@ -405,8 +405,7 @@ class Testbed(Shown, metaclass=_Tab):
 
     def _own(self, host: object) -> Target:
         """The address that is dialled for `host`: one of this machine, or of the simulated kernel."""
-        own = None if self.stack == "live" else lambda address: self.submit(_source, address).result()
-        return resolve_own(host, own)
+        return resolve_own(host, self.executor.here.source_for)
 
     def _reachable(self, target: Target) -> Target:
         """In a namespace only loopback exists; give it the host's own address that is to be dialled."""
@@ -430,10 +429,6 @@ def _port_range(stack: Stack) -> PortRange:
 
 def _counters(stack: Stack) -> dict[str, int]:
     return stack.counters()
-
-
-def _source(stack: Stack, address: str) -> str | None:
-    return stack.source_for(address)
 
 
 def _add_address(stack: Stack, address: str) -> None:

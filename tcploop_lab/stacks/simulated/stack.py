@@ -34,6 +34,7 @@ class SimulatedStack:
 
     provenance = "simulated"
     is_shared = False
+    look_seconds = 0.5  # its clock stands still unless somebody waits
     address = "127.0.0.1"
 
     def __init__(self, version: Any = "6.18", seed: int | None = None, port_range: Any = None) -> None:
