@@ -123,6 +123,7 @@ def audit(
     host: str = "127.0.0.1",
     kind: str | None = None,
     templates: Sequence[str] = (),
+    or_recorded: bool = False,
 ) -> AuditResult:
     """Run `command` in a private network in which it can only connect to itself on `port`, and return what it did.
 
@@ -132,8 +133,8 @@ def audit(
     may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet themselves;
     the later ones are refused. Where it used no connection with itself, it is run again with an echo on the port, and
     where that differs each is run once more. `kind` is the testbed that was asked for; only the private network will
-    do. Where no kind was asked for and no private network can be had, or the environment asks for another testbed, the
-    result is what was recorded of this command, with a label, if a lesson runs it.
+    do. With `or_recorded`, where none can be had, or the environment asks for another testbed, the result is what was
+    recorded of this command, with a label, if a lesson runs it.
 
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network,
     or where no process can be made or kept together.
@@ -146,7 +147,7 @@ def audit(
     try:
         must_be_private(kind)
     except NotOnThisTestbed as refusal:
-        if kind is not None:
+        if not or_recorded:
             raise
         return _recorded(words, refusal)
     _must_be_a_program(words[0])

@@ -89,16 +89,20 @@ def _verdict(verdict: str) -> object:
     return Said(verdict, Judged(verdict, AuditVerdict(verdict).good)) if verdict else Said(None, "not installed")
 
 
-def audit_programs(names: Iterable[str] | None = None) -> AuditTable:
+def audit_programs(names: Iterable[str] | None = None, or_recorded: bool = False) -> AuditTable:
     """Audit the programs with these names (None: all that are known), and return the table.
 
-    A program that is not installed has a row that says so. Without a private network the rows are the stored ones.
-    Raises ValueError for a name that is not known.
+    A program that is not installed has a row that says so. With `or_recorded` the rows are those that ship with the
+    package, with a label, where no private network can be had.
+
+    Raises ValueError for a name that is not known, NotOnThisTestbed without a private network.
     """
     chosen = [_find(name) for name in names] if names is not None else list(PROGRAMS)
     try:
         return _audit_now(chosen)
     except NotOnThisTestbed:
+        if not or_recorded:
+            raise
         return _rows_of(stored_audits(), chosen)
 
 

@@ -7,20 +7,18 @@ each segment twice: once from either end.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from .capture import Exchange
-from .recorded import recorded
 
 if TYPE_CHECKING:
     from .crossing import Crossing
     from .testbed import Testbed
 
-NAMES = ("refused", "handshake", "self-connection", "simultaneous-open")
 DATA = b"hi"
 DELAY = 0.05  # seconds on the cable between the two hosts
 
@@ -30,23 +28,16 @@ _SETTINGS = ("tcp_timestamps", "tcp_sack", "tcp_dsack", "tcp_window_scaling", "t
 
 
 def four_exchanges(testbed: Testbed) -> dict[str, Exchange | Crossing]:
-    """Make the four exchanges and return them by the names in `NAMES`, in about two seconds.
+    """Make the four exchanges and return them by their names, in about two seconds.
 
-    What cannot be made on this testbed, without the right to capture or to make two hosts, is the recorded one: it
-    has a `label` that says so.
+    Raises NotOnThisTestbed where one of them cannot be made: without the right to capture, or to make two hosts.
     """
-    makers: list[Callable[[Testbed], Exchange | Crossing]]
-    makers = [refused, handshake, self_connection, simultaneous_open]
-    return {name: _made_or_recorded(testbed, name, make) for name, make in zip(NAMES, makers, strict=True)}
-
-
-def _made_or_recorded(
-    testbed: Testbed, name: str, make: Callable[[Testbed], Exchange | Crossing]
-) -> Exchange | Crossing:
-    try:
-        return make(testbed)
-    except NotOnThisTestbed:
-        return recorded(name)
+    return {
+        "refused": refused(testbed),
+        "handshake": handshake(testbed),
+        "self-connection": self_connection(testbed),
+        "simultaneous-open": simultaneous_open(testbed),
+    }
 
 
 def refused(testbed: Testbed, host: str = "127.0.0.1") -> Exchange:

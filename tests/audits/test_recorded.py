@@ -1,4 +1,4 @@
-"""What is recorded of audits: shown where no private network can be made, and nowhere else."""
+"""What is recorded of audits: shown where no private network can be made, to who asks for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refused(monkeypatch):
 
 def test_a_lessons_command_has_a_result_with_its_label(refused):
     """Its verdict is the recorded one, and text, HTML and label say that it is recorded, when and where."""
-    result = lab.audit(COMMAND)
+    result = lab.audit(COMMAND, or_recorded=True)
     assert (result.verdict, result.label.startswith("recorded on 20")) == ("self-connected", True)
     assert result.label in repr(result) and result.label in result._repr_html_()
     assert [segment.flags for segment in result.segments][:3] == ["S", "SA", "A"]
@@ -33,22 +33,23 @@ def test_who_asks_for_a_simulated_kernel_gets_what_is_recorded(monkeypatch):
     """With TCPLOOP_TESTBED no program is run, though one could be: an audit and the table of programs are recorded."""
     monkeypatch.setenv("TCPLOOP_TESTBED", "simulated")
     monkeypatch.setattr(auditing, "_audit", lambda *_: pytest.fail("a program was run"))
-    assert lab.audit(COMMAND).label.startswith("recorded on 20")
-    assert lab.audit_programs(["curl"]).recorded
+    assert lab.audit(COMMAND, or_recorded=True).label.startswith("recorded on 20")
+    assert lab.audit_programs(["curl"], or_recorded=True).recorded
     with pytest.raises(lab.NotOnThisTestbed, match=r"^an audit needs .*, not the simulated testbed: .*; and .*lessons"):
-        lab.audit(["true"])
+        lab.audit(["true"], or_recorded=True)
 
 
 def test_another_command_gets_the_reason(refused):
     """What no lesson runs is not recorded: the refusal says so in one line."""
     with pytest.raises(lab.NotOnThisTestbed, match=r"no private namespace: no; and .* the lessons'$"):
-        lab.audit(["true"])
+        lab.audit(["true"], or_recorded=True)
 
 
-def test_who_asks_for_the_private_network_gets_nothing_recorded(refused):
-    """With `kind`, as the command line has it, the reason comes, whatever was recorded."""
-    with pytest.raises(lab.NotOnThisTestbed, match=r"^no private namespace: no$"):
-        lab.audit(COMMAND, kind="namespace")
+def test_nothing_recorded_stands_for_a_measurement(refused):
+    """Who does not ask for what is recorded gets the reason, whatever was recorded; a machine with rights or not."""
+    for measure in (lambda: lab.audit(COMMAND), lambda: lab.audit_programs(["curl"])):
+        with pytest.raises(lab.NotOnThisTestbed, match=r"^no private namespace: no$"):
+            measure()
 
 
 def test_every_audit_of_the_lesson_is_recorded():

@@ -13,7 +13,6 @@ import tcploop_lab as lab
 from tcploop_lab.render.rfc_figure import match
 from tcploop_lab.render.style import alt_of
 from tcploop_lab.tcp.rfc_figures import FIGURE_6, FIGURE_7, FIGURE_12, FIGURE_13, RFC793_FIGURE_8
-from tcploop_lab.testbed.exchanges import NAMES
 
 CASES = [
     (FIGURE_7, "self-connection"),
@@ -30,7 +29,8 @@ CASES = [
 
 def four() -> dict[str, lab.Exchange]:
     """The four recorded exchanges."""
-    return {name: lab.recorded(name) for name in NAMES}
+    names = ("refused", "handshake", "self-connection", "simultaneous-open")
+    return {name: lab.recorded(name) for name in names}
 
 
 def overlaps(ax: Axes) -> list[tuple[str, str]]:
