@@ -36,8 +36,8 @@ VARIABLES = {
     "COLUMNS": ["", "0", "1", "-3", "x", "99999999", "٣"],
     "TERM": ["", "dumb", "xterm-256color", "no-such-terminal"],
     "TZ": ["", "no/such/zone", ":"],
-    "HOME": ["", "/no/such/folder", "/dev/null"],
-    "TMPDIR": ["", "/no/such/folder", "/proc"],
+    "HOME": ["", "/no/such/folder", "/dev/null", "/proc"],
+    "TMPDIR": ["", "/no/such/folder", "/proc", "locked"],
     "LANG": ["C", "", "tr_TR.UTF-8", "nonsense"],
     "LC_ALL": ["C", "nonsense"],
     "NO_COLOR": ["1"],
@@ -55,6 +55,7 @@ SETTLED = {  # unless the command line says otherwise: no try on the real kernel
 LIMITS = [
     *({resource.RLIMIT_NOFILE: files} for files in (4, 6, 8, 12)),
     *({resource.RLIMIT_FSIZE: most} for most in (4096, 20000)),  # what is said on stderr fits
+    *({resource.RLIMIT_NPROC: most} for most in (1, 3, 5)),  # root has no such limit
 ]
 SIMULATED = [name for name, one in tcploop.commands.items() if any(item.name == "kernel" for item in one.params)]
 

@@ -24,7 +24,7 @@ MUTATED_LINE = (
 COMMANDS = 10_000
 COMMANDS_LINE = (
     f"It gave the command {COMMANDS:,} odd command lines in odd places (descriptors closed, COLUMNS, LANG, HOME, few "
-    "open files): 0 tracebacks, 0 hangs."
+    "open files or processes, as an ordinary user): 0 tracebacks, 0 hangs."
 )
 DOCUMENT = Path(__file__).parents[2] / "docs" / "faults.md"
 HEAD = """# What goes wrong, and what you see then
