@@ -37,6 +37,18 @@ def whole_number(answer: Any) -> int:
     return int(float(answer))
 
 
+def percent(answer: Any) -> int:
+    """Read 62, "62", "62 %", 62.0 or the share 0.62: a whole number of percent."""
+    text = answer.strip() if isinstance(answer, str) else ""
+    if text.endswith("%"):
+        return whole_number(text.removesuffix("%"))
+    if re.fullmatch(r"0?\.[0-9]{1,9}", text):
+        answer = float(text)
+    if hasattr(answer, "__float__") and not isinstance(answer, bool) and 0 < float(answer) < 1:
+        return round(100 * float(answer))
+    return whole_number(answer)
+
+
 def truth(answer: Any) -> bool:
     """Read True, False, "yes" or "no"."""
     if isinstance(answer, str) and answer.strip().lower() in _WORDS:

@@ -33,7 +33,7 @@ EXERCISES = (
         asks="the run that you made",
         reads=a_run,
         right=lambda run: run.self_connected and run.port != FIRST_PORT,
-        because=lambda run: f"Port {run.port} met itself after {run.tries:,} tries.",
+        because=lambda run: f"Port {run.port} met itself after {run.tries:,} {'try' if run.tries == 1 else 'tries'}.",
         hint="`run.self_connected` must be True.",
         stronger="For example: `answer = testbed.connect_loop(45678)`.",
         mistakes=(
@@ -48,6 +48,10 @@ EXERCISES = (
             Mistake(
                 lambda run: run.port not in run.port_range,
                 "That port is outside the range that `testbed` shows. The kernel never picks it as a source port.",
+            ),
+            Mistake(
+                lambda run: _why_no_loop(run) and run.tries < run.port_range.width,
+                "That run ended before much could happen: give it as many tries as it takes, without max_tries.",
             ),
             Mistake(
                 _why_no_loop,

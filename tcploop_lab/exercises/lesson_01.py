@@ -26,7 +26,7 @@ def _the_way(run: Run) -> str:
         way = "With a range of its own a socket has no preference for a parity on this kernel."
     else:
         way = f"The range {run.port_range} begins with an odd port, so odd ports go first."
-    return f"Port {run.port} met itself after {run.tries:,} tries. {way}"
+    return f"Port {run.port} met itself after {run.tries:,} {'try' if run.tries == 1 else 'tries'}. {way}"
 
 
 # goes_first(port, low, high) for ranges of an even number of ports, and what it is.

@@ -9,7 +9,7 @@ from ..ports.eras import parse_era
 from ..ports.ranges import PortRange
 from ..study.result import StudyResult
 from ..tries.theory import TriesDistribution, distribution
-from .answers import order_of, whole_number
+from .answers import order_of, percent, whole_number
 from .engine import Exercise, Mistake
 from .forms import one_letter
 
@@ -102,7 +102,7 @@ EXERCISES = (
     Exercise(
         number="05.1",
         asks="a whole number of percent",
-        reads=whole_number,
+        reads=percent,
         right=lambda percent: percent == _percent_by_the_mean("random-walk"),
         because="The mean is four sweeps, and each misses with chance 7/9: 1 - (7/9)**4 is 0.63. A few very long waits "
         "pull the mean up; half of the loops are through after 8,723 tries already.",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import wraps
 from io import StringIO
 from typing import Any
 
 from ..defence.results import DefenceResult, Standing
 from ..defence.table import measure_client
 from ..errors import NotOnThisTestbed
-from ..ports.preconditions import Verdict
+from ..ports.preconditions import Rule, Verdict
 from ..ports.ranges import PortRange, parse_reserved
-from .answers import a_verdict, letters_of, whole_number
+from .answers import a_verdict, letters_of, percent, whole_number
 from .engine import Exercise, Mistake
 from .trying import at_most, failure
 
@@ -66,13 +67,36 @@ def a_client(answer: Any) -> DefenceResult:
         raise ValueError("this asks for the function itself: answer = my_dial, without brackets")
     try:
         with redirect_stdout(StringIO()), at_most(SECONDS):
-            return measure_client(answer, tries=_MEETINGS)
+            return measure_client(_telling(answer), tries=_MEETINGS)
+    except _Raised as raised:
+        raise ValueError(f"it {failure(raised.error, SECONDS)}; a client raises OSError, or nothing") from None
     except (NotOnThisTestbed, ValueError) as error:
         raise ValueError(str(error)) from None
     except KeyboardInterrupt:
         raise  # the learner's own
     except BaseException as error:  # also SystemExit
         raise ValueError(f"it {failure(error, SECONDS)}; a client raises OSError, or nothing") from None
+
+
+class _Raised(Exception):
+    """What a learner's client raised that is no OSError, so that it is not taken for a word of the lab."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _telling(dial: Any) -> Any:
+    @wraps(dial)
+    def told(*args: Any) -> Any:
+        try:
+            return dial(*args)
+        except OSError:
+            raise
+        except Exception as error:
+            raise _Raised(error) from None
+
+    return told
 
 
 def _failures(result: DefenceResult) -> tuple[int, ...]:
@@ -85,7 +109,16 @@ def _luck_percent() -> int:
 
 def _is_protected(verdict: Verdict) -> bool:
     in_place = verdict.port == 40100 and verdict.port in verdict.port_range
-    return in_place and not verdict.can_loop and not _has_a_listener(verdict)
+    return in_place and bool(verdict.broken) and all(map(_protects, verdict.broken))
+
+
+def _protects(rule: Rule) -> bool:
+    """Whether a rule is broken by what keeps the port for its service: it is reserved, or a socket holds it."""
+    return rule.name == "not reserved" or (rule.name == "not held" and not _is_in_use(rule))
+
+
+def _is_in_use(rule: Rule) -> bool:
+    return not rule.ok and "open connection" in rule.evidence
 
 
 def _has_a_listener(verdict: Verdict) -> bool:
@@ -126,7 +159,7 @@ EXERCISES = (
             "and it talks to real servers."
         ),
         hint="`lab.measure_client(my_dial, testbed)` shows the situations one by one.",
-        stronger="`print(getsource(defences.dial_and_compare))` shows a client that holds. What does yours not do?",
+        stronger="`print(getsource(lab.clients.dial_and_compare))` shows a client that holds. What does yours not do?",
         mistakes=(
             Mistake(
                 lambda result: bool(_failures(result)[0]),
@@ -167,7 +200,7 @@ EXERCISES = (
     Exercise(
         number="07.4",
         asks="a whole number of percent",
-        reads=whole_number,
+        reads=percent,
         right=lambda percent: percent == _luck_percent(),
         because="So he would have seen nothing in 93 of 100 cases anyway. It proves nothing.",
         hint="One try fails to meet the port with chance 1 - 1/14116. How often must that happen in a row?",
@@ -221,6 +254,15 @@ EXERCISES = (
             Mistake(
                 _has_a_listener,
                 "Somebody listens there, and that is the service itself. What protects the port while it is down?",
+            ),
+            Mistake(
+                lambda verdict: any(map(_is_in_use, verdict.broken)),
+                "A connection uses the port just now. When it is over, the port can loop again.",
+            ),
+            Mistake(
+                lambda verdict: not all(map(_protects, verdict.broken)),
+                "That verdict is about another address, client or range. An ordinary client that dials 127.0.0.1 from "
+                "this very range must not meet itself.",
             ),
         ),
     ),

@@ -81,6 +81,17 @@ def test_a_typical_mistake_gets_its_own_hint(checker: Checker, number: str, answ
 
 
 @pytest.mark.private_network
+def test_what_a_client_raises_is_told_as_its_own(checker: Checker) -> None:
+    """Of an exception that is no OSError the kind and the words are repeated, also of one that the lab uses itself."""
+
+    def wrong(address: defences.Address, new_socket: defences.NewSocket) -> Any:
+        raise ValueError("me")
+
+    told = checker.check("07.2", wrong).message
+    assert told == "You gave the function wrong: it raised ValueError: me; a client raises OSError, or nothing."
+
+
+@pytest.mark.private_network
 def test_a_client_that_refuses_everybody_is_no_repair(checker: Checker) -> None:
     """Exercise 07.2 wants a client that can still reach its server."""
 
@@ -135,14 +146,20 @@ def test_a_port_is_protected_where_it_is(checker: Checker) -> None:
             moved = testbed.check(40100)
         with testbed.listen(40100):
             served = testbed.check(40100)
-    told = [checker.check("07.6", verdict) for verdict in (reserved, held, free, other, moved, served)]
-    assert [feedback.right for feedback in told] == [True, True, False, False, False, False]
+        elsewhere = testbed.check(40100, host="127.0.0.2")
+        used = testbed.connect_loop(40100)
+        in_use = testbed.check(40100)
+        used.close()
+    told = [checker.check("07.6", verdict) for verdict in (reserved, held, free, other, moved, served, elsewhere, in_use)]
+    assert [feedback.right for feedback in told] == [True, True, *[False] * 6]
     hints = [feedback.message.split(".")[0] for feedback in told[2:]]
     assert hints == [
         "It can loop still",
         "That is a verdict on another port; this asks for 40100",
         "That works, but it moves the range away",
         "Somebody listens there, and that is the service itself",
+        "That verdict is about another address, client or range",
+        "A connection uses the port just now",
     ]
 
 
