@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import threading
@@ -105,6 +106,21 @@ def test_a_server_beside_answers_while_the_client_waits():
     assert (client.recv(99), client.recv(99), said) == (b"yes", b"", [b"is it you?"])
     beside.join(1)
     assert beside.done and stack.monotonic() == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize(("version", "seconds"), [("6.18", 0.008), ("5.6", 0.008), ("5.5", 1.0)])
+def test_a_syn_that_an_old_connection_answers_is_sent_again(version: str, seconds: float) -> None:
+    """TIME-WAIT answers it with an ACK, a reset ends TIME-WAIT, and the next SYN finds nobody: at once since 5.6."""
+    stack = SimulatedStack(version, seed=1)
+    client, server = pair(stack)
+    name, server_name = client.getsockname(), server.getsockname()
+    for sock in (server, client):
+        sock.close()
+    stack.sleep(0.1)  # pair()'s listener is closed, too
+    again, began = stack.socket(), stack.monotonic()
+    again.bind(name)
+    assert again.connect_ex(server_name) == errno.ECONNREFUSED
+    assert stack.monotonic() - began == pytest.approx(seconds, abs=0.001)
 
 
 def test_time_wait_may_be_recycled_after_a_second_on_loopback_only():

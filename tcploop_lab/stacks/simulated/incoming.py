@@ -159,6 +159,8 @@ def _answer(end: End, segment: Segment, events: list[Event]) -> None:
     elif tcb_owed is Reply.RST:
         tcb.owed = None
         end.kernel.refuse(segment)
+        if tcb.state is State.SYN_SENT:
+            outgoing.hurry(end)
     elif Event.RCV_UNACCEPTABLE in events or (owed is not None and owed.event is Event.RCV_BAD_ACK):
         _answer_old(end, segment)
     elif owed is None and Event.RCV_SYN_ACK in events:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCALE = 10  # bits: the window scale (RFC 7323) that Linux takes for its default buffers
 FIRST_RTO, LEAST_RTO, MOST_RTO = 1.0, 0.2, 120.0  # seconds: RFC 6298, TCP_RTO_MIN, TCP_RTO_MAX
 _RETRIES, _ORPHAN_RETRIES, _SYN_ACK_RETRIES = 15, 8, 5  # tcp_retries2, tcp_orphan_retries, tcp_synack_retries
+_SOON = 0.008  # seconds: TCP_TIMEOUT_MIN, two jiffies of a kernel with HZ=250
 TIMESTAMP_BYTES = 12
 Options = tuple[tuple[str, object], ...]
 
@@ -140,6 +141,13 @@ def start_timer(end: End, idle: bool = False) -> None:
     clock = end.kernel.clock
     clock.cancel(end.retransmission)
     end.retransmission = clock.after(min(MOST_RTO, end.rto * 2**end.backoff), lambda: _expired(end), idle)
+
+
+def hurry(end: End) -> None:
+    """What is left of an old connection answered the SYN, and a reset ended it: send it again soon, but only once."""
+    if end.kernel.version.hurries and not end.retries:
+        end.kernel.clock.cancel(end.retransmission)
+        end.retransmission = end.kernel.clock.after(_SOON, lambda: _expired(end))
 
 
 def stop_timer(end: End) -> None:

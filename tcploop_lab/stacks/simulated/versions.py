@@ -45,6 +45,7 @@ class Version:
     socket_range: bool = True
     own_steps: bool = True  # with a range of its own a socket has no parity
     linear_syns: int = 4
+    hurries: bool = True  # a SYN that an old connection answered is sent again at once
 
     @property
     def once(self) -> str:
@@ -90,6 +91,7 @@ def _linux(text: str) -> Version | None:
         socket_range=number >= (6, 3),  # 91d0b78c5177
         own_steps=number >= (6, 8),  # 207184853dbd
         linear_syns=4 if number >= (6, 5) else 0,  # ccce324dabfe
+        hurries=number >= (5, 6),  # 9603d47bad46
     )
 
 
@@ -110,7 +112,7 @@ def _era(name: str) -> Version | None:
 
 
 _TODAY = _linux("6.18") or Version("Linux 6.18", "random-walk")
-_BSD = replace(_TODAY, reuse=0, tells_bound=False, bind_no_port=False, socket_range=False, linear_syns=0)
+_BSD = replace(_TODAY, reuse=0, tells_bound=False, bind_no_port=False, socket_range=False, linear_syns=0, hurries=False)
 _DYNAMIC = PortRange(49152, 65535)  # RFC 6335 section 6
 _FREEBSD = PortRange(10000, 65535)
 _OTHERS = {
