@@ -33,7 +33,7 @@ root_note = You are root, so --allow-root is added: what a notebook runs may do 
 .PHONY: help lab test lint notebooks assignments instructor record audit benchmark site site-test page-kernel screenshots matrix faults fuzz pins differences env clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 lab: $(LAB) ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
 	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."

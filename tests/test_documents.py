@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import subprocess
@@ -50,6 +51,39 @@ def test_what_a_source_supports_was_looked_up():
     told = [(date.strip(), words.strip()) for _, date, words in ROW.findall(SOURCES.read_text())]
     assert sum(bool(words) for _, words in told) > 20
     assert [words for date, words in told if bool(words) != bool(re.fullmatch(r"20\d\d-\d\d-\d\d", date))] == []
+
+
+def test_a_source_stands_with_the_first_lesson_that_uses_it():
+    """Its section is that lesson's; what no lesson uses stands under the package. No date is still to come."""
+    lessons = {name: text for name, text in sorted(written().items()) if re.match(r"notebooks/\d", name)}
+    wrong = []
+    for section in SOURCES.read_text().split("\n## ")[1:]:
+        for address, date, _ in ROW.findall(section):
+            first = next((f"Lesson {name[10:12]}" for name, text in lessons.items() if address in linked(text)), "")
+            wrong += [address] * (section.partition("\n")[0] != (first or "The package and its documents"))
+            assert not date.strip() or datetime.date.fromisoformat(date.strip()) <= datetime.date.today()
+    assert len(lessons) > 7 and wrong == []
+
+
+def anchors(text: str) -> set[str]:
+    """The names of a document's headings, as GitHub and the web pages make them."""
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+def test_no_link_inside_is_dead():
+    """What a document or a lesson links to inside the project is there, and so is the heading that it names."""
+    dead, seen = [], 0
+    for name, text in written().items():
+        if name.startswith("tcploop_lab/"):
+            continue
+        for link in re.findall(r"\]\(((?![a-z]+:|attachment)[^)\s]+)\)", text):
+            path, _, heading = link.partition("#")
+            target = (ROOT / name).parent / path if path else ROOT / name
+            seen += 1
+            named = heading and target.suffix == ".md" and heading not in anchors(target.read_text())
+            dead += [(name, link)] * bool(not target.exists() or named)
+    assert seen > 50 and dead == []
 
 
 def indented(text: str) -> list[str]:
@@ -109,7 +143,7 @@ def test_readme_says_how_long_the_course_takes():
 def test_make_commands_exist(path):
     """Every make command in a document is a target of the Makefile."""
     named = {line.split()[1] for line in indented(path.read_text()) if line.startswith("make ")}
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"lab", "test"} <= named <= targets
 
 

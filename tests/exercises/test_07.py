@@ -150,7 +150,9 @@ def test_a_port_is_protected_where_it_is(checker: Checker) -> None:
         used = testbed.connect_loop(40100)
         in_use = testbed.check(40100)
         used.close()
-    told = [checker.check("07.6", verdict) for verdict in (reserved, held, free, other, moved, served, elsewhere, in_use)]
+    told = [
+        checker.check("07.6", verdict) for verdict in (reserved, held, free, other, moved, served, elsewhere, in_use)
+    ]
     assert [feedback.right for feedback in told] == [True, True, *[False] * 6]
     hints = [feedback.message.split(".")[0] for feedback in told[2:]]
     assert hints == [
