@@ -7,3 +7,4 @@ from .lesson_03 import blanked as blanked
 from .lesson_03 import shuffled as shuffled
 from .lesson_05 import mystery as mystery
 from .lesson_07 import machine as machine
+from .lesson_08 import incident as incident

@@ -124,9 +124,10 @@ def check_here(
 
 
 def _outlook(stack: Stack, port: int, host: str, asked: ClientKind, pace: float) -> Outlook:
+    # The range first: another system has neither its file nor netlink, and says so by the file.
+    kernel, port_range, reserved = stack.kernel, stack.port_range(), stack.reserved()
     rows = [row for row in stack.all_sockets() if row.port == port]
     listening = tuple(dict.fromkeys(row.local for row in rows if row.state == State.LISTEN))
-    kernel, port_range, reserved = stack.kernel, stack.port_range(), stack.reserved()
     era = era_of_kernel(kernel)
     assert era is not None  # it is a Linux
     verdicts = {kind: judge(_facts(stack, port, host, kind, rows)) for kind in ClientKind}
