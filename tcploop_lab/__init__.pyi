@@ -37,6 +37,7 @@ from .testbed.capture import Exchange as Exchange
 from .testbed.doctor import doctor as doctor
 from .testbed.exchanges import four_exchanges as four_exchanges
 from .testbed.find import find as find
+from .testbed.kernels import real_kernels as real_kernels
 from .testbed.luck import crossing_by_luck as crossing_by_luck
 from .testbed.opening import open_testbed as open_testbed
 from .testbed.outlook import check_here as check_here

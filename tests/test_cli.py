@@ -25,6 +25,8 @@ COMMANDS = (
     "audit",
     "find",
     "port",
+    "kernels",
+    "in",
     "notebooks",
     "handout",
     "grade",
@@ -70,6 +72,8 @@ BAD = [
     ("capture 33334 --pcap /no/such/folder/x.pcap", "/no/such/folder/x.pcap", "a path that can be written"),
     ("capture 33334 --pcap /", "file '/'", "a path that can be written"),
     ("capture 33334 --pcap ''", "file ''", "a path that can be written"),
+    ("in 4.1 -- probe", "kernel '4.1'", "5.10.46"),
+    ("kernels --fetch 5.1", "kernel '5.1'", "5.10.46"),
     ("probe --tries 0", "max tries 0", WHOLE),
     (f"{MODEL} --era ext4", "era 'ext4'", ", ".join(ERAS)),
     (f"{MODEL} --start late", "start 'late'", "random, return"),
@@ -157,7 +161,8 @@ def test_every_command_has_help_and_json(command: str, capsys) -> None:
     text = capsys.readouterr().out
     assert text.startswith("Usage: tcploop ")
     assert "--json" in text
-    assert ("--testbed" in text) == (command not in ("model", "find", "port", "notebooks", "handout", "grade"))
+    elsewhere = ("model", "find", "port", "kernels", "in", "notebooks", "handout", "grade")
+    assert ("--testbed" in text) == (command not in elsewhere)
 
 
 def test_version(capsys) -> None:

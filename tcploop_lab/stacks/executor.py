@@ -86,7 +86,7 @@ class NamespaceExecutor(OfOneProcess, Executor):
         self.must_be_at_home()
         if self._closed:
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
-        _importable(function)
+        importable(function)
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         self._crew.tasks.put((future, function, args, kwargs))
@@ -94,7 +94,7 @@ class NamespaceExecutor(OfOneProcess, Executor):
 
     def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(stack, *args, **kwargs)` in a worker, with the stack of the worker's network."""
-        _importable(function)
+        importable(function)
         return self.submit(linux.on_stack, function, args, kwargs)
 
     def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
@@ -214,7 +214,8 @@ class _Crew:
             worker.end()
 
 
-def _importable(function: Callable[..., Any]) -> None:
+def importable(function: Callable[..., Any]) -> None:
+    """Raise ValueError for a function that a worker could not import."""
     if getattr(function, "__module__", None) == "__main__":
         name = getattr(function, "__name__", function)
         raise ValueError(f"function {name}: a worker runs what it can import; put it in a module, not a notebook")

@@ -22,6 +22,10 @@ CAPTURE = (
     "make private namespaces possible, see above, or run as root; where that is so, a filter refuses packet sockets, "
     "as firejail's protocol option does: run without it"
 )
+REAL_KERNELS = (
+    "tcploop kernels lists them, and how to get them; they run on Linux on x86-64, without root; the "
+    "simulated ones do without them"
+)
 NEEDS_NAMESPACE = "make private namespaces possible, see above"
 
 # What to look for, under which names, and where it comes from. All of them are optional.

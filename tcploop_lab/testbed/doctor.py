@@ -94,7 +94,7 @@ def doctor(kind: str | None = None) -> Doctor:
     """
     with open_testbed(kind=kind) as testbed:
         live = _on_testbed(testbed) if testbed.executor.here.is_shared else [_nothing_live(testbed)]
-        capabilities = (*_machine(), *_private_network(), *live, *_programs())
+        capabilities = (*_machine(), *_private_network(), *live, *_programs(), _real_kernels())
         return Doctor(testbed.kernel, testbed.kind, testbed.why, capabilities)
 
 
@@ -196,3 +196,11 @@ def _programs() -> Iterator[Capability]:
     for name, (names, fix) in advice.PROGRAMS.items():
         path = next(filter(None, map(shutil.which, names)), None)
         yield _capability(name, path is not None, path or "not found; the course works without it", fix)
+
+
+def _real_kernels() -> Capability:
+    from .kernels import real_kernels
+
+    found = real_kernels()
+    detail = found.refusal or (f"{', '.join(found.here)} (tcploop kernels)" if found.here else "none was fetched yet")
+    return _capability("real kernels", bool(found.here) and not found.refusal, detail, advice.REAL_KERNELS)

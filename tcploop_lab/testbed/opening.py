@@ -24,6 +24,7 @@ def open_testbed(
     kind: str | None = None,
     *,
     kernel: str | None = None,
+    real: bool = False,
     needs: str | Sequence[str] = (),
     seed: int | None = None,
 ) -> Testbed:
@@ -31,7 +32,8 @@ def open_testbed(
 
     Where neither can do it, a simulated kernel of this day does. `port_range` is the ephemeral range to use (None: the
     kernel's default); `kind` asks for one of namespace, host, simulated; `kernel` for a simulated one by version or
-    era ("4.1", "freebsd-13"), `seed` for one that does the same again. `needs` names what it must be able to do, of
+    era ("4.1", "freebsd-13"), `seed` for one that does the same again; with `real` it is that kernel itself, as a
+    process of yours ("5.10"; `real_kernels()` lists those to be had). `needs` names what it must be able to do, of
     capture, any-range (for the loops), port-range (its own, for all sockets), reserve, counters, two-hosts: a testbed
     that cannot is left out of the choice. Found out by trying.
 
@@ -40,6 +42,8 @@ def open_testbed(
     own_range = None if port_range is None else PortRange.parse(port_range)
     wants = (needs,) if isinstance(needs, str) else tuple(needs)
     _check_needs(wants)
+    if real:
+        return _in_a_real_kernel(own_range, workers, kind, kernel, wants, seed)
     if kernel is not None or seed is not None:
         kind = _only_simulated(kind, kernel)
     wanted = wanted_kind(kind)
@@ -54,6 +58,26 @@ def open_testbed(
         elif testbed is not None:
             return testbed
     raise NotOnThisTestbed(f"{'; '.join(reasons)}; leave the kind out to get the best testbed there is")
+
+
+def _in_a_real_kernel(
+    port_range: PortRange | None,
+    workers: int,
+    kind: str | None,
+    kernel: object,
+    needs: tuple[str, ...],
+    seed: int | None,
+) -> Testbed:
+    if kernel is None or kind not in (None, "namespace") or seed is not None:
+        raise ValueError('a real kernel is asked for by its version alone: open_testbed(kernel="5.10", real=True)')
+    from ..stacks.kernels.executor import KernelExecutor
+
+    executor = KernelExecutor(kernel, workers, port_range)
+    testbed = Testbed("namespace", "private network inside that kernel, a process of yours", executor, port_range)
+    if lacking := _lacking(testbed, needs, "namespace"):
+        testbed.close()
+        raise NotOnThisTestbed(f"kernel {executor.version} cannot do {lacking} here; leave `real` out")
+    return testbed
 
 
 def wanted_kind(kind: str | None) -> str | None:

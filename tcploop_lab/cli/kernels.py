@@ -1,0 +1,60 @@
+"""Other kernels for real: kernels, in."""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import import_module
+
+import click
+
+import tcploop_lab as lab
+
+from . import options, output
+from .group import Command, Program
+from .root import NO, YES
+from .values import checked
+
+
+@click.command(cls=Command)
+@click.option(
+    "--fetch", "wanted", metavar="VERSION", help="Get this kernel from Debian's archive; nothing is installed."
+)
+@options.as_json
+def kernels(wanted: str | None, as_json: bool) -> int:
+    """List the real kernels that this machine can run.
+
+    They are programs for Linux on x86-64, of Debian's package user-mode-linux, and need no right. They are kept in
+    the folder tcploop-lab/kernels of XDG_CACHE_HOME, or of ~/.cache.
+    """
+    if wanted is not None:
+        from ..testbed.kernels import fetch_kernel
+
+        with checked():
+            fetch_kernel(wanted)
+    found = lab.real_kernels()
+    output.deliver(as_json, found.describe())
+    return NO if found.refusal else YES
+
+
+@click.command(cls=Program, name="in")
+@click.argument("version")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def inside(version: str, command: tuple[str, ...]) -> int:
+    """Run a COMMAND of tcploop inside another kernel, VERSION.
+
+    The kernel is a process of yours: it sees your files, and can change none of them; it has no network but its own
+    loopback; and it ends with the command. The exit code is that of the command, and
+    so is --json.
+
+    Example: tcploop in 5.10 -- probe
+    """
+    from ..stacks.kernels.command import run_inside
+
+    with checked():
+        return run_inside(version, partial(_run, list(command[command[:1] == ("--",) :])))
+
+
+def _run(args: list[str]) -> int:
+    """Run a command line over there. The command itself is looked up then: it is made of the commands of this file."""
+    code: int = import_module("tcploop_lab.cli").main(args)
+    return code

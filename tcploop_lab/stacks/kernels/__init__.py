@@ -1,0 +1,1 @@
+"""Other kernels for real: Debian's, started as an ordinary process (user-mode Linux), with the lab inside."""

@@ -1,0 +1,57 @@
+"""One program inside another kernel, with its output, its input, Ctrl-C and its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as NotYet
+
+from .executor import Link
+
+_LOOK_EVERY = 0.2  # seconds, in which a Ctrl-C is noticed
+
+
+def run_inside(version: object, program: Callable[[], int]) -> int:
+    """Run a program inside a real kernel, and return the exit code that it returns.
+
+    Raises ValueError for a version that is not to be had, NotOnThisTestbed where the kernel does not start, WorkerDied
+    if it ends in the middle.
+    """
+    if sys.stdout is not None and sys.stdout.isatty():  # over there it is a pipe
+        os.environ.setdefault("COLUMNS", str(shutil.get_terminal_size().columns))
+    link = Link(version)
+    try:
+        link.output = _write
+        done = link.ask("command", program)
+        threading.Thread(target=_type_into, args=(link,), daemon=True).start()
+        while True:
+            try:
+                return int(done.result(_LOOK_EVERY))
+            except NotYet:
+                pass
+            except KeyboardInterrupt:
+                link.tell("interrupt", 0)
+    finally:
+        link.end()
+
+
+def _write(stream: int, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(stream, rest) :]
+
+
+def _type_into(link: Link) -> None:
+    """Hand on what is typed, or piped in, to its end."""
+    data = b"-"
+    while data:
+        try:
+            data = os.read(0, 1 << 12)
+        except OSError:  # it was closed before the program began
+            data = b""
+        link.tell("input", 0, data)

@@ -1,0 +1,229 @@
+"""An executor whose functions run inside another kernel. Its interface is that of `stacks.executor`.
+
+Live sockets stay in the other kernel: the lab gets a `RemoteSocket`, whose methods are carried out there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import platform
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from ...errors import NotOnThisTestbed
+from ...ports.ranges import PortRange
+from .. import linux
+from ..executor import MAX_WORKERS, importable
+from ..ownership import OfOneProcess
+from . import fetch, table, user_mode
+
+START_TIMEOUT = 20.0  # seconds; a kernel is up in one or two
+_CALL_TIMEOUT = 120.0  # seconds for one call on a socket; no call of the lab waits so long
+
+
+class Link:
+    """The connection to one other kernel: what is asked, and the answers as they come."""
+
+    def __init__(self, version: object) -> None:
+        must_run_here()
+        release = table.named(version)
+        self.kernel = user_mode.UserModeKernel(release, fetch.files_of(release), user_mode.environment())
+        self.version = self.kernel.wait_until_up(START_TIMEOUT)
+        self.output: Callable[[int, bytes], None] = lambda stream, data: None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def ask(self, kind: str, value: Any) -> Future[Any]:
+        """Send a request and return the future of its answer; `future.reports` are as a worker's."""
+        future: Future[Any] = Future()
+        future.reports = []  # type: ignore[attr-defined]
+        number = future.number = next(self._numbers)  # type: ignore[attr-defined]
+        with self._lock:
+            ended = self._ended
+            if not ended:
+                self._waiting[number] = future
+        if ended:
+            future.set_exception(self.kernel.died())
+            return future
+        future.set_running_or_notify_cancel()
+        try:
+            self.kernel.channel.send((kind, number, value), _name_of)
+        except OSError:
+            self._fail_all()
+        except Exception as error:  # what cannot be pickled
+            self._take(number).set_exception(error)
+        return future
+
+    def tell(self, kind: str, number: int, value: Any = None) -> None:
+        """Send what has no answer."""
+        with contextlib.suppress(OSError):
+            self.kernel.channel.send((kind, number, value), _name_of)
+
+    def end(self) -> None:
+        """Switch the kernel off."""
+        self.kernel.end()
+
+    def _take(self, number: int) -> Future[Any]:
+        with self._lock:
+            return self._waiting.pop(number, None) or Future()
+
+    def _read(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                kind, number, value = self.kernel.channel.receive(self._thing)
+                if kind == "output":
+                    self.output(number, value)
+                elif kind == "progress":
+                    with contextlib.suppress(KeyError):
+                        self._waiting[number].reports.append(value)  # type: ignore[attr-defined]
+                elif kind == "result":
+                    self._take(number).set_result(value)
+                else:
+                    self._take(number).set_exception(value)
+        self._fail_all()
+
+    def _fail_all(self) -> None:
+        with self._lock:
+            self._ended = True
+            waiting = list(self._waiting.values())
+            self._waiting.clear()
+        for future in waiting:
+            future.set_exception(self.kernel.died())
+
+    def _thing(self, name: Any) -> Remote:
+        kind, number = name
+        return (RemotePackets if kind == "packets" else RemoteSocket)(self, kind, number)
+
+
+def must_run_here() -> None:
+    """Raise NotOnThisTestbed where no such kernel can run: they are programs for Linux on x86-64."""
+    machine = f"{platform.system()} on {platform.machine()}"
+    if machine != "Linux on x86_64":
+        raise NotOnThisTestbed(
+            f"other kernels for real are programs for Linux on x86-64, and this is {machine}: a simulated one runs "
+            "anywhere (--kernel, or kernel= without real)"
+        )
+
+
+class Remote:
+    """A live thing in the other kernel."""
+
+    def __init__(self, link: Link, kind: str, number: int) -> None:
+        self._link, self._name = link, (kind, number)
+        weakref.finalize(self, link.tell, "drop", number).atexit = False
+
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        return self._link.ask("call", (self, method, args, kwargs)).result(_CALL_TIMEOUT)
+
+
+def _name_of(value: Any) -> Any:
+    return value._name if isinstance(value, Remote) else None
+
+
+class RemoteSocket(Remote):
+    """A socket whose methods are those of `socket.socket`, carried out in the other kernel."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: self._call(name, *args, **kwargs)
+
+    def __enter__(self) -> RemoteSocket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._call("close")
+
+
+class RemotePackets(Remote):
+    """A packet socket: `PacketSocket` of `stacks.stack`."""
+
+    @property
+    def closed(self) -> bool:
+        """True after `close`."""
+        return bool(self._call("closed"))
+
+    def close(self) -> None:
+        """End the capture."""
+        self._call("close")
+
+    def frames(self, *most: int) -> Any:
+        """Return the frames that wait, and how many were dropped."""
+        return self._call("frames", *most)
+
+
+class _Here(linux.LinuxStack):
+    """The stack of this process, whose waiting is for sockets of the other kernel."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self.version, self._link = link.version, link
+
+    def wait_readable(self, sockets: Sequence[Any], timeout: float) -> list[Any]:
+        """select() for reading, over there."""
+        ready = self._link.ask("wait", (list(sockets), max(0.0, timeout))).result(timeout + _CALL_TIMEOUT)
+        return [sockets[place] for place in ready]
+
+
+class KernelExecutor(OfOneProcess, Executor):
+    """Runs functions in worker processes inside another kernel, each in a private network of its own there.
+
+    It ends with `shutdown`, with this process, and when nobody refers to it any more. Raises NotOnThisTestbed where
+    the kernel cannot be had or does not start, ValueError for a version that is not in the table.
+    """
+
+    kind = "namespace"
+
+    def __init__(self, version: object, workers: int = 1, port_range: PortRange | None = None) -> None:
+        super().__init__()
+        if not 1 <= workers <= MAX_WORKERS:
+            raise ValueError(f"workers {workers!r}: give 1 to {MAX_WORKERS}")
+        self._link = Link(version)
+        self._end = weakref.finalize(self, self._link.end)
+        self.workers, self.closed = workers, False
+        try:
+            self.info: dict[str, Any] = self._link.ask("open", (workers, port_range)).result(START_TIMEOUT)
+        except BaseException:
+            self._end()
+            raise
+        self.version = self._link.version
+        self.here = _Here(self._link)
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(*args, **kwargs)` in a worker there; its reports arrive in `future.reports`."""
+        self.must_be_at_home()
+        if self.closed:
+            raise RuntimeError("this testbed is closed: open another one with open_testbed()")
+        importable(function)
+        return self._link.ask("submit", (function, args, kwargs))
+
+    def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(stack, *args, **kwargs)` in a worker there, with the stack of its network."""
+        importable(function)
+        return self.submit(linux.on_stack, function, args, kwargs)
+
+    def sibling(self, workers: int, port_range: PortRange | None) -> KernelExecutor:
+        """Return an executor inside one more kernel of this version."""
+        return KernelExecutor(self.version, workers, port_range)
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
+        """Let a function run beside the caller, with sockets of the testbed, and return its thread."""
+        return linux.linux_stack().run_beside(function, *args)
+
+    def stop(self, future: Future[Any]) -> None:
+        """Ask the task of `future` to return what it has."""
+        self._link.tell("stop", future.number)  # type: ignore[attr-defined]
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the kernel, and with it all that runs there. A fork of this process ends nothing."""
+        if not self.elsewhere:
+            self.closed = True
+            self._end()

@@ -1,0 +1,187 @@
+"""The lab inside another kernel: what it measures there, what it can touch, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.stacks.kernels import fetch, table
+from tcploop_lab.testbed.testbed import Testbed
+from tests.waiting import wait_until
+
+
+def tcploop(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "tcploop_lab", *args], capture_output=True, text=True, timeout=120,
+        stdin=subprocess.DEVNULL, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_its_ports_are_a_sequence_of_two_and_none_is_odd(old: Testbed) -> None:
+    """5.10.46 is older than the random walk, and is live, though this machine's kernel is newer."""
+    found = old.probe()
+    assert (found.era, found.increments, found.parity) == ("even-sequence", {2: 399}, "even")
+    assert (old.stack, old.kernel, old.label) == ("live", "Linux 5.10.46", "")
+
+
+def test_after_a_hit_the_next_comes_when_all_even_ports_were_dialled(old: Testbed) -> None:
+    """The sequence returns to a port after exactly as many tries as the range has even ports."""
+    with old.use_range("40000-40099"):
+        tries = []
+        for _ in range(4):
+            run = old.connect_loop(40050, trace=True, progress=False)
+            assert run.self_connected and run.trace is not None and run.trace[-1] == 40050
+            run.close(reset=True)
+            tries.append(run.tries)
+    assert tries[1:] == [50, 50, 50]
+
+
+def test_a_socket_over_there_talks_to_itself_and_the_capture_sees_it(old: Testbed) -> None:
+    """What returns a live socket returns one whose calls are carried out in the other kernel."""
+    with old.use_range("40000-40099"), old.capture(40060) as exchange:
+        run = old.connect_loop(40060, progress=False)
+        assert run.echo(b"hello") == b"hello"
+        assert run.socket.getsockname() == run.socket.getpeername() == ("127.0.0.1", 40060)
+        run.close()
+    assert [segment.flags for segment in exchange.segments][:4] == ["S", "SA", "A", "PA"]
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        run.socket.getsockname()
+
+
+def _try_to_touch(path: str) -> tuple[str, list[str], int]:
+    interfaces = sorted(os.listdir("/sys/class/net"))
+    try:
+        Path(path).write_text("touched")
+    except OSError as error:
+        return error.strerror or "", interfaces, os.getuid()
+    return "written", interfaces, os.getuid()
+
+
+def test_it_can_read_the_files_of_the_host_and_write_none(old: Testbed, tmp_path: Path) -> None:
+    """The host's files are read-only for it, it is the same user, and lo is its only interface."""
+    file = tmp_path / "mine"
+    file.write_text("mine")
+    assert old.executor.submit(Path.read_text, file).result() == "mine"
+    assert old.executor.submit(_try_to_touch, str(file)).result() == ("Read-only file system", ["lo"], os.getuid())
+    assert file.read_text() == "mine"
+
+
+def test_a_command_inside_prints_what_it_would_outside_and_has_its_exit_code(fetched: str) -> None:
+    """Standard output, standard error and the exit code arrive apart; an odd port never loops there."""
+    done = tcploop("in", "5.10", "--", "connect", "33333", "--range", "33300-33399", "--max-tries", "500", "--json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (answer["kernel"], answer["tries"], answer["self_connected"]) == (f"Linux {fetched}", 500, False)
+    wrong = tcploop("in", "5.10", "--", "connect", "70000")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("tcploop: port 70000: a TCP port is 1 to 65535")
+
+
+def test_it_ends_with_the_lab_however_that_ends(fetched: str) -> None:
+    """A kill of the lab's process, which cannot be caught, ends every process of the kernel, and frees its memory."""
+    opened = f"testbed = lab.open_testbed(kernel={fetched!r}, real=True)"
+    program = f"import tcploop_lab as lab; {opened}; print('up', flush=True); testbed.wait(60)"
+    lab_process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert lab_process.stdout is not None and lab_process.stdout.readline() == "up\n"
+    [kernel] = [one for one in psutil.Process(lab_process.pid).children() if "linux.uml" in one.cmdline()[0]]
+    group = os.getpgid(kernel.pid)
+    lab_process.send_signal(signal.SIGKILL)
+    lab_process.wait()
+    lab_process.stdout.close()
+    wait_until(lambda: not _alive(group))
+
+
+def _alive(group: int) -> list[int]:
+    """The processes of a group that have not ended."""
+    alive = []
+    for process in psutil.process_iter():
+        try:
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                alive.append(process.pid)
+        except (psutil.NoSuchProcess, ProcessLookupError):
+            continue
+    return alive
+
+
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Put a program in the place of a kernel."""
+    monkeypatch.setattr(fetch, "files_of", lambda release: tmp_path)
+    kernel = tmp_path / "linux.uml"
+    kernel.write_text(f"#!/bin/sh\n{program}\n")
+    kernel.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("echo 'Kernel panic - not syncing: no init'; exit 1", "ended while it started; its last lines: Kernel panic"),
+        ("echo hm; sleep 60", "was not up within 1 s; its last lines: hm"),
+        ("exit 1", "ended while it started; it printed nothing"),
+    ],
+)
+def test_a_kernel_that_panics_or_hangs_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    """It is killed after the time limit, its last lines are told, and its files are gone."""
+    planted(tmp_path, monkeypatch, program)
+    monkeypatch.setattr("tcploop_lab.stacks.kernels.executor.START_TIMEOUT", 1)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    begun = time.monotonic()
+    with pytest.raises(lab.NotOnThisTestbed, match=said):
+        lab.open_testbed(kernel="5.10", real=True)
+    assert time.monotonic() - begun < 30
+    assert list(tmp_path.glob("tcploop-kernel-*")) == []
+
+
+def test_a_kernel_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
+    """Exit code 3 with the command that gets it; 2 for a version that is not to be had, which lists those that are."""
+    missing = tcploop("in", "5.10", "--", "probe", XDG_CACHE_HOME=str(tmp_path))
+    assert missing.returncode == 3
+    assert "kernel 5.10.46 is not here yet: tcploop kernels --fetch 5.10.46 gets it" in missing.stderr
+    unknown = tcploop("in", "4.1", "--", "probe")
+    there = ", ".join(release.version for release in table.USER_MODE)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr.startswith(f"tcploop: kernel '4.1': the real kernels to be had are {there}")
+
+
+def test_a_package_with_another_checksum_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not the package that was tried is refused in one line, and nothing of it stays."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(fetch, "_apt", lambda home, *args: (home / "user-mode-linux.deb").write_bytes(b"another"))
+    with pytest.raises(lab.NotOnThisTestbed, match="is not the package that the lab was tried with: its checksum is"):
+        fetch.fetch(table.named("5.10"))
+    assert list((tmp_path / "tcploop-lab" / "kernels").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"kernel": None, "real": True}, "a real kernel is asked for by its version alone"),
+        ({"kernel": "5.10", "real": True, "seed": 1}, "a real kernel is asked for by its version alone"),
+        ({"kernel": "5.10", "real": True, "kind": "simulated"}, "a real kernel is asked for by its version alone"),
+        ({"kernel": "3.2", "real": True}, "kernel '3.2': the real kernels to be had are"),
+    ],
+)
+def test_a_real_kernel_is_asked_for_by_a_version_that_there_is(asked: dict[str, object], said: str) -> None:
+    """Without a version, with a seed, with another kind or an unknown version: one line."""
+    with pytest.raises(ValueError, match=said):
+        lab.open_testbed(**asked)  # type: ignore[arg-type]
+
+
+def test_elsewhere_than_on_linux_on_x86_64_the_simulated_kernels_remain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor of another kind is told in one line, with the way out."""
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(lab.NotOnThisTestbed, match=r"this is Linux on aarch64: a simulated one runs anywhere"):
+        lab.open_testbed(kernel="5.10", real=True)
+    assert "Linux on aarch64" in lab.real_kernels().summary
