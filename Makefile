@@ -65,7 +65,7 @@ instructor: ## pack solutions, judges and nbgrader's settings for the instructor
 	  $(addprefix assignments/,README.md nbgrader_config.py source judges release)
 	@echo "Made: dist/tcploop-lab-instructor.tar.gz"
 
-record: env ## record again what ships recorded, on this kernel (two minutes)
+record: env ## record again what ships recorded, on this kernel (a minute)
 	@$(PY) tools/record.py
 
 audit: env ## audit the real programs of this machine again, and store the table (some 20 s)

@@ -50,8 +50,6 @@ from .testbed.witnesses import witnesses as witnesses
 from .thief.thief import ThiefResult as ThiefResult
 from .thief.thief import port_thief as port_thief
 from .thief.thief import port_thief_table as port_thief_table
-from .thief.thief import recorded_thief as recorded_thief
-from .thief.thief import recorded_thief_table as recorded_thief_table
 from .tries.fit import fit as fit
 from .tries.theory import distribution as distribution
 

@@ -1,14 +1,12 @@
 """Record what ships with the package, on this machine's kernel: make record
 
-Each exchange becomes a pcap file, as captured, and a text file with kernel, date and settings beside it. The port thief
-becomes a text file and takes more than a minute, because every case is waited for to its end.
+Each exchange becomes a pcap file, as captured, and a text file with kernel, date and settings beside it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +26,9 @@ from tcploop_lab.testbed.exchanges import DELAY, four_exchanges, self_connection
 from tcploop_lab.testbed.recorded import FOLDER, Provenance, recorded
 from tcploop_lab.testbed.sockets import LOOKS
 from tcploop_lab.testbed.testbed import Testbed
-from tcploop_lab.thief.thief import COMBINATIONS, FAST_RANGE, RECORD, Ending, Recorded, ThiefResult, port_thief
 
 ROOT = Path(__file__).parents[1]
 RANGE = (40000, 40999)
-HOLD = 3.0  # seconds that the port thief of the figure keeps its connection
-PATIENCE = 70.0  # seconds: TIME-WAIT takes 60 on Linux
 ENDS = {f"{ADDRESSES[host]}:{PORTS[host]}": host for host in ADDRESSES}
 
 
@@ -69,25 +64,6 @@ def store(name: str, copies: Sequence[Frame], beside: Provenance) -> None:
     stored.store(path.with_suffix(".json"), beside)
 
 
-def one_thief(case: tuple[Ending, bool, bool]) -> ThiefResult:
-    """Play one case in a network of its own, where no TIME-WAIT of another case is."""
-    ending, client, server = case
-    with lab.open_testbed(FAST_RANGE, kind="namespace") as own:
-        return port_thief(server, client, own, ending=ending, hold=0.0, patience=PATIENCE)
-
-
-def record_thief() -> None:
-    """Play every case at once, each to its end, and after them the story of the figure."""
-    cases = [(ending, *pair) for ending in Ending for pair in COMBINATIONS]
-    with ThreadPoolExecutor(len(cases) + 1) as pool:
-        story = pool.submit(port_thief, hold=HOLD, patience=PATIENCE)
-        table = list(pool.map(one_thief, cases))
-    label = f"recorded on {datetime.now(UTC).date().isoformat()}, {table[0].kernel}"
-    labelled = [replace(one, label=label) for one in (story.result(), *table)]
-    stored.store(RECORD, Recorded(labelled[0], tuple(labelled[1:])))
-    print(story.result(), *table, sep="\n")
-
-
 def record_looks() -> None:
     """Look at a self-connection with each tool, and store what they print."""
     with lab.open_testbed(RANGE, kind="namespace") as testbed:
@@ -121,7 +97,7 @@ def record_audits() -> None:
 
 
 def main() -> None:
-    """Make every exchange, store it, read it back, and say what it is; then looks, audits and the port thief."""
+    """Make every exchange, store it, read it back, and say what it is; then looks and audits."""
     FOLDER.mkdir(exist_ok=True)
     with lab.open_testbed(RANGE, kind="namespace") as testbed:
         made: dict[str, Any] = {**four_exchanges(testbed), "self-connection-ipv6": self_connection(testbed, "::1")}
@@ -130,7 +106,6 @@ def main() -> None:
             print(f"{name}: {recorded(name).summary}")
     record_looks()
     record_audits()
-    record_thief()
 
 
 if __name__ == "__main__":

@@ -129,7 +129,11 @@ def _dial_with_dots(testbed: Testbed, port: int, loop: dict[str, Any]) -> Run:
     dots = Dots()
     run = testbed.connect_loop(port, progress=dots, **loop)
     dots(run.tries)
-    output.write(f"\nConnected after {run.tries} {'try' if run.tries == 1 else 'tries'}\n" if run.self_connected else f"\n{run.summary}\n")
+    output.write(
+        f"\nConnected after {run.tries} {'try' if run.tries == 1 else 'tries'}\n"
+        if run.self_connected
+        else f"\n{run.summary}\n"
+    )
     return run
 
 

@@ -183,7 +183,7 @@ EXERCISES = (
         because="A socket of the client that is left, open or in TIME-WAIT, keeps the server out unless both have the "
         "option. A reset leaves no socket.",
         hint="Ask in each case: is a socket of the client left? And do both sides have SO_REUSEADDR?",
-        stronger="`lab.recorded_thief_table()` has all the cases.",
+        stronger="`lab.port_thief_table(testbed)` plays all the cases.",
         mistakes=(
             Mistake(
                 lambda letters: bool(letters & set("be")),

@@ -1,7 +1,7 @@
 """The port thief: a client that connected to itself on its server's port, and the server that cannot start.
 
-`port_thief()` plays it on the real kernel, `port_thief_table()` plays every case. TIME-WAIT lasts 60 s on Linux, longer
-than a lesson waits; `recorded_thief()` and `recorded_thief_table()` were measured to the end, once.
+`port_thief()` plays it, `port_thief_table()` plays every case. TIME-WAIT lasts 60 s on Linux, longer than a lesson
+waits; on a simulated testbed that minute passes at once.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..ports.clients import ClientKind
@@ -25,7 +24,6 @@ from .play import Ending, Event, Scene, play
 if TYPE_CHECKING:
     from ..testbed.testbed import Testbed
 
-RECORD = Path(__file__).parents[1] / "recorded" / "port-thief.json"
 FAST_RANGE = (40000, 40999)  # a thief comes within some hundred tries
 MAX_PATIENCE = 3600.0  # seconds
 _DIAL_TIMEOUT = 60.0  # seconds
@@ -40,7 +38,7 @@ class ThiefResult(Shown):
     `events` is the story, `witness` the socket table at the server's first attempt to start, seen from inside the
     network, `states` what the port was in while the server tried. `error` is the call that failed and its errno
     name ("" if none did), out of `attempts`. `started` is when the server could start (None: not within the patience),
-    `answered` whether it then answered a client. `label` says when it was recorded; "" for a live one.
+    `answered` whether it then answered a client. `label` names a kernel that is simulated; "" for a live one.
     """
 
     port: int
@@ -231,27 +229,3 @@ def _spec(where: Testbed, port: int, port_range: PortRange, reuse: bool) -> Loop
     kind, own_range = ClientKind.NEW_SOCKET, None if where.executor.info["range_set"] else port_range
     tries = default_max_tries(port_range, kind)
     return LoopSpec("127.0.0.1", port, kind, tries, _DIAL_TIMEOUT, socket_range=own_range, reuse=reuse)
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """What ships recorded: the story of the lesson's figure, and every case."""
-
-    story: ThiefResult
-    table: tuple[ThiefResult, ...]
-
-
-def recorded_thief() -> ThiefResult:
-    """Return the recorded port thief: without SO_REUSEADDR, and waited for to the end."""
-    return _load().story
-
-
-def recorded_thief_table() -> ThiefTable:
-    """Return the recorded table, in which the server waited for more than a minute where it had to."""
-    return ThiefTable(_load().table)
-
-
-def _load() -> Recorded:
-    from ..results.stored import load
-
-    return load(RECORD, Recorded)

@@ -31,7 +31,6 @@ from tcploop_lab.study.store import Store
 from tcploop_lab.study.study import Study
 from tcploop_lab.testbed import sockets
 from tcploop_lab.testbed.recorded import FOLDER, recorded_names
-from tcploop_lab.thief import thief
 
 from .elsewhere import FUZZED
 
@@ -192,7 +191,6 @@ def resumed(file: Path) -> None:
 RECORDED: dict[str, Any] = {
     "audits": list[AuditResult],
     "programs": AuditTable,
-    "port-thief": thief.Recorded,
     "looks": dict[str, sockets.Look],
 }
 

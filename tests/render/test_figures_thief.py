@@ -10,6 +10,8 @@ import tcploop_lab as lab
 from tcploop_lab import show
 from tcploop_lab.render import style
 
+from ..stories import CASES, STORY
+
 
 def texts(result: lab.ThiefResult) -> list[str]:
     """All that is written into the figure of a result."""
@@ -23,8 +25,8 @@ def bars(result: lab.ThiefResult) -> list[tuple[float, float]]:
 
 
 def test_the_wait_is_the_title() -> None:
-    """The recorded story: the title says how long, the subtitle that it is recorded, the alternative text all of it."""
-    story = lab.recorded_thief()
+    """The story: the title says how long, the subtitle that it is simulated, the alternative text all of it."""
+    story = STORY
     ax = story.plot()
     title = ax.get_title(loc="left")
     assert title == f"Its own client took the port: for {story.restart_seconds:.0f} s the server cannot start"
@@ -34,7 +36,7 @@ def test_the_wait_is_the_title() -> None:
 
 def test_the_bars_stand_where_it_happened() -> None:
     """TIME-WAIT from the client's close to the server's start; the attempts from the first to the start."""
-    story = lab.recorded_thief()
+    story = STORY
     moments = {name: round(getattr(story, name), 6) for name in ("looped", "let_go", "first_attempt", "started")}
     assert {(moments["looped"], moments["let_go"]), (moments["let_go"], moments["started"])} <= set(bars(story))
     assert (moments["first_attempt"], moments["started"]) in bars(story)
@@ -43,7 +45,7 @@ def test_the_bars_stand_where_it_happened() -> None:
 
 def test_what_never_starts_ends_at_the_last_attempt() -> None:
     """Nothing is drawn beyond what was seen, and the title says that it was in vain."""
-    stays = lab.recorded_thief_table().cell("stays")
+    stays = CASES.cell("stays")
     ends = [end for _, end in bars(stays)]
     assert max(ends) == pytest.approx(stays.last_attempt, abs=1e-5)
     assert "not even 70 s later" in stays.plot().get_title(loc="left")
@@ -51,13 +53,13 @@ def test_what_never_starts_ends_at_the_last_attempt() -> None:
 
 def test_a_start_beside_the_thief_shows_both() -> None:
     """With SO_REUSEADDR on both sides the port's lane is shared, and no attempt is called refused."""
-    both = lab.recorded_thief_table().cell("stays", True, True)
+    both = CASES.cell("stays", True, True)
     assert both.plot().get_title(loc="left").startswith("The server starts at once")
     assert texts(both).count("ESTABLISHED") == 1 and not any("EADDRINUSE" in text for text in texts(both))
 
 
-def test_the_label_tells_live_from_recorded() -> None:
-    """A live result names its kernel and is not called recorded; show.thief takes a title of one's own."""
-    live = replace(lab.recorded_thief(), label="")
+def test_the_label_tells_live_from_simulated() -> None:
+    """A live result names its kernel and is called live; show.thief takes a title of one's own."""
+    live = replace(STORY, label="")
     assert any(f"live, {live.kernel}" in text for text in texts(live))
     assert show.thief(live, title="Mine").get_title(loc="left") == "Mine"

@@ -30,11 +30,12 @@ from tcploop_lab.testbed.sampling import Samples
 from tcploop_lab.thief.thief import ThiefTable
 from tcploop_lab.tries.theory import distribution
 
+from ..stories import CASES, STORY
+
 RANGE = lab.PortRange(40000, 40999)
 EVIL = '<script>alert("x")</script>&'
 SAFE = "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;"
 KERNEL = "simulated Linux 6.18"
-STORY, CASES = lab.recorded_thief(), lab.recorded_thief_table()
 DEAD, BINDS = Situation("same-socket client", 5000, 0, 1 / 50), Situation("the client binds port 0", 13, 1, 1 / 50)
 HELD = DefenceResult("held-port", "somebody holds it", (DEAD,), (), 1.0, KERNEL, "simulated")
 ODD = DefenceResult("other-parity", "the port is odd", (DEAD, BINDS), (), 1.0, KERNEL, "simulated")

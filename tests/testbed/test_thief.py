@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.results import stored
 from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.stacks.stack import SocketRow
 from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.thief.play import Scene, answers
-from tcploop_lab.thief.thief import COMBINATIONS, Ending, Recorded, ThiefTable
+from tcploop_lab.thief.thief import COMBINATIONS, Ending, ThiefTable
+
+from ..stories import CASES as FINISHED
+from ..stories import STORY
 
 pytestmark = pytest.mark.kernel
 
@@ -86,27 +87,19 @@ def test_each_play_takes_a_port_of_its_own(testbed: Testbed) -> None:
     assert first.states == second.states == ("TIME-WAIT",)
 
 
-def test_the_recorded_table_tells_the_same_to_the_end(table: ThiefTable) -> None:
-    """The recorded cases were refused where the live ones are; TIME-WAIT took its 60 s, and no more than 63."""
-    stored = lab.recorded_thief_table()
-    assert [cell.error for cell in stored.cells] == [cell.error for cell in table.cells]
-    closed = [stored.cell("closes", *pair).restart_seconds for pair in COMBINATIONS]
-    assert all(60.0 <= seconds <= 63.0 for seconds in closed[:3]) and closed[3] < 0.1
-    assert all(stored.cell("stays", *pair).waited > 69.0 for pair in COMBINATIONS[:3])
+def test_waited_for_to_the_end(table: ThiefTable) -> None:
+    """A simulated kernel refuses the cases that the live one does; TIME-WAIT takes its 60 s, who stays stays."""
+    assert [cell.error for cell in FINISHED.cells] == [cell.error for cell in table.cells]
+    closed = [FINISHED.cell("closes", *pair).restart_seconds for pair in COMBINATIONS]
+    assert all(60.0 <= seconds <= 60.1 for seconds in closed[:3]) and closed[3] < 0.1
+    assert all(FINISHED.cell("stays", *pair).waited > 69.0 for pair in COMBINATIONS[:3])
 
 
-def test_recorded_results_say_so() -> None:
-    """What is recorded carries its date and kernel wherever it is shown, and what is live does not."""
-    story, stored = lab.recorded_thief(), lab.recorded_thief_table()
-    assert story.label.startswith("recorded on 20") and story.label in repr(story) and story.label in repr(stored)
-    assert story.label in story._repr_html_() and story.label in stored._repr_html_()
-
-
-def test_what_is_stored_is_read_again(tmp_path: Path) -> None:
-    """A story with its range, its rows and its ending goes through the file and stays equal."""
-    story = lab.recorded_thief()
-    stored.store(tmp_path / "thief.json", Recorded(story, (story,)))
-    assert stored.load(tmp_path / "thief.json", Recorded) == Recorded(story, (story,))
+def test_a_simulated_result_says_so(table: ThiefTable) -> None:
+    """What is simulated carries the kernel's name wherever it is shown, and what is live does not."""
+    assert STORY.label.startswith("simulated Linux") and STORY.label in repr(STORY) and STORY.label in repr(FINISHED)
+    assert STORY.label in STORY._repr_html_() and STORY.label in FINISHED._repr_html_()
+    assert table.cells[0].label == "" and "simulated" not in repr(table)
 
 
 def test_on_the_host_it_plays_as_well() -> None:
