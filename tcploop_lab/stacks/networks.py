@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
+import pickle
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
 from ..results.printable import printable
 
-_CLONE_NEWNET = 0x40000000
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+_TIMEOUT = 20.0  # seconds; an interpreter is up in a tenth of one
 _NAMED = (Path("/run/netns"), Path("/run/docker/netns"))  # where ip-netns(8) and Docker keep names of namespaces
 _LONGEST_NAME = 40
 _Answer = TypeVar("_Answer")
@@ -70,19 +76,29 @@ def places() -> tuple[Place, ...]:
 
 
 def inside(place: Place, function: Callable[[], _Answer]) -> _Answer:
-    """Return what the function answers inside that namespace, in a thread that enters it and then ends.
+    """Return what the function, which must be importable, answers inside that namespace.
 
-    Raises PermissionError where this user may not enter it, FileNotFoundError where it is gone, and what the function
-    raises.
+    Root enters it with a thread. An ordinary user may enter those of its own user namespaces alone, and those with a
+    process alone (setns(2)). Raises PermissionError where this user may not enter it, FileNotFoundError where it is
+    gone, and what the function raises.
     """
     if place.own:
         return function()
+    try:
+        return _in_a_thread(place, function)
+    except PermissionError:
+        if not place.entrance or not place.table:
+            raise
+        return _in_a_process(place, function)
+
+
+def _in_a_thread(place: Place, function: Callable[[], _Answer]) -> _Answer:
     answers: list[_Answer] = []
     errors: list[BaseException] = []
 
     def enter() -> None:
         try:
-            _enter(place.entrance)
+            _enter(place.entrance, _CLONE_NEWNET)
             answers.append(function())
         except BaseException as error:
             errors.append(error)
@@ -93,6 +109,27 @@ def inside(place: Place, function: Callable[[], _Answer]) -> _Answer:
     if errors:
         raise errors[0]
     return answers[0]
+
+
+def _in_a_process(place: Place, function: Callable[[], _Answer]) -> _Answer:
+    """As a worker, an isolated interpreter whose program comes by stdin."""
+    asked = place.entrance, function.__module__, function.__qualname__
+    program = f"import sys; sys.path[:] = {sys.path!a}; from {__name__} import answer; answer{asked!a}"
+    command = [sys.executable, "-I", "-"]
+    try:
+        done = subprocess.run(command, input=program.encode(), capture_output=True, timeout=_TIMEOUT, check=True)
+    except subprocess.SubprocessError:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM)) from None
+    answered: _Answer = pickle.loads(done.stdout)
+    return answered
+
+
+def answer(entrance: str, module: str, name: str) -> None:
+    """Enter the user namespace of a network, and the network; write what the function answers there on stdout."""
+    user = entrance.removesuffix("net") + "user"
+    _enter(user, _CLONE_NEWUSER)
+    _enter(entrance, _CLONE_NEWNET)
+    sys.stdout.buffer.write(pickle.dumps(getattr(import_module(module), name)()))
 
 
 def owners(inodes: Collection[int]) -> dict[int, tuple[Owner, ...]]:
@@ -145,14 +182,14 @@ def _without_processes(known: Collection[str]) -> Iterator[Place]:
                     yield Place(number, f"net:[{number}] ({printable(path.name, _LONGEST_NAME)})", str(path), "")
 
 
-def _enter(entrance: str) -> None:
-    """Move the calling thread. OSError where that is refused."""
+def _enter(entrance: str, kind: int) -> None:
+    """Move the calling thread into a namespace of this kind. OSError where that is refused."""
     if not entrance:
         raise PermissionError("this user may not know its number")
     descriptor = os.open(entrance, os.O_RDONLY)
     try:
         libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(descriptor, _CLONE_NEWNET):
+        if libc.setns(descriptor, kind):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
     finally:

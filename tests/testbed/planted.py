@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import shlex
 import socket
 import subprocess
@@ -18,12 +19,13 @@ from . import inside
 
 OWN = "192.0.2.7"  # TEST-NET-1 (RFC 5737): an address that only the network has
 TALK = 300_000  # bytes: more than fits into one segment
+_MPTCP = 262  # IPPROTO_MPTCP
 _kept: list[Any] = []
 
 
-def make(address: str = "127.0.0.1", port: int = 0, *options: int) -> socket.socket:
-    """Return a bound socket that is kept open."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+def make(address: str = "127.0.0.1", port: int = 0, *options: int, kind: int = 0) -> socket.socket:
+    """Return a bound socket that is kept open; `kind` is another protocol than TCP."""
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, kind)
     for option in options:
         sock.setsockopt(socket.SOL_SOCKET, option, 1)
     sock.bind((address, port))
@@ -31,9 +33,9 @@ def make(address: str = "127.0.0.1", port: int = 0, *options: int) -> socket.soc
     return sock
 
 
-def with_itself(address: str, port: int, *options: int) -> socket.socket:
+def with_itself(address: str, port: int, *options: int, kind: int = 0) -> socket.socket:
     """Return a socket that is connected to itself."""
-    sock = make(address, port, *options)
+    sock = make(address, port, *options, kind=kind)
     sock.connect((address, port))
     return sock
 
@@ -54,7 +56,7 @@ def call(server: socket.socket, address: str, port: int = 0, *options: int) -> t
 
 
 def self_connections(stack: Stack) -> list[str]:
-    """Plant nine kinds of self-connection; return the names of those that are open."""
+    """Plant ten kinds of self-connection, nine where there is no MPTCP; return their names."""
     stack.add_address(OWN)
     plain = ("127.0.0.1", 40500), ("127.0.0.2", 40500), (OWN, 40500), ("::1", 40500), ("::ffff:127.0.0.1", 40502)
     socks = [with_itself(*name) for name in plain]
@@ -66,6 +68,8 @@ def self_connections(stack: Stack) -> list[str]:
         pass
     shared = with_itself("127.0.0.1", 40508, socket.SO_REUSEADDR)  # its port has a second, ordinary connection
     call(serve("127.0.0.1", 41508), "127.0.0.1", 40508, socket.SO_REUSEADDR)
+    with contextlib.suppress(OSError):  # not in every kernel
+        socks.append(with_itself("127.0.0.1", 40514, kind=_MPTCP))
     return [written(sock) for sock in (*socks, talked, unread, shared, _under_way(with_itself("127.0.0.1", 40510)))]
 
 
