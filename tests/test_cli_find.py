@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -10,16 +11,28 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import tcploop_lab as lab
 from tcploop_lab.cli import main
 
 from .waiting import wait_until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 COMMAND = [sys.executable, "-m", "tcploop_lab", "find"]
+
+
+@contextlib.contextmanager
+def running(*words: str, stdout: IO[bytes] | int) -> Iterator[subprocess.Popen[bytes]]:
+    """The command, which ends with the block, whatever happens in it."""
+    with subprocess.Popen([*COMMAND, *words], stdout=stdout) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -68,7 +81,7 @@ def test_the_metrics_are_what_prometheus_reads(itself: str, tmp_path: Path, caps
 def test_it_watches_until_it_is_interrupted(tmp_path: Path) -> None:
     """A JSON object for each look; Ctrl-C ends it with 130."""
     seen = tmp_path / "seen"
-    with seen.open("wb") as out, subprocess.Popen([*COMMAND, "--json", "--watch", "0.1"], stdout=out) as watching:
+    with seen.open("wb") as out, running("--json", "--watch", "0.1", stdout=out) as watching:
         wait_until(lambda: seen.read_bytes().count(b"\n") > 2)
         watching.send_signal(signal.SIGINT)
         assert watching.wait(60) == 130
@@ -77,11 +90,42 @@ def test_it_watches_until_it_is_interrupted(tmp_path: Path) -> None:
 
 def test_it_stops_watching_where_nobody_reads() -> None:
     """`tcploop find --watch 0.1 | head -1` ends."""
-    with subprocess.Popen([*COMMAND, "--json", "--watch", "0.1"], stdout=subprocess.PIPE) as watching:
+    with running("--json", "--watch", "0.1", stdout=subprocess.PIPE) as watching:
         assert watching.stdout is not None
         watching.stdout.readline()
         watching.stdout.close()
         assert watching.wait(60) in (0, 1)
+
+
+def test_nothing_found_is_0(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a network without one; a port at risk is no self-connection."""
+    with lab.open_testbed(kind="simulated") as testbed, testbed.listen(40000):
+        monkeypatch.setattr(lab, "find", testbed.find)
+        assert main(["find"]) == 0
+    assert "no self-connections in 1 network; 1 port at risk" in capsys.readouterr().out
+
+
+READS = """
+import os, sys
+
+def refuse(event, values):
+    writes = event == "open" and isinstance(values[2], int) and values[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if event in ("socket.bind", "socket.connect", "os.remove", "os.rename", "os.mkdir", "os.kill") or writes:
+        print(event, values, file=sys.stderr)
+        os._exit(99)
+
+from tcploop_lab.cli import main
+sys.dont_write_bytecode = True
+sys.addaudithook(refuse)
+sys.exit(main(["find", "--json"]))
+"""
+
+
+def test_it_only_reads(itself: str) -> None:
+    """Python's audit hook sees no file opened to write, no port bound, no connection made."""
+    done = subprocess.run([sys.executable, "-c", READS], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert itself in done.stdout
 
 
 @pytest.mark.parametrize(
