@@ -28,6 +28,7 @@ _BOUND_INACTIVE = 1 << 13  # TCP_BOUND_INACTIVE: a state for the question only, 
 _EVERY_STATE = 0xFFF | _BOUND_INACTIVE
 _HEADER, _REQUEST = struct.Struct("=IHHII"), struct.Struct("=BBBxI")  # nlmsghdr; inet_diag_req_v2 up to its socket id
 _SOCKET_ID = struct.Struct("!HH16s16s12x")  # inet_diag_sockid: ports, addresses, interface and cookie
+_KIND, _NUMBER, _SIGNED = struct.Struct("=IH"), struct.Struct("=I"), struct.Struct("=i")
 _ANY_COOKIE = b"\xff" * 8  # INET_DIAG_NOCOOKIE
 _INODE, _ATTRIBUTES = 68, 72  # where they begin in an inet_diag_msg
 _INFO = 2  # INET_DIAG_INFO: a struct tcp_info
@@ -53,8 +54,8 @@ def exchanged(row: SocketRow) -> Exchanged | None:
     packed = (socket.inet_pton(family, end.address).ljust(16, b"\0") for end in (local, peer))
     name = struct.pack("!HH16s16s", local.port, peer.port, *packed) + bytes(4) + _ANY_COOKIE
     with contextlib.suppress(OSError):
-        for answer in _answers(family, _EVERY_STATE, _ONE, name, 1 << (_INFO - 1)):
-            return _exchanged(_attribute(answer, _INFO))
+        for data, begin, end in _answers(family, _EVERY_STATE, _ONE, name, 1 << (_INFO - 1)):
+            return _exchanged(_attribute(data[begin:end], _INFO))
     return None
 
 
@@ -75,41 +76,38 @@ def bound_only(port: int) -> tuple[str, ...] | None:
 
 def _ask(family: int, states: int) -> Iterator[SocketRow]:
     """Yield the sockets of this network that are in one of these states."""
-    for answer in _answers(family, states, _DUMP):
-        family, state = answer[0], STATES[answer[1]]
-        port, to, source, target = _SOCKET_ID.unpack_from(answer, 4)
-        inode = int.from_bytes(answer[_INODE:_ATTRIBUTES], sys.byteorder)
-        told = state is not State.LISTEN and state is not State.CLOSED
-        peer = f"{_written(family, target)}:{to}" if told else ""
-        yield SocketRow(f"{_written(family, source)}:{port}", peer, state, inode)
+    no_peer = (State.LISTEN, State.CLOSED)
+    for data, begin, _ in _answers(family, states, _DUMP):
+        kind, state = data[begin], STATES[data[begin + 1]]
+        port, to, source, target = _SOCKET_ID.unpack_from(data, begin + 4)
+        peer = "" if state in no_peer else f"{_written(kind, target)}:{to}"
+        yield SocketRow(f"{_written(kind, source)}:{port}", peer, state, *_NUMBER.unpack_from(data, begin + _INODE))
 
 
 def _answers(
     family: int, states: int, flags: int, name: bytes = bytes(_SOCKET_ID.size), extensions: int = 0
-) -> Iterator[bytes]:
-    """Yield the answers to one question. OSError for a refusal, but none for a socket that is not there."""
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yield, for each answer to one question, a datagram, and where in it the answer begins and ends.
+
+    Raises OSError where the kernel refuses.
+    """
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as netlink:
         netlink.settimeout(_TIMEOUT)
         question = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, states) + name
         netlink.send(_HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, flags, 1, 0) + question)
         while True:
-            for kind, answer in _messages(netlink.recv(_LARGEST)):
+            data, at = netlink.recv(_LARGEST), 0
+            while at < len(data):
+                length, kind = _KIND.unpack_from(data, at)
                 if kind == _DONE:
                     return
                 if kind == _ERROR:
-                    number = -int.from_bytes(answer[:4], sys.byteorder, signed=True)
+                    number = -_SIGNED.unpack_from(data, at + _HEADER.size)[0]
                     raise OSError(number or errno.EIO, os.strerror(number or errno.EIO))
-                yield answer
-                if flags == _ONE:
-                    return
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at < len(data):
-        length, kind, *_ = _HEADER.unpack_from(data, at)
-        yield kind, data[at + _HEADER.size : at + length]
-        at += length + 3 & ~3
+                yield data, at + _HEADER.size, at + length
+                at += length + 3 & ~3
+            if flags == _ONE:
+                return
 
 
 @lru_cache(4096)

@@ -32,7 +32,7 @@ class Frame:
     data: bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SocketRow:
     """One line of the kernel's table: local name, peer's name ("" for a listener), state (RFC 9293).
 

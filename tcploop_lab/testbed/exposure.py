@@ -95,7 +95,7 @@ def look(stack: Stack) -> Network:
 
 
 def _is_alike(row: SocketRow) -> bool:
-    return row.to_itself and row.state not in _NOT_OPEN
+    return row.local == row.peer and row.state not in _NOT_OPEN
 
 
 def _settled(stack: Stack, row: SocketRow) -> Exchanged | None:
