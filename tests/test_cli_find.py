@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import tcploop_lab as lab
 from tcploop_lab.cli import main
 
+from .matrix.situations import BY_NAME
 from .waiting import wait_until
 
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
@@ -126,6 +128,20 @@ def test_it_only_reads(itself: str) -> None:
     done = subprocess.run([sys.executable, "-c", READS], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert itself in done.stdout
+
+
+@pytest.mark.parametrize("words", ["find", "check 50052 --here"])
+def test_where_the_system_is_another_one(words: str) -> None:
+    """No /proc, no netlink: one line with the reason and the way out, and 3. A port can be had all the same."""
+    elsewhere = BY_NAME["macOS"]
+    command = [sys.executable, "-m", "tcploop_lab"]
+    run = functools.partial(subprocess.run, preexec_fn=elsewhere.make, capture_output=True, text=True, timeout=120)
+    done = run([*command, *words.split()])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "Linux's" in done.stderr
+    done = run([*command, "port", "--json"])
+    assert done.returncode == 0, done.stderr
+    assert 1024 <= json.loads(done.stdout)["port"] < 10000
 
 
 @pytest.mark.parametrize(

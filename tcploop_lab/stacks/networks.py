@@ -104,7 +104,10 @@ def _in_a_thread(place: Place, function: Callable[[], _Answer]) -> _Answer:
             errors.append(error)
 
     thread = threading.Thread(target=enter, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # no room for one (ulimit -u)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
     thread.join()
     if errors:
         raise errors[0]

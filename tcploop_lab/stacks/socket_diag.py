@@ -21,6 +21,7 @@ from ..tcp.states import State
 from .proc_net import STATES
 from .stack import Exchanged, SocketRow, bind_somewhere
 
+_AF_NETLINK = 16  # of Linux; where the system is another one it is refused (OSError)
 _SOCK_DIAG, _BY_FAMILY = 4, 20  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY
 _ONE, _DUMP = 0x1, 0x301  # NLM_F_REQUEST; with NLM_F_DUMP
 _ERROR, _DONE = 2, 3  # NLMSG_ERROR, NLMSG_DONE
@@ -91,7 +92,7 @@ def _answers(
 
     Raises OSError where the kernel refuses.
     """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as netlink:
+    with socket.socket(getattr(socket, "AF_NETLINK", _AF_NETLINK), socket.SOCK_RAW, _SOCK_DIAG) as netlink:
         netlink.settimeout(_TIMEOUT)
         question = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, states) + name
         netlink.send(_HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, flags, 1, 0) + question)

@@ -57,6 +57,7 @@ LIMITS = [
     *({resource.RLIMIT_FSIZE: most} for most in (4096, 20000)),  # what is said on stderr fits
     *({resource.RLIMIT_NPROC: most} for most in (1, 3, 5)),  # root has no such limit
 ]
+ENDLESS = {"watch"}  # goes on until Ctrl-C, as it says (tests/test_cli_find.py)
 SIMULATED = [name for name, one in tcploop.commands.items() if any(item.name == "kernel" for item in one.params)]
 
 
@@ -90,7 +91,8 @@ def odd_commands(draw: st.DrawFn) -> Odd:
     name = draw(st.sampled_from([*SIMULATED * 3, *tcploop.commands, "", "nonsense"]))
     command = tcploop.commands.get(name, tcploop.program)
     needed = [item for item in command.params if item.required]
-    chosen = draw(st.lists(st.sampled_from(command.params), max_size=4)) if command.params else []
+    offered = [item for item in command.params if item.name not in ENDLESS]
+    chosen = draw(st.lists(st.sampled_from(offered), max_size=4)) if offered else []
     words = [word for item in [*needed, *chosen] for word in draw(words_of(item))]
     settled = [word for item in command.params for word in SETTLED.get(item.name or "", [])]
     names = draw(st.sets(st.sampled_from(sorted(VARIABLES)), max_size=3))
