@@ -30,7 +30,7 @@ root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record audit benchmark site site-test page-kernel screenshots matrix faults fuzz pins differences env clean
+.PHONY: help lab test lint notebooks assignments instructor record audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults fuzz pins differences env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -82,6 +82,9 @@ page-kernel: env ## build the first page's small kernel from Debian's source, an
 
 screenshots: env ## take the README's screenshots again in Chromium and a terminal (two minutes)
 	@$(PY) -m tools.screenshots
+
+cheatsheet: env ## print docs/cheatsheet.md as one page, docs/cheatsheet.pdf, with Chromium
+	@$(PY) tools/cheatsheet.py
 
 matrix: env ## run every lesson on every kind of machine, and store docs/matrix.md (some minutes)
 	@$(PY) -m tests.matrix.table

@@ -183,8 +183,9 @@ def test_lesson_opens_with_what_a_learner_asks(path):
 
 @each_lesson
 def test_lesson_says_how_to_go_on(path):
-    """Before any code stands what to do after a break, after a restart and when the browser's tab was closed."""
+    """Before any code: what to do after a break, after a restart, when the tab was closed; glossary and cheat sheet."""
     text = opening(read(path))
+    assert {"../docs/glossary.md", "../docs/cheatsheet.md", "../docs/cheatsheet.pdf"} <= set(LINK.findall(text))
     assert [word for word in ("Run All Above Selected Cell", "restart", "closed browser tab") if word not in text] == []
 
 

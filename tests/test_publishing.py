@@ -143,6 +143,21 @@ def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -
         assert (installed.parent / place).is_file()
 
 
+def test_the_cheat_sheet_is_one_page_of_what_is_written() -> None:
+    """The PDF has one page, and was made from the text as it is; its numbers are those of the law."""
+    tool, printed = load("cheatsheet"), (ROOT / "docs" / "cheatsheet.pdf").read_bytes()
+    text = tool.SOURCE.read_text(encoding="utf-8")
+    assert re.findall(rb"/Count (\d+)", printed) == [b"1"]
+    assert f"cheat sheet {tool.mark(text)})".encode() in printed, "make cheatsheet"
+    fast, slow, ten = (
+        lab.distribution("random-walk", (32768, 60999), 40000, tries_per_second=pace) for pace in (None, 1, 10)
+    )
+    tries = (fast.candidates, round(fast.mean), fast.quantile(0.5), fast.quantile(0.99), round(slow.mean))
+    minutes = [round(ten.quantile(share) / 600) for share in (0.05, 0.5, 0.95)]
+    assert [f"{number:,}" for number in tries if f"{number:,}" not in text] == []
+    assert "{}, {} and {} minutes".format(*minutes) in text
+
+
 def test_the_course_is_not_copied_over_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder that exists is refused in one line, and stays as it was."""
     (tmp_path / "mine.txt").write_text("my answers")

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urldefrag
 
 ROOT = Path(__file__).parents[1]
 SOURCE, PAGES = ROOT / "build" / "site" / "source", ROOT / "build" / "site" / "html"
-BESIDE = ("ports.md", "programs.md", "simulated.md", "matrix.md", "faults.md", "security.md", "sources.md")
+BESIDE = sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "teaching.md")
 MOVED = {"04_probability": "05_probability", "05_in_the_wild": "06_in_the_wild", "06_defences": "07_defences"}
 ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
 
@@ -34,7 +34,9 @@ def gather(kernel: bool) -> None:
         text = path.read_text(encoding="utf-8").replace("](../docs/", "](../")
         (lessons / path.name).write_text(text, encoding="utf-8")
     for name in BESIDE:
-        shutil.copy(ROOT / "docs" / name, SOURCE)
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8").replace("(../notebooks/", "(lessons/")
+        (SOURCE / name).write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "docs" / "cheatsheet.pdf", SOURCE)
     shutil.copytree(ROOT / "docs" / "figures", SOURCE / "figures")
     for name in ABOUT:
         text = (ROOT / name).read_text(encoding="utf-8")

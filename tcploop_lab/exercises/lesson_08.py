@@ -17,7 +17,7 @@ from .forms import one_letter, one_value, some_letters
 from .trying import a_function
 
 PORT = 40060
-_DIALS = 5000  # in a range of 100 ports a client that can meet itself misses so often once in 10^43
+_DIALS = 2000  # in a range of 100 ports a client that can meet itself misses so often once in 10^17
 _MADE = 3  # attempts: what an orderly close left lets a client in again after a second
 _RANGE, _SERVICE, _NIGHT = (32768, 60999), 50052, 8 * 3600
 
