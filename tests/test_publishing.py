@@ -45,6 +45,33 @@ def test_the_web_pages_are_built_without_a_warning() -> None:
     assert 'url=05_probability.html"' in (pages / "lessons" / "04_probability.html").read_text()
     head = (pages / "lessons" / "00_start_here.html").read_text()
     assert 'name="viewport"' in head and "theme-switch" in head  # for a phone; light and dark
+    assert ">07 Defences" in head  # a lesson has its number in the sidebar
+
+
+WIDE = """() => [document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    [...document.querySelectorAll(".cell_output img")].filter(one => one.width < one.naturalWidth / 2 - 1).length]"""
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_web_pages_fit_every_window(scheme: Any) -> None:
+    """At 390, 768 and 1280 pixels no page scrolls sideways, no figure is shrunk, and the console has no complaint."""
+    from .e2e import browser
+
+    lessons = ROOT / "build" / "site" / "html" / "lessons"
+    pages = [lessons / f"{path.stem}.html" for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")]
+    assert len(pages) > 6 and all(page.is_file() for page in pages), "the test above builds them"
+    complaints: list[str] = []
+    with browser.chromium() as chromium:
+        page = chromium.new_page(color_scheme=scheme)
+        page.on("console", lambda message: complaints.append(message.text))
+        for width in (390, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            for path in pages:
+                page.goto(path.as_uri())
+                assert page.evaluate(WIDE) == [0, 0], (width, path.name)
+    assert [text for text in complaints if not text.startswith("[PST]")] == []
 
 
 WRONG = {

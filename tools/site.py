@@ -6,6 +6,7 @@ first page is made of packages that are fetched once (page_kernel.py); --no-kern
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def gather(kernel: bool) -> None:
     shutil.copytree(ROOT / "docs" / "site", SOURCE, ignore=shutil.ignore_patterns("kernel"))
     box = (ROOT / "docs" / "site" / "kernel" / "box.html").read_text(encoding="utf-8") if kernel else ""
     first = (SOURCE / "index.md").read_text(encoding="utf-8").replace("<!-- the kernel in the page -->\n", box)
-    (SOURCE / "index.md").write_text(first, encoding="utf-8")
+    (SOURCE / "index.md").write_text(first.replace("<!-- the lessons -->\n", lessons_listed()), encoding="utf-8")
     lessons = SOURCE / "lessons"
     lessons.mkdir()
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
@@ -47,6 +48,15 @@ def gather(kernel: bool) -> None:
     (SOURCE / "teaching.md").write_text(text.replace("(../notebooks/", "(lessons/"), encoding="utf-8")
     text = (ROOT / "notebooks" / "assignments" / "README.md").read_text(encoding="utf-8")
     (SOURCE / "assignments.md").write_text(f"---\norphan: true\n---\n{text}", encoding="utf-8")
+
+
+def lessons_listed() -> str:
+    """Return the lessons for a toctree, each with its number, which the headings of the lessons lack."""
+    found = []
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        heading = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).splitlines()[0]
+        found.append(f"{path.name[:2]} {heading.lstrip('# ')} <lessons/{path.stem}>\n")
+    return "".join(found)
 
 
 def build() -> int:

@@ -12,7 +12,11 @@ html_theme = "sphinx_book_theme"
 html_title = "TCP self-connection: a course"
 html_copy_source = False
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["course.css"]
+html_context = {"default_mode": "auto"}  # else the theme complains of none in the console
 html_theme_options = {
+    "navbar_persistent": [],  # the sidebar has the search already
     "use_download_button": False,
     "use_fullscreen_button": False,
     "show_toc_level": 2,

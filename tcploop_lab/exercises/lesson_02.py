@@ -80,8 +80,8 @@ EXERCISES = (
         asks="your socket",
         reads=a_socket,
         right=_same_names,
-        because="Both names are the same. Where bind() comes first, one call of connect() is enough: the port is chosen "
-        "by you and not by the kernel. So it is where the range has one port only; a loop has to be lucky.",
+        because="Both names are the same. Where bind() comes first, one call of connect() is enough: the port is "
+        "chosen by you, not by the kernel. In a range of one port it is enough, too; a loop has to be lucky.",
         hint="Compare `answer.getsockname()` with `answer.getpeername()`.",
         stronger="Three lines: `sock = testbed.tcp_socket()`, `sock.bind(('127.0.0.1', 40001))`, and "
         "then connect "

@@ -39,6 +39,14 @@ PAPER = "#FFFFFF"
 
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)  # YELLOW is too light for a line
 SIZE = (8.0, 4.5)  # inches
+# In a dark theme (of JupyterLab, of VS Code, of the course's web pages) the lightness of a figure is turned round and
+# its hues stay; where no style is allowed, as on GitHub, it stays on PAPER.
+FIGURE = "tcploop-figure"
+_DARK = ("[data-jp-theme-light=false]", ".vscode-dark", "html[data-theme=dark]")
+DARK_TOO = (
+    f"<style>:is({', '.join(_DARK)}) .{FIGURE} "
+    "{ filter: invert(1) hue-rotate(180deg); background: transparent !important }</style>"
+)
 _DPI = 144  # twice the pixels of the size on the page, for sharp text
 _CSS_DPI = 96
 
@@ -113,18 +121,19 @@ class LabFigure(Figure):
         """The alternative text."""
         return " ".join(filter(None, map(alt_of, self.axes)))
 
-    def png(self) -> bytes:
-        """Return the figure as a PNG on a light background."""
+    def png(self, on_paper: bool = True) -> bytes:
+        """Return the figure as a PNG on a light background, or on none."""
         buffer = BytesIO()
         with _style():
-            self.savefig(buffer, format="png", dpi=_DPI, facecolor=PAPER, metadata={"Software": None})
+            self.savefig(buffer, format="png", dpi=_DPI, transparent=not on_paper, metadata={"Software": None})
         return buffer.getvalue()
 
     def _repr_html_(self) -> str:
         width = round(self.get_size_inches()[0] * _CSS_DPI)
-        picture = b64encode(self.png()).decode("ascii")
+        picture = b64encode(self.png(on_paper=False)).decode("ascii")
         style = f"width: {width}px; max-width: 100%; height: auto; background: {PAPER}"
-        return f'<img alt="{escape(self.alt)}" style="{style}" src="data:image/png;base64,{picture}">'
+        words = f'alt="{escape(self.alt)}" class="{FIGURE}"'
+        return f'{DARK_TOO}<img {words} style="{style}" src="data:image/png;base64,{picture}">'
 
     def _ipython_display_(self) -> None:
         # Without this method IPython would store the figure a second time, as image/png without its text.

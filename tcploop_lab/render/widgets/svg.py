@@ -67,11 +67,12 @@ class Chart:
     def html(self, alt: str) -> str:
         """Return the chart as SVG with this alternative text."""
         width, height = self._size
-        head = f'role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}" {_TEXT}'
+        head = f'class="{style.FIGURE}" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}" {_TEXT}'
         look = f"width: {width}px; max-width: 100%; height: auto; background: {style.PAPER}"
         title = f'<text x="8" y="20" font-size="14" font-weight="bold" fill="{style.INK}">{escape(self._title)}</text>'
         frame = "".join((title, *self._ticks(), *self._names()))
-        return f'<svg xmlns="http://www.w3.org/2000/svg" {head} style="{look}">{frame}{"".join(self._marks)}</svg>'
+        drawn = f'{frame}{"".join(self._marks)}</svg>'
+        return f'{style.DARK_TOO}<svg xmlns="http://www.w3.org/2000/svg" {head} style="{look}">{drawn}'
 
     def _at_x(self, x: float) -> float:
         low, high = self._x
