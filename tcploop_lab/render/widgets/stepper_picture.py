@@ -31,7 +31,8 @@ def diagram_html(states: Mapping[str, State], taken: Sequence[Transition]) -> st
     size = f'viewBox="0 0 {_WIDTH * _SCALE:.0f} {_HEIGHT * _SCALE:.0f}"'
     look = f"width: {_WIDTH * _SCALE:.0f}px; max-width: 100%; height: auto; background: {style.PAPER}"
     return (
-        f'{style.DARK_TOO}<svg class="{style.FIGURE}" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{alt}" {size} '
+        f'{style.DARK_TOO}<svg xmlns="http://www.w3.org/2000/svg" class="{style.FIGURE}" '
+        f'role="img" aria-label="{alt}" {size} '
         f'font-family="sans-serif" style="{look}">{_HEAD}{lines}{boxes}</svg>'
     )
 
