@@ -68,7 +68,7 @@ MAY_ASK = {
     "results/run.py": "label_of(): what a result is shown with",
     "study/result.py": "a file that was read: what it is shown with",
     "testbed/doctor.py": "the words of its sentence",
-    "testbed/testbed.py": "what a testbed of each kind says is missing",
+    "testbed/base.py": "what a testbed of each kind says is missing",
 }
 
 

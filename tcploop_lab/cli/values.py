@@ -11,9 +11,9 @@ import click
 
 from ..ports.clients import parse_client
 from ..ports.ranges import PortRange, parse_port
+from ..testbed.base import MISSING
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import MAX_DELAY, MAX_TIMEOUT, parse_delay, parse_timeout, parse_tries
-from ..testbed.testbed import MISSING
 
 _REAL = re.compile(r"-?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,3})?|inf|nan)", re.ASCII | re.IGNORECASE)
 

@@ -11,8 +11,9 @@ from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, Range
 from ..stacks.executor import NamespaceExecutor
 from ..stacks.in_place import InPlaceExecutor
 from ..stacks.namespace import NamespaceRefused
+from .base import MISSING
 from .loop import why_unsuitable
-from .testbed import MISSING, Testbed
+from .testbed import Testbed
 
 TODAY = "6.18"  # the kernel that is simulated where none is asked for
 KIND_WANTED = "TCPLOOP_TESTBED"  # the name of an environment variable: the kind to open where a call names none

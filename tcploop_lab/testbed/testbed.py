@@ -6,28 +6,24 @@ import contextlib
 import socket
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..ports.clients import Client, parse_client, tells_clients
 from ..ports.preconditions import Verdict, judge
-from ..ports.ranges import LINUX_DEFAULT_RANGE, Port, PortRange, Range, parse_port
-from ..results.description import Description, Item, Said
-from ..results.run import Run, label_of
-from ..results.shown import Shown
-from ..stacks.namespace import NamespaceRefused
+from ..ports.ranges import Port, PortRange, Range, parse_port
+from ..results.run import Run
 from ..stacks.networks import owners
-from ..stacks.stack import Stack, StackExecutor
+from ..stacks.stack import Stack
 from . import sockets
+from .base import TestbedBase
 from .capture import Exchange, open_packet_socket, why_no_capture
 from .check import collect, dial
 from .crossing import Crossing, open_crossing
 from .exposure import look
 from .find import Found, found
-from .hosts import Target, resolve_own
-from .limits import MAX_TIMEOUT, default_max_tries, parse_delay, parse_timeout, parse_tries
+from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket
 from .sockets import Look, SocketTable
 from .waiting import wait_for
@@ -36,124 +32,13 @@ if TYPE_CHECKING:
     from ..ports.identify import ProbeResult
 
 _STOP_GRACE = 2.0  # seconds a stopped loop gets to hand back what it measured
-# Tab does not show these.
-_OF_THE_LAB = frozenset({"describe", "executor", "figure", "label", "mro", "plot", "sibling", "submit"})
-MISSING: dict[str, tuple[str, ...]] = {
-    "namespace": (),
-    "host": ("a port range of its own", "capture, unless you may capture"),
-    "simulated": ("real programs",),
-}
 
 
-class _Tab(type):
-    """IPython asks the class of an object, too, which names to offer."""
-
-    def __dir__(cls) -> list[str]:
-        return sorted({*super().__dir__()} - _OF_THE_LAB)
-
-
-class Testbed(Shown, metaclass=_Tab):
+class Testbed(TestbedBase):
     """A place where tries happen. Make one with `open_testbed()`; close it, or use it in a `with` block.
 
     `kind` is namespace, host or simulated, `why` says why it is that one, `missing` lists what it cannot do.
     """
-
-    __test__ = False  # the name is no test case
-
-    def __init__(self, kind: str, why: str, executor: StackExecutor, port_range: PortRange | None) -> None:
-        self.kind = kind
-        self.why = why
-        self.executor = executor
-        self._address: str
-        self.stack, self.kernel, self._address = executor.on_stack(_name_of).result()
-        # Where the sysctl is not ours to write, a range is given to each socket instead.
-        self._socket_range = None if executor.info["range_set"] else port_range
-        self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
-        self._latest: Run | None = None  # kept until the testbed is asked for something else
-
-    @property
-    def port_range(self) -> PortRange:
-        """The ephemeral port range that loops on this testbed use."""
-        if self._socket_range is not None:
-            return self._socket_range
-        try:
-            found: PortRange = self.submit(_port_range).result()
-            return found
-        except FileNotFoundError:  # no /proc
-            return LINUX_DEFAULT_RANGE
-
-    @property
-    def address(self) -> str:
-        """This testbed's own address of 127.0.0.0/8, for steps that nobody else's tries disturb.
-
-            testbed.connect_loop(33334, host=testbed.address, source=testbed.address, trace=True)
-
-        The kernel has one table for the walks of all its networks, private ones too (net/ipv4/inet_hashtables.c,
-        table_perturb), and its index is made of both addresses and the dialled port: who dials 127.0.0.1 on your port
-        moves your walk as well.
-        """
-        return self._address
-
-    @property
-    def label(self) -> str:
-        """What a result of this testbed must be shown with; "" if it is live."""
-        return label_of(self.stack, self.kernel)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """What this testbed cannot do, in words."""
-        return MISSING[self.kind]
-
-    @property
-    def summary(self) -> str:
-        """One line: which testbed, why, on which kernel, with which range."""
-        lacks = f"; missing: {', '.join(self.missing)}" if self.missing else ""
-        return f"{self.kind} testbed ({self.why}) on {self.kernel}, ephemeral ports {self.port_range}{lacks}"
-
-    def describe(self) -> Description:
-        """Return which testbed it is, and why."""
-        if self.closed:
-            return Description("this testbed is closed: open another one with open_testbed()")
-        items = (
-            Item("testbed", Said(self.kind, f"{self.kind} ({self.why})"), "testbed"),
-            Item("stack", self.stack),
-            Item("kernel", self.kernel, "kernel"),
-            Item("", self.port_range, "ephemeral ports"),
-            Item("", ", ".join(self.missing) or "nothing", "missing"),
-        )
-        return Description("", None, self.label, items)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__()} - _OF_THE_LAB)
-
-    def __repr__(self) -> str:
-        state = "of another process" if self.executor.elsewhere else "closed" if self.closed else ""
-        return f"<Testbed: {state or self.summary}>"
-
-    def __enter__(self) -> Testbed:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @property
-    def closed(self) -> bool:
-        """True once the testbed was closed."""
-        return self.executor.closed
-
-    def close(self) -> None:
-        """End the worker and with it the namespace. Runs that are still held keep their sockets."""
-        self._latest = None
-        self.executor.shutdown(wait=False, cancel_futures=True)
-
-    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `function(stack, *args, **kwargs)`, which must be importable, on this testbed and return its future."""
-        self._latest = None
-        return self.executor.on_stack(function, *args, **kwargs)
-
-    def wait(self, seconds: float) -> None:
-        """Let so many seconds pass: by the clock on the wall, or at once by that of a simulated kernel."""
-        self.submit(_sleep, parse_delay(seconds, "seconds", MAX_TIMEOUT)).result()
 
     def check(self, port: Port, host: str = "127.0.0.1", client: Client = "same-socket") -> Verdict:
         """Return which preconditions hold for dialling `port` on `host`, each with its evidence.
@@ -329,14 +214,6 @@ class Testbed(Shown, metaclass=_Tab):
             self._socket_range = wanted
         return undo
 
-    def sibling(self, port_range: Range | None = None, workers: int = 1) -> Testbed:
-        """Open one more testbed of this kind and kernel, with workers of its own, for long work beside this one's."""
-        wanted = None if port_range is None else PortRange.parse(port_range)
-        try:
-            return type(self)(self.kind, self.why, self.executor.sibling(workers, wanted), wanted)
-        except NamespaceRefused as refusal:
-            raise NotOnThisTestbed(f"no private namespace: {refusal.strerror}") from None
-
     def sockets(self, port: Port) -> SocketTable:
         """Return the kernel's table of sockets, those with this local port."""
         number = parse_port(port)
@@ -385,55 +262,11 @@ class Testbed(Shown, metaclass=_Tab):
         held = [run.socket for run in runs if run is not None and run.socket is not None]
         return [sock for sock in held if sock.fileno() >= 0]
 
-    def _spec(
-        self,
-        port: Port,
-        host: str,
-        client: object,
-        max_tries: int,
-        timeout: float,
-        trace: bool = False,
-        source: str | None = None,
-    ) -> LoopSpec:
-        target = self._reachable(self._own(host))
-        from_address = None if source is None else self._reachable(self._own(source)).address
-        kind = parse_client(client)
-        socket_range = self._socket_range
-        if kind.own_range and socket_range is None:
-            socket_range = self.port_range
-        return LoopSpec(target.address, parse_port(port), kind, max_tries, timeout, trace, from_address, socket_range)
-
-    def _own(self, host: object) -> Target:
-        """The address that is dialled for `host`: one of this machine, or of the simulated kernel."""
-        return resolve_own(host, self.executor.here.source_for)
-
-    def _reachable(self, target: Target) -> Target:
-        """In a namespace only loopback exists; give it the host's own address that is to be dialled."""
-        if self.kind == "namespace" and not target.is_loopback:
-            self.submit(_add_address, target.address).result()
-        return target
-
     def _reset_earlier(self, spec: LoopSpec) -> None:
         earlier = self._runs.pop((spec.host, spec.port), lambda: None)()
         if earlier is not None:
             earlier.close(reset=True)
 
 
-def _name_of(stack: Stack) -> tuple[str, str, str]:
-    return stack.provenance, stack.kernel, stack.address
-
-
-def _port_range(stack: Stack) -> PortRange:
-    return stack.port_range()
-
-
 def _counters(stack: Stack) -> dict[str, int]:
     return stack.counters()
-
-
-def _add_address(stack: Stack, address: str) -> None:
-    stack.add_address(address)
-
-
-def _sleep(stack: Stack, seconds: float) -> None:
-    stack.sleep(seconds)
