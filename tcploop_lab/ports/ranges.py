@@ -88,6 +88,11 @@ class PortRange:
         """How many ports the range has."""
         return self.high - self.low + 1
 
+    @property
+    def setting(self) -> str:
+        """The range as ip_local_reserved_ports has it: a single port is a number."""
+        return str(self) if self.width > 1 else str(self.low)
+
     def __contains__(self, port: object) -> bool:
         return hasattr(port, "__index__") and self.low <= port.__index__() <= self.high
 

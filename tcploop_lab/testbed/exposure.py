@@ -181,7 +181,7 @@ def _why_not(network: Network, port_range: PortRange, port: int, held: bool, led
     """Why a client that binds nothing cannot loop on `port` while nobody listens on it; "" where it can."""
     reservation = next((item for item in network.reserved if port in item), None)
     if reservation is not None:
-        return f"reserved: ip_local_reserved_ports holds {reservation}"
+        return f"reserved: ip_local_reserved_ports holds {reservation.setting}"
     if led_away:
         return "NAT: who dials it is led elsewhere"
     if held:

@@ -104,7 +104,7 @@ class Found(Shown):
         items = (
             *plainly(self, "stack", "kernel", "unseen"),
             Item("range", own.port_range, "ephemeral range"),
-            Item("reserved", [str(item) for item in own.reserved]),
+            Item("reserved", own.reserved),
         )
         notes = (*self._advice(), *(f"not seen: {what}" for what in self.unseen))
         return Description(self.summary, not self.self_connections, self.label, items, tuple(self._tables()), notes)
@@ -176,7 +176,7 @@ def _ports(key: str, found: Sequence[RiskyPort], network: str, caption: str) -> 
 
 
 def _ranges(ranges: Sequence[PortRange]) -> Said:
-    return Said([str(one) for one in ranges], enumerated([str(one) for one in ranges]) or "none")
+    return Said(ranges, enumerated([one.setting for one in ranges]) or "none")
 
 
 def find() -> Found:

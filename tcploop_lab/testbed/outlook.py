@@ -84,7 +84,7 @@ class Outlook(Shown):
         items = (
             *self.verdict.describe().items,
             *plainly(self, "stack", "kernel", "era", "pace", "listening"),
-            Item("reserved", [str(item) for item in self.reserved]),
+            Item("reserved", self.reserved),
             Item("repairs", Said([dict(zip(("name", "command"), one, strict=True)) for one in self.repairs],
                                  Lines(tuple(f"{name}:  {command}" for name, command in self.repairs), True)),
                  "three repairs, each enough by itself" if self.repairs else ""),
@@ -190,7 +190,7 @@ class _Law:
 
 def _repairs(port: int, port_range: PortRange, reserved: tuple[PortRange, ...]) -> tuple[tuple[str, str], ...]:
     """The commands that keep it from looping. The first two were run in a private network (test_outlook.py)."""
-    kept = ",".join(str(one) if one.width > 1 else str(one.low) for one in (*reserved, PortRange(port, port)))
+    kept = ",".join(one.setting for one in (*reserved, PortRange(port, port)))
     return (
         ("reserve it", f"sudo sysctl -w net.ipv4.ip_local_reserved_ports={kept}"),
         ("move it out of the range", _move(port, port_range)),
