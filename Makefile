@@ -18,7 +18,9 @@ JOBS ?= logical
 NOTEBOOKS ?=
 FUZZ_ARGS ?=
 SITE_ARGS ?=
-COURSE := notebooks/00_start_here.ipynb
+# The learner's own copy, without the stored answers; an update of the course leaves alone what was changed in it.
+COPY ?= course
+COURSE = $(COPY)/00_start_here.ipynb
 
 # Only this machine can reach the server and only this user the kernels; the token stays on. Ctrl-C needs no answer.
 lab_args = --ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) --ServerApp.answer_yes=True --log-level=WARN \
@@ -36,6 +38,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 lab: $(LAB) ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
+	@$(PY) -m tcploop_lab notebooks $(COPY)
 	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
 	@$(if $(root_args),echo "$(root_note)")
 	@$(PY) -m jupyterlab $(lab_args) $(root_args) $(browser_args) $(LAB_ARGS)

@@ -19,6 +19,7 @@ import yaml
 
 import tcploop_lab as lab
 from tcploop_lab.cli import main
+from tcploop_lab.cli.course import copy_course
 
 ROOT = Path(__file__).parents[1]
 
@@ -193,6 +194,31 @@ def test_the_course_is_not_copied_over_anything(tmp_path: Path, capsys: pytest.C
     assert os.listdir(tmp_path) == ["mine.txt"]
 
 
+def lesson_of(source: str) -> bytes:
+    """A lesson of one cell, with a stored output."""
+    output = {"output_type": "stream", "name": "stdout", "text": "the answer"}
+    cell = {"cell_type": "code", "source": source, "outputs": [output], "execution_count": 1, "metadata": {}}
+    return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
+
+
+def test_an_update_never_loses_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the learner changed stays, the new lesson comes beside and is named; what is unchanged is replaced."""
+    installed, copy = tmp_path / "course", tmp_path / "mine"
+    monkeypatch.setattr("tcploop_lab.cli.course._INSTALLED", installed)
+    installed.mkdir()
+    for edition in ("1", "2", "3"):
+        for name in ("00_a.ipynb", "01_b.ipynb"):
+            (installed / name).write_bytes(lesson_of(f"edition {edition}"))
+        written = copy_course(copy)
+        if edition == "1":
+            (copy / "00_a.ipynb").write_text("my answers")
+    assert written == {"00_a.ipynb": "00_a.new-2.ipynb", "01_b.ipynb": "01_b.ipynb"} and copy_course(copy) == {}
+    assert (copy / "00_a.ipynb").read_text() == "my answers"
+    assert "edition 2" in (copy / "00_a.new.ipynb").read_text()
+    text = (copy / "01_b.ipynb").read_text()
+    assert "edition 3" in text and "the answer" not in text
+
+
 def test_the_course_can_be_copied_from_the_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The copy has every lesson and the assignments as students get them, and nothing that a run left behind."""
     assert main(["notebooks", str(tmp_path / "course")]) == 0
@@ -200,6 +226,10 @@ def test_the_course_can_be_copied_from_the_checkout(tmp_path: Path, capsys: pyte
     names = {path.name for path in (tmp_path / "course").rglob("*") if path.is_file()}
     assert {"00_start_here.ipynb", "05_probability.ipynb"} < names
     assert not [name for name in names if name.endswith((".pcap", "-checkpoint.ipynb"))]
+    cells = [cell for path in (tmp_path / "course").glob("*.ipynb") for cell in json.loads(path.read_text())["cells"]]
+    assert cells and not any(cell.get("outputs") for cell in cells)
+    assert main(["notebooks", str(tmp_path / "course")]) == 0
+    assert "Nothing of the course is new." in capsys.readouterr().out
     assert_no_answers(tmp_path / "course")
 
 
