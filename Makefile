@@ -32,7 +32,7 @@ root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults fuzz pins differences env clean
+.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults fuzz pins differences env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -71,7 +71,10 @@ instructor: ## pack solutions, judges and nbgrader's settings for the instructor
 record: env ## record again what ships recorded, on this kernel (a minute)
 	@$(PY) tools/record.py
 
-audit: env ## audit the real programs of this machine again, and store the table (some 20 s)
+programs: env ## get what is audited from PyPI and npm into build/programs, and say how to get the rest
+	@$(PY) tools/audit_table.py --get
+
+audit: env ## audit the real programs of this machine again, and store the table (minutes)
 	@$(PY) tools/audit_table.py
 
 site: env ## build the course as web pages in build/site/html, and check their links (SITE_ARGS=--no-kernel: offline)

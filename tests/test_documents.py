@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 LINK = re.compile(r"\]\(([^)#\s]+)")
 README = DOCUMENTS[0].read_text()
+WORDS = ROOT / "docs" / "programs.md"  # the words of the programs that were audited are no document of ours
 SOURCES = ROOT / "docs" / "sources.md"
 ROW = re.compile(r"^\| \[[^]]+\]\((\S+)\) \|(.*)\|(.*)\|$", re.MULTILINE)
 ADDRESS = re.compile(r"https?://[\w.-]+(?:/[^\s)\"'<>`\\]*)?")
@@ -29,7 +30,7 @@ def written() -> dict[str, str]:
     notebooks = [path for place in ("*", "assignments/source/*/*") for path in ROOT.glob(f"notebooks/{place}.ipynb")]
     for path in notebooks:
         texts[path] = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
-    return {str(path.relative_to(ROOT)): text for path, text in texts.items() if path != SOURCES}
+    return {str(path.relative_to(ROOT)): text for path, text in texts.items() if path not in (SOURCES, WORDS)}
 
 
 def linked(text: str) -> set[str]:

@@ -1,161 +1,151 @@
-"""The real programs that are audited: how to build them, how to call them, which version they say they have.
+"""The real programs that are audited, as `programs.toml` has them, and whether each is here.
 
-The small clients in `clients/` do what a learner would write: connect, say hello, read the answer.
+Debian's are looked for in the PATH. Those of PyPI and npm are where `make programs` puts them, in build/programs (or in
+the folder that TCPLOOP_PROGRAMS names); Python's also where this Python has them.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from .audit import DEFAULT_ATTEMPTS
 
 CLIENTS = Path(__file__).with_name("clients")
-_HELLO = "exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; read -r -t 3 line <&3; echo the server says $line"
-_SSH = ("-F", "none", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3", "-o", "StrictHostKeyChecking=no",
-        "-o", "UserKnownHostsFile=/dev/null")  # fmt: skip
+LIST = Path(__file__).with_name("programs.toml")
+_SECONDS = 120.0  # that building a small client may take
+
+
+def folder() -> Path:
+    """Return the folder with the packages of PyPI (`venv`) and npm (`node_modules`)."""
+    return Path(os.environ.get("TCPLOOP_PROGRAMS", "build/programs")).absolute()
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program to audit.
-
-    `command` and `build` are words in which {port}, {clients} (the folder of the small clients) and {made} (a folder
-    for what is built) are replaced; `version` is the command that says the version; `package` is Debian's;
-    `module` is what Python needs to have; `attempts` is as for `audit`.
-    """
+    """A program to audit: `kind` groups them, the rest is as the head of `programs.toml` says."""
 
     name: str
+    kind: str
     command: tuple[str, ...]
-    version: tuple[str, ...]
-    package: str
+    debian: str = ""
+    pypi: str = ""
+    npm: str = ""
+    needs: str = ""
+    version: str = ""
     build: tuple[str, ...] = ()
-    module: str = ""
     attempts: int = DEFAULT_ATTEMPTS
+
+    @property
+    def package(self) -> str:
+        """The package, with the command that gets it."""
+        tools = {"apt install": self.debian, "pip install": self.pypi, "npm install": self.npm}
+        return next(f"{tool} {name}" for tool, name in tools.items() if name)
 
     @property
     def installed(self) -> bool:
         """True if all that it takes is here."""
-        tools = (*self.command[:1], *self.version[:1], *self.build[:1])
+        tools = (self.needs or self.command[0], self.command[0], *self.build[:1])
         there = all(shutil.which(tool) for tool in tools if not tool.startswith("{"))
         builder = not self.build or _working(self.build[0], self.version) is not None
-        return there and builder and (not self.module or find_spec(self.module) is not None)
+        return bool(there and builder and (not (self.pypi or self.npm) or self._from_a_registry()))
 
     def words(self, words: tuple[str, ...], made: Path) -> list[str]:
         """Return some words of this program with the folders filled in."""
-        filled = [word.replace("{clients}", str(CLIENTS)).replace("{made}", str(made)) for word in words]
+        places: dict[str, Path | str] = {"{clients}": CLIENTS, "{made}": made, "{npm}": _node_modules()}
+        places["{python}"] = _python(self.pypi)
+        filled = [_replaced(word, places) for word in words]
         if self.build and filled[0] == self.build[0]:
             filled[0] = _working(self.build[0], self.version) or filled[0]
         return filled
 
+    def version_here(self, made: Path) -> str:
+        """Return the version that is installed."""
+        if self.version:
+            return version_in(say(self.words(tuple(shlex.split(self.version)), made)))
+        return self._from_a_registry() or version_in(say(["dpkg-query", "-W", self.debian]))
+
+    def _from_a_registry(self) -> str:
+        """The version of the package of PyPI or npm, "" if it is not here."""
+        if self.pypi:
+            return _versions(_python(self.pypi)).get(_plain(self.pypi), "")
+        about = _node_modules() / self.npm / "package.json"
+        return str(json.loads(about.read_text())["version"]) if self.npm and about.exists() else ""
+
+
+def _replaced(word: str, places: dict[str, Path | str]) -> str:
+    for name, place in places.items():
+        word = word.replace(name, str(place))
+    return word
+
+
+def _plain(package: str) -> str:
+    return re.sub(r"[-_.]+", "-", package.partition("[")[0]).lower()
+
+
+def _node_modules() -> Path:
+    return folder() / "node_modules"
+
+
+def _python(package: str = "") -> str:
+    """The Python that has a package of PyPI: that of `make programs`, else this one."""
+    theirs = str(folder() / "venv" / "bin" / "python")
+    return theirs if package and _plain(package) in _versions(theirs) else sys.executable
+
 
 @cache
-def _working(tool: str, version: tuple[str, ...]) -> str | None:
+def _versions(python: str) -> dict[str, str]:
+    """The versions of the packages that a Python has, by name."""
+    paths = sys.path if python == sys.executable else [*map(str, Path(python).parents[1].glob("lib/*/site-packages"))]
+    return {_plain(one.name): one.version for one in importlib.metadata.distributions(path=paths)}
+
+
+@cache
+def _working(tool: str, version: str) -> str | None:
     """The first compiler of this name that works: rustup's rustc is in the PATH even where it has no toolchain."""
     for path in (shutil.which(tool), f"/usr/bin/{tool}"):
         if path is not None and os.path.exists(path):
-            asked = (path, *version[1:]) if version[0] == tool else (path, "--version")
+            asked = (path, *shlex.split(version)[1:]) if version.startswith(tool + " ") else (path, "--version")
             if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
                 return path
     return None
 
 
-def _python(name: str, client: str, module: str = "") -> Program:
-    version = f"import {module} as it; print(it.__version__)" if module else "import sys; print(sys.version.split()[0])"
-    command = (sys.executable, "{clients}/" + client, "{port}")
-    return Program(name, command, (sys.executable, "-c", version), "python3", module=module)
+def version_in(text: str) -> str:
+    """Return the first number in `text` that looks like a version; "" if there is none."""
+    found = re.search(r"\d+(\.\d+)+[\w.+~-]*|\d{8}[\w.+~-]*", text)
+    return found[0] if found else ""
 
 
-_GO = Program(
-    "Go net.Dial",
-    ("{made}/go-client", "{port}"),
-    ("go", "version"),
-    "golang-go",
-    ("go", "build", "-o", "{made}/go-client", "{clients}/client.go"),
-    attempts=1,
-)
+def say(command: list[str], environment: Mapping[str, str] | None = None) -> str:
+    """Return what a command prints; RuntimeError if it fails."""
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout or done.stderr
 
-PROGRAMS = (
-    Program(
-        "curl",
-        ("curl", "--noproxy", "*", "-sS", "-m", "3", "http://127.0.0.1:{port}/"),
-        ("curl", "--version"),
-        "curl",
-    ),
-    Program(
-        "wget",
-        ("wget", "--no-proxy", "-t", "1", "-T", "3", "-O", "/dev/null", "http://127.0.0.1:{port}/"),
-        ("wget", "--version"),
-        "wget",
-    ),
-    Program(
-        "nc -z (OpenBSD)",
-        ("nc.openbsd", "-vz", "127.0.0.1", "{port}"),
-        ("dpkg-query", "-W", "netcat-openbsd"),
-        "netcat-openbsd",
-    ),
-    Program(
-        "nc -z (traditional)",
-        ("nc.traditional", "-vz", "127.0.0.1", "{port}"),
-        ("dpkg-query", "-W", "netcat-traditional"),
-        "netcat-traditional",
-    ),
-    Program("ncat", ("ncat", "-i", "1", "127.0.0.1", "{port}"), ("ncat", "--version"), "ncat"),
-    Program("socat", ("socat", "-", "TCP:127.0.0.1:{port}"), ("socat", "-V"), "socat"),
-    Program("nmap -sT", ("nmap", "-sT", "-Pn", "-n", "-p", "{port}", "127.0.0.1"), ("nmap", "--version"), "nmap"),
-    Program(
-        "nc -z, then curl",
-        ("sh", "-c", "nc.openbsd -z 127.0.0.1 {port} && exec curl --noproxy '*' -sS -m 3 http://127.0.0.1:{port}/"),
-        ("curl", "--version"),
-        "curl",
-    ),
-    Program("bash /dev/tcp", ("bash", "-c", _HELLO), ("bash", "--version"), "bash"),
-    Program(
-        "psql",
-        ("psql", "host=127.0.0.1 port={port} user=me dbname=it connect_timeout=3", "-c", "select 1"),
-        ("psql", "--version"),
-        "postgresql-client",
-    ),
-    Program("redis-cli", ("redis-cli", "-p", "{port}", "PING"), ("redis-cli", "--version"), "redis-tools"),
-    Program(
-        "mariadb",
-        ("mariadb", "-h", "127.0.0.1", "-P", "{port}", "--connect-timeout=2", "-e", "select 1"),
-        ("dpkg-query", "-W", "mariadb-client"),
-        "mariadb-client",
-    ),
-    Program("ssh", ("ssh", *_SSH, "-p", "{port}", "127.0.0.1", "true"), ("ssh", "-V"), "openssh-client"),
-    Program(
-        "ssh-keyscan",
-        ("ssh-keyscan", "-T", "3", "-p", "{port}", "127.0.0.1"),
-        ("ssh", "-V"),
-        "openssh-client",
-    ),
-    _python("Python socket", "socket_client.py"),
-    _python("Python asyncio", "asyncio_client.py"),
-    _python("Python http.client", "http_client.py"),
-    _python("Python requests", "requests_client.py", "requests"),
-    Program("Node.js net", ("node", "{clients}/client.js", "{port}"), ("node", "--version"), "nodejs"),
-    Program(
-        "Java Socket",
-        ("java", "-cp", "{made}", "Client", "{port}"),
-        ("java", "--version"),
-        "default-jdk-headless",
-        ("javac", "-d", "{made}", "{clients}/Client.java"),
-    ),
-    _GO,
-    replace(_GO, name="Go net.Dial, 3 attempts", attempts=3),
-    Program(
-        "Rust TcpStream",
-        ("{made}/rust-client", "{port}"),
-        ("rustc", "--version"),
-        "rustc",
-        ("rustc", "-o", "{made}/rust-client", "{clients}/client.rs"),
-    ),
-    Program("Perl IO::Socket", ("perl", "{clients}/client.pl", "{port}"), ("perl", "-e", "print $^V"), "perl"),
-)
+
+def _read() -> tuple[Program, ...]:
+    entries: list[dict[str, Any]] = tomllib.loads(LIST.read_text(encoding="utf-8"))["program"]
+    return tuple(Program(**{key: _frozen(value) for key, value in entry.items()}) for entry in entries)
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+PROGRAMS = _read()

@@ -7,10 +7,8 @@ stored_audits()            what was stored with the package
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,13 +19,11 @@ from ..errors import NotOnThisTestbed
 from ..results.description import Description, Judged, Said, Table
 from ..results.shown import ShownWhole
 from .audit import DEFAULT_ATTEMPTS, AuditResult, audit, must_be_private
-from .programs import PROGRAMS, Program
+from .programs import PROGRAMS, Program, folder, say
 from .verdicts import AuditVerdict
 
 STORED = Path(__file__).parents[1] / "recorded" / "programs.json"
 TIMEOUT = 8.0  # seconds; each program is told to wait for 3 s at most, and Java needs one to start
-_BUILD_TIMEOUT = 120.0  # seconds
-_VERSION = re.compile(r"\d+(\.\d+)+[\w.+~-]*")
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,7 @@ class ProgramAudit:
     exit_status: int | None = None
     did: str = ""
     date: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,10 +60,11 @@ class AuditTable(ShownWhole):
         return f"in {fooled} of {len(found)} audits the program took itself for a server ({when})"
 
     def describe(self) -> Description:
-        """Return the row of each program."""
-        same = (("version", "version"), ("date", "date"), ("verdict", "verdict"))
+        """Return the row of each program; those that were not fooled come first."""
+        same = (("kind", "kind"), ("version", "version"), ("date", "date"), ("verdict", "verdict"))
         columns = (("name", "program"), *same, ("did", "what it did"))
-        rows = [(row.name, row.version or None, row.date, _verdict(row.verdict), row.did) for row in self.rows]
+        ordered = sorted(self.rows, key=lambda row: row.verdict == AuditVerdict.SELF_CONNECTED)
+        rows = [(row.name, row.kind, row.version or None, row.date, _verdict(row.verdict), row.did) for row in ordered]
         return Description(self.summary, tables=(Table("programs", columns, rows),))
 
     def verdicts(self) -> dict[str, str]:
@@ -79,10 +77,18 @@ class AuditTable(ShownWhole):
         return replace(self, rows=tuple(row if row.verdict else before.get(row.name, row) for row in self.rows))
 
     def markdown(self) -> str:
-        """Return the table in Markdown."""
-        head = "| program | version | date | verdict | what it did |\n| --- | --- | --- | --- | --- |\n"
-        cells = ((row.name, row.version, row.date, row.verdict or "not installed", row.did) for row in self.rows)
-        return head + "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in cells)
+        """Return the rows in Markdown, a table for each kind of program, each with its count of verdicts."""
+        kinds = list(dict.fromkeys(row.kind for row in self.rows))
+        return "\n".join(_section(kind, [row for row in self.rows if row.kind == kind]) for kind in kinds)
+
+
+def _section(kind: str, rows: list[ProgramAudit]) -> str:
+    count = Counter(row.verdict or "not installed" for row in rows)
+    counted = ", ".join(f"{number} {verdict}" for verdict, number in count.most_common())
+    head = f"## {kind[:1].upper()}{kind[1:]}: {counted}\n\n"
+    head += "| program | from | version | date | verdict | what it did |\n| --- | --- | --- | --- | --- | --- |\n"
+    cells = ((row.name, row.package, row.version, row.date, row.verdict or "not installed", row.did) for row in rows)
+    return head + "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in cells)
 
 
 def _verdict(verdict: str) -> object:
@@ -108,7 +114,7 @@ def audit_programs(names: Iterable[str] | None = None, or_recorded: bool = False
 
 def _audit_now(chosen: list[Program]) -> AuditTable:
     must_be_private(None)  # where that is refused, nothing need be built
-    with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         _build(chosen, Path(made))
         done = list(pool.map(lambda program: _audit(program, Path(made)), chosen))
     kernels = {kernel for _, kernel in done if kernel}
@@ -146,53 +152,41 @@ def _build(programs: Iterable[Program], made: Path) -> None:
     """Build the small clients, each once."""
     environment = {**os.environ, "GOCACHE": str(made / "go-cache"), "GO111MODULE": "off"}
     for program in {program.build: program for program in programs if program.build and program.installed}.values():
-        _say(program.words(program.build, made), environment)
+        say(program.words(program.build, made), environment)
 
 
 def _audit(program: Program, made: Path) -> tuple[ProgramAudit, str]:
     """Return the row of one program and the kernel it ran on."""
     if not program.installed:
-        return ProgramAudit(program.name, program.package), ""
+        return ProgramAudit(program.name, program.package, kind=program.kind), ""
     result = audit(program.words(program.command, made), timeout=TIMEOUT, attempts=program.attempts, kind="namespace")
-    version = version_in(_say(program.words(program.version, made)))
     row = ProgramAudit(
         name=program.name,
         package=program.package,
-        version=version,
+        version=program.version_here(made),
         command=_shown(program),
         attempts=program.attempts,
         verdict=str(result.verdict),
         exit_status=result.exit_status,
-        did=_did(result),
+        did=_did(result, made),
         date=datetime.now(UTC).date().isoformat(),
+        kind=program.kind,
     )
     return row, result.kernel
 
 
-def version_in(text: str) -> str:
-    """Return the first number in `text` that looks like a version; "" if there is none."""
-    found = _VERSION.search(text)
-    return found[0] if found else ""
-
-
-def _say(command: list[str], environment: dict[str, str] | None = None) -> str:
-    """Return what a command prints; RuntimeError if it fails."""
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT, stdin=subprocess.DEVNULL
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout or done.stderr
-
-
 def _shown(program: Program) -> str:
     """The command as it is stored: without the folders of this machine."""
-    words = ["python3" if word == sys.executable else word for word in program.command]
-    return " ".join(words).replace("{clients}/", "").replace("{made}/", "")
+    words = " ".join(program.command)
+    for name, short in (("{python}", "python3"), ("{clients}/", ""), ("{made}/", ""), ("{npm}/", "")):
+        words = words.replace(name, short)
+    return words
 
 
-def _did(result: AuditResult) -> str:
-    """What the program did, in its own last words and its exit status."""
+def _did(result: AuditResult, made: Path) -> str:
+    """What the program did, in its own last words and its exit status, without the folders of this machine."""
     words = next((line.partition(": ")[2] for line in result.evidence if line.startswith("its last words")), "")
+    for place in (folder(), made, Path.cwd(), Path(tempfile.gettempdir())):
+        words = words.replace(f"{place}/", "")
     ended = "ended by the time limit" if result.exit_status is None else f"exit status {result.exit_status}"
     return f"{ended}: {words}" if words else ended
