@@ -32,7 +32,7 @@ root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults fuzz pins differences env clean
+.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -65,7 +65,7 @@ assignments: env ## make again what students get, notebooks/assignments/release
 instructor: ## pack solutions, judges and nbgrader's settings for the instructor, in dist/
 	@mkdir -p dist
 	@tar --create --gzip --file dist/tcploop-lab-instructor.tar.gz --directory notebooks \
-	  $(addprefix assignments/,README.md nbgrader_config.py source judges release)
+	  $(addprefix assignments/,README.md nbgrader_config.py classroom.yml hub source judges release)
 	@echo "Made: dist/tcploop-lab-instructor.tar.gz"
 
 record: env ## record again what ships recorded, on this kernel (a minute)
@@ -97,6 +97,15 @@ matrix: env ## run every lesson on every kind of machine, and store docs/matrix.
 
 faults: env ## make every fault twenty times, and store docs/faults.md (some minutes)
 	@$(PY) -m tests.faults.table
+
+# Its users must reach the environment: not one below /root, nor of a Python there.
+hub: env ## follow the instructor's page on a real JupyterHub: as root, where accounts can be made (needs npm)
+	@test "$$(id -u)" = 0 || { echo "make hub makes accounts: run it as root, in a container with nothing to lose" >&2; exit 3; }
+	@command -v npm > /dev/null || { echo "JupyterHub's proxy comes from npm, which is not here: apt install npm" >&2; exit 3; }
+	@test -x build/hub/bin/jupyterhub || /usr/bin/python3 -m venv build/hub
+	@build/hub/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt '.[grading]' 'jupyterhub>=5'
+	@test -d build/hub/node_modules || npm install --silent --prefix build/hub configurable-http-proxy
+	@PATH="$(abspath build/hub/bin):$(abspath build/hub/node_modules/.bin):$$PATH" $(PY) -m pytest -q tests/hub/monday.py
 
 fuzz: env ## give every parser 10,000 inputs, and more by coverage where atheris is installed (FUZZ_ARGS=...)
 	@FUZZ_INPUTS=10000 $(PY) -m pytest -q --timeout=0 tests/faults/test_fuzz.py

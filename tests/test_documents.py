@@ -92,6 +92,14 @@ def indented(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.startswith("    ")]
 
 
+def test_a_test_that_a_page_names_is_there():
+    """Where a page of docs/ says which test holds a line, the file has a test of that name."""
+    pages = "".join(path.read_text() for path in (ROOT / "docs").glob("*.md"))
+    named = set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", pages))
+    assert len(named) > 20
+    assert [one for one in named if f"def {one[1]}(" not in (ROOT / one[0]).read_text()] == []
+
+
 def test_links_to_files_lead_somewhere():
     """Every file that the README links to, or shows as a picture, is there."""
     links = [link for link in LINK.findall(README) if "://" not in link]

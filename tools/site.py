@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE, PAGES = ROOT / "build" / "site" / "source", ROOT / "build" / "site" / "html"
 BESIDE = sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "teaching.md")
 MOVED = {"04_probability": "05_probability", "05_in_the_wild": "06_in_the_wild", "06_defences": "07_defences"}
-ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE")
+ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "LICENSE-TEXTS")
 
 
 def gather(kernel: bool) -> None:

@@ -2,7 +2,7 @@
 
 project = "tcploop-lab"
 author = "the tcploop-lab authors"
-project_copyright = "MIT licence"
+project_copyright = "code: MIT licence, texts: CC BY 4.0"
 extensions = ["myst_nb"]
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # a static page has no kernel, and nothing is loaded from elsewhere

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool
 
@@ -19,6 +20,7 @@ class Judged(NbGraderPreprocessor):  # type: ignore[misc]
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
         """Return the notebook with an outcome in each graded cell."""
         names = resources["nbgrader"]
-        grade = graded(Path.cwd(), names["assignment"], nb.cells, names["student"], self.sandbox)
+        course = Path(CourseDirectory(parent=self).root)  # formgrader runs elsewhere
+        grade = graded(course, names["assignment"], nb.cells, names["student"], self.sandbox)
         with_outcomes(nb.cells, grade)
         return nb, resources

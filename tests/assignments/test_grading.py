@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import getpass
 import html
 import json
@@ -40,7 +41,10 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     made.hand_in(FIRST, "dan", broken(made, "dan"))
     made.hand_in(FIRST, "fay", made.solved(FIRST, "ada", right(FIRST)))
     made.hand_in(FIRST, "gil", made.solved(FIRST, "gil", {"loops": "print(In[-2])", "candidates": NO_PYTHON}))
-    made.run("autograde", "*")
+    made.run("db", "student", "add", "--first-name", "Ada", "--last-name", "Lovelace", USER)
+    made.run("db", "assignment", "add", "--duedate", "2026-12-01 23:59", FIRST)
+    said = made.run("autograde", "*")
+    assert "has changed" not in "\n".join(line for line in said.splitlines() if "bea" in line), said
     made.run("generate_feedback", "*")
     made.run("release_feedback", FIRST, f"--student={USER}")
     made.run("fetch_feedback", FIRST, "--course", "tcploop-lab", folder="student")
@@ -89,6 +93,13 @@ def test_an_assignment_is_worth_twenty_points(course, name):
     released = course.released(name)
     assert sum(map(points, released.cells)) == 20
     assert "20 points" in released.cells[0].source
+
+
+def test_names_and_due_dates_are_in_the_csv(course, scores):
+    """What the gradebook was told of students and assignments stands in grades.csv."""
+    with (course.root / "course" / "grades.csv").open(newline="") as table:
+        (row,) = [row for row in csv.DictReader(table) if (row["student_id"], row["assignment"]) == (USER, FIRST)]
+    assert (row["first_name"], row["last_name"]) == ("Ada", "Lovelace") and "2026-12-01 23:59" in row["duedate"]
 
 
 @pytest.mark.parametrize("name", NAMES)

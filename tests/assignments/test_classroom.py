@@ -1,0 +1,57 @@
+"""The workflow that grades a class's repositories: its steps, run in a plain shell on repositories of this machine."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from .answers import PARTLY, right
+from .course import ASSIGNMENTS, NAMES, ROOT
+from .test_judging import answered
+
+FIRST = NAMES[0]
+LATE, IN_TIME = "2026-12-03T10:00:00+01:00", "2026-12-01T10:00:00+01:00"
+
+
+def repository(folder: Path, name: str, answers: dict[str, str], committed: str) -> None:
+    """What a student has pushed."""
+    place = folder / f"{FIRST}-{name}"
+    place.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=answered(answers, name)), place / f"{FIRST}.ipynb")
+    who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": "a@b"}
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "done"]):
+        subprocess.run(
+            ["git", *command], cwd=place, check=True, env={**os.environ, **who, "GIT_COMMITTER_DATE": committed}
+        )
+
+
+def test_the_workflow_grades_the_repositories_of_a_class(tmp_path: Path) -> None:
+    """Who has pushed is graded under the repository's name, with its days late; who has not is named."""
+    workflow = yaml.safe_load((ASSIGNMENTS / "classroom.yml").read_text())
+    steps = {step["name"]: step["run"] for step in workflow["jobs"]["grade"]["steps"] if "name" in step}
+    repository(tmp_path, "ada", right(FIRST), LATE)
+    repository(tmp_path, "bea", right(FIRST) | PARTLY[FIRST][0], IN_TIME)
+    (tmp_path / "names.txt").write_text("ada\nbea\ncem\n")
+    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "tcploop").write_text(f'#!/bin/sh\nexec {sys.executable} -m tcploop_lab "$@"\n')
+    (tmp_path / ".venv" / "bin" / "tcploop").chmod(0o755)
+    named = {**workflow["env"], "FROM": tmp_path.as_uri(), "TOKEN": "none", "PYTHONPATH": str(ROOT)}
+    said = ""
+    for step in ("Fetch what was handed in", "Grade"):
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", steps[step]],
+            cwd=tmp_path, env={**os.environ, **named}, capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        said += done.stdout
+    with (tmp_path / "points.csv").open(newline="") as table:
+        rows = [(row["student"], float(row["points"]), int(row["days late"])) for row in csv.DictReader(table)]
+    assert rows == [("ada", 20, 2), ("bea", PARTLY[FIRST][1], 0)]
+    assert "cem: no repository" in said
