@@ -189,8 +189,10 @@ def test_the_page_is_followed_to_the_end(hub: Hub, pages: dict[str, Page]) -> No
     ask(ada, ADA, "assignments/fetch", course_id="tcploop-lab", assignment_id=FIRST)
     place = Path(pwd.getpwnam(ADA).pw_dir) / FIRST / f"{FIRST}.ipynb"
     submit = {"course_id": "tcploop-lab", "assignment_id": FIRST}
-    ask(ada, ADA, "assignments/submit", **submit)  # untouched
-    ask(teacher, TEACHER, f"formgrader/api/assignment/{FIRST}/collect", x="")
+    handed_in = ask(ada, ADA, "assignments/submit", **submit)  # untouched
+    assert "Submitted as" in handed_in, handed_in
+    collected = ask(teacher, TEACHER, f"formgrader/api/assignment/{FIRST}/collect", x="")
+    assert "Collecting submission" in collected, collected
     untouched = hub.run(TEACHER, "nbgrader", "autograde", FIRST)
     assert "has changed" not in untouched
     solve(place)
