@@ -17,6 +17,8 @@ PYTEST_ARGS ?=
 JOBS ?= logical
 NOTEBOOKS ?=
 FUZZ_ARGS ?=
+LOWEST ?= 3.11
+LESSONS ?= lessons/0*.ipynb
 SITE_ARGS ?=
 # The learner's own copy, without the stored answers; an update of the course leaves alone what was changed in it.
 COPY ?= course
@@ -97,6 +99,16 @@ matrix: env ## run every lesson on every kind of machine, and store docs/matrix.
 
 faults: env ## make every fault twenty times, and store docs/faults.md (some minutes)
 	@$(PY) -m tests.faults.table
+
+# One cell of the table in docs/teaching.md. uv takes the lowest versions; a Python that is not here it fetches.
+versions: env ## run the lessons with the lowest versions allowed, from the wheel, simulated (LOWEST=... LESSONS=...)
+	@command -v uv > /dev/null || { echo "uv finds the lowest versions, and is not here: pip install uv" >&2; exit 3; }
+	@rm -rf build/versions && mkdir -p build/versions
+	@$(PY) -m build --no-isolation --wheel --outdir build/versions . > /dev/null
+	@uv venv --quiet --python $(LOWEST) build/versions/env
+	@uv pip install --quiet --python build/versions/env --resolution lowest-direct build/versions/*.whl 'nbval>=0.11'
+	@cd build/versions && env/bin/tcploop notebooks lessons && TCPLOOP_TESTBED=simulated env/bin/python -m pytest -q \
+	  -c /dev/null --rootdir=. -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(LESSONS)
 
 # Its users must reach the environment: not one below /root, nor of a Python there.
 hub: env ## follow the instructor's page on a real JupyterHub: as root, where accounts can be made (needs npm)

@@ -22,6 +22,8 @@ c.Spawner.args = ["--ServerApp.tornado_settings={'headers': {'Content-Security-P
 def settings_of_this_user(spawner):
     """Menus, server extensions and nbgrader's settings: a teacher has others than students."""
     kind = "teachers" if spawner.user.name in TEACHERS else "students"
+    if kind == "teachers":  # formgrader works on courses below the folder that is open
+        spawner.notebook_dir = str(HERE.parent / "course")
     spawner.environment = {**spawner.environment, "JUPYTER_CONFIG_PATH": str(HERE / kind)}
 
 
