@@ -8,3 +8,4 @@ from .lesson_03 import shuffled as shuffled
 from .lesson_05 import mystery as mystery
 from .lesson_07 import machine as machine
 from .lesson_08 import incident as incident
+from .progress import progress as progress

@@ -201,4 +201,9 @@ def check(exercise: str, answer: object) -> Feedback:
     An answer that is still `...` is told so. No answer raises, whatever its type; ValueError only for the
     number of an exercise that does not exist.
     """
-    return _checker.check(exercise, answer)
+    feedback = _checker.check(exercise, answer)
+    if feedback.right:
+        from .progress import note
+
+        note(feedback.exercise)
+    return feedback
