@@ -34,7 +34,7 @@ root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
 root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences env clean
+.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences kernels env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -122,6 +122,9 @@ hub: env ## follow the instructor's page on a real JupyterHub: as root, where ac
 fuzz: env ## give every parser 10,000 inputs, and more by coverage where atheris is installed (FUZZ_ARGS=...)
 	@FUZZ_INPUTS=10000 $(PY) -m pytest -q --timeout=0 tests/faults/test_fuzz.py
 	@! $(PY) -c "import atheris" 2> /dev/null || $(PY) tools/fuzz_pcap.py $(FUZZ_ARGS)
+
+kernels: env ## fetch every real kernel that can be had, measure it, and store docs/kernels.md (two minutes)
+	@$(PY) tools/kernels.py
 
 differences: env ## play 20,000 random scripts on this kernel and on the simulated one: docs/simulated.md (a quarter of an hour)
 	@$(PY) -m tests.stacks.differences $(SCRIPTS)

@@ -24,6 +24,7 @@ from .render.widgets.explorer import distribution_explorer as distribution_explo
 from .render.widgets.stepper import state_stepper as state_stepper
 from .results.run import Run as Run
 from .study.crowd import crowd as crowd
+from .study.kernels import measured_kernels as measured_kernels
 from .study.result import StudyResult as StudyResult
 from .study.study import Study as Study
 from .tcp.replay import replay as replay

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import platform
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -56,9 +57,9 @@ def long_scripts(number: int) -> list[Script]:
     return [with_a_long_wait(*chosen[2 * place : 2 * place + 2], closed=place % 2 == 0) for place in range(number)]
 
 
-def simulated(script: Script, capture: bool = True) -> tuple[str, ...]:
+def simulated(script: Script, capture: bool = True, kernel: str = KERNEL) -> tuple[str, ...]:
     """What the simulated kernel of this version does with a script."""
-    return play(SimulatedStack(KERNEL, seed=1), script, capture)
+    return play(SimulatedStack(kernel, seed=1), script, capture)
 
 
 def difference(testbed: Testbed, script: Script) -> tuple[str, str] | None:
@@ -66,7 +67,8 @@ def difference(testbed: Testbed, script: Script) -> tuple[str, str] | None:
 
     Without a capture a refused try takes a shorter way in the simulated kernel, so that is played as well.
     """
-    ours, unseen = simulated(script), without_segments(simulated(script, capture=False))
+    kernel = re.findall(r"[0-9]+(?:\.[0-9]+)+", testbed.kernel)[0]
+    ours, unseen = simulated(script, True, kernel), without_segments(simulated(script, False, kernel))
     for _ in range(TIMES):
         live = testbed.submit(on_the_kernel, script).result()
         if live == ours and without_segments(live) == unseen:

@@ -57,7 +57,7 @@ class Kernel:
         self.binds = BindTable(version.releases)
         self.connections: dict[Key, End | TimeWait] = {}
         self.listeners: dict[Name, list[End]] = {}
-        self.counters = Counters()
+        self.counters = Counters(version.counts_waiting)
         self.log = PacketLog(clock)
         self.changes = 0
         self.owner: End | None = None  # the socket that a call holds

@@ -16,8 +16,10 @@ from ...ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 Number = tuple[int, ...]
 
 # The acceptance of a SYN-ACK in SYN-RECEIVED (23e89e8ee7be, 6.11) in older series: the first release seen with it
-# (6.6.51 has it in its change log; 6.1 was seen on Debian's 6.1.192, earlier ones were not looked at).
-_ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 192, (6, 6): 51}
+# (6.6.51 has it in its change log; 6.1 was seen on Debian's 6.1.176, earlier ones were not looked at).
+_ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 176, (6, 6): 51}
+# What else Debian's 6.1.176 was seen to have, and 5.10.46 not: IP_LOCAL_PORT_RANGE, and CLOSE-WAIT in CurrEstab.
+_SEEN: dict[Number, int] = {(6, 1): 176}
 _NAMED = ("freebsd-13", "freebsd-14", "windows", "macos")
 _SHOWN = ("3.13", "4.1", "4.19", "4.19.249", "5.10", "5.15", "6.1", "6.18", "7.3")
 
@@ -29,7 +31,7 @@ class Version:
     `era` is that of its ports; `any_parity` says that bind() to port 0 takes either. `challenge`: a SYN-ACK in
     SYN-RECEIVED is answered by a challenge ACK. `reuse` is tcp_tw_reuse. `persistence`: for how many seconds a
     refused SYN is sent again. `releases`: a port is free for connect() once its last binder has left. `tells_bound`:
-    inet_diag tells which sockets are only bound.
+    inet_diag tells which sockets are only bound. `counts_waiting`: CurrEstab counts CLOSE-WAIT too.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Version:
     bind_no_port: bool = True
     socket_range: bool = True
     own_steps: bool = True  # with a range of its own a socket has no parity
+    counts_waiting: bool = True
     linear_syns: int = 4
     hurries: bool = True  # a SYN that an old connection answered is sent again at once
 
@@ -88,8 +91,9 @@ def _linux(text: str) -> Version | None:
         releases=number >= (6, 18),  # d57f4b874946
         tells_bound=number >= (6, 8),  # 91051f003948
         bind_no_port=number >= (4, 2),  # 90c337da1524
-        socket_range=number >= (6, 3),  # 91d0b78c5177
+        socket_range=_since(number, (6, 3), _SEEN),  # 91d0b78c5177
         own_steps=number >= (6, 8),  # 207184853dbd
+        counts_waiting=_since(number, (6, 10), _SEEN),  # a46d0ea5c942
         linear_syns=4 if number >= (6, 5) else 0,  # ccce324dabfe
         hurries=number >= (5, 6),  # 9603d47bad46
     )

@@ -1,0 +1,209 @@
+"""What one kernel does, measured by the lab's own functions; and what other kernels did, recorded by the same ones."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import NotOnThisTestbed
+from ..ports.ranges import PortRange
+from ..results.description import Description, Table
+from ..results.shown import Shown
+from ..stacks import constants
+from ..stacks.stack import Stack
+from ..testbed.testbed import Testbed
+
+RECORD = Path(__file__).parents[1] / "recorded" / "kernels.json"
+RANGE, PORT = PortRange(40000, 40099), 40050
+SAMPLES = 500
+_BINDS = 60  # of both parities with a chance of one in 2**59 to see one only
+_LOOK_EVERY, _LOOKS = 0.1, 30  # seconds, and how often: one second of TIME-WAIT is seen, a minute is not waited for
+_ELSEWHERE = "192.0.2.7"  # an address for documentation (RFC 5737), given to lo of a private network
+_TRIES = 20_000
+
+
+@dataclass(frozen=True)
+class KernelRow:
+    """One kernel. `steps` are those of the probe, `first_hit` and `back` p-values of 500 samples against the law.
+
+    `own_range` is the parity with IP_LOCAL_PORT_RANGE, `third` what the third segment of a self-connection is,
+    `shared` whether connect() picks a port that is connected elsewhere, `waits` and `waits_elsewhere` how many seconds
+    an orderly close keeps the port on 127.0.0.1 and on another own address ("over 3" where it was longer).
+    """
+
+    kernel: str
+    era: str
+    steps: tuple[int, ...]
+    parity: str
+    own_range: str
+    first_hit: float
+    back: float
+    third: str
+    shared: bool
+    waits: str
+    waits_elsewhere: str
+    bind_zero: str
+    rate: int
+    recorded_on: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class KernelTable(Shown):
+    """Kernels side by side; those with a date are recorded."""
+
+    rows: tuple[KernelRow, ...]
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how many kernels, and how many walks."""
+        walks = sum(row.era == "random-walk" for row in self.rows)
+        return f"{len(self.rows)} kernels; {walks} of them take random even steps"
+
+    def describe(self) -> Description:
+        """Return a row for each kernel."""
+        columns = (
+            ("kernel", "kernel"), ("era", "era"), ("steps", "steps"), ("parity", "parity"),
+            ("own_range", "with a range of the socket's own"), ("first_hit", "p, first hits"), ("back", "p, returns"),
+            ("third", "third segment"), ("shared", "port in use elsewhere"), ("waits", "TIME-WAIT, s"),
+            ("waits_elsewhere", "not on 127/8"), ("bind_zero", "bind(0)"), ("rate", "tries/s"),
+            ("recorded_on", "recorded"),
+        )  # fmt: skip
+        return Description(self.summary, tables=(Table("kernels", columns, list(map(_told, self.rows))),))
+
+
+def _told(row: KernelRow) -> tuple[object, ...]:
+    steps = ", ".join(map(str, row.steps))
+    return (
+        row.kernel, row.era, steps, row.parity, row.own_range, f"{row.first_hit:.2g}", f"{row.back:.2g}", row.third,
+        "picked" if row.shared else "not picked", row.waits, row.waits_elsewhere, row.bind_zero, row.rate,
+        row.recorded_on or "now",
+    )  # fmt: skip
+
+
+def measured_kernels(testbed: Testbed | None = None) -> KernelTable:
+    """Return the kernels that were measured when `make kernels` ran last, after a row of this testbed's.
+
+    That takes some seconds. Raises ValueError for what is no testbed, NotOnThisTestbed on the host.
+    """
+    from ..results.stored import load
+
+    if testbed is not None and not isinstance(testbed, Testbed):
+        raise ValueError(f"testbed {testbed!r}: give a testbed, or nothing")
+    own = () if testbed is None else (measure(testbed),)
+    return KernelTable((*own, *load(RECORD, tuple[KernelRow, ...])))
+
+
+def measure(testbed: Testbed) -> KernelRow:
+    """Return the row of the kernel of this testbed. NotOnThisTestbed on the host, whose range is never set."""
+    if testbed.kind == "host":
+        raise NotOnThisTestbed("a kernel is measured with a port range of its own: use the namespace testbed")
+    probe = testbed.probe()
+    steps = tuple(sorted(probe.increments))
+    return KernelRow(
+        testbed.kernel, probe.era, steps, probe.parity, _own_range(testbed),
+        _p_value(testbed, probe.era, "random"), _p_value(testbed, probe.era, "return"), _third(testbed),
+        testbed.submit(_is_shared).result(), testbed.submit(_waits, "127.0.0.1").result(),
+        testbed.submit(_waits, _ELSEWHERE).result(), testbed.submit(_bind_zero).result(), _rate(testbed),
+    )  # fmt: skip
+
+
+def _own_range(testbed: Testbed) -> str:
+    with contextlib.suppress(OSError, ValueError):
+        with testbed.use_range(RANGE):
+            parity = testbed.probe(client="socket-range").parity
+        return parity
+    return "no such option"
+
+
+def _p_value(testbed: Testbed, era: str, start: str) -> float:
+    from ..tries.fit import fit
+    from ..tries.theory import distribution
+    from .study import Study
+
+    result = Study(ports=(PORT,), ranges=(RANGE,), samples=SAMPLES, start=start).run(testbed, progress=False)
+    [cell] = result.cells
+    return fit(cell.tries, cell.observed, distribution(era, RANGE, PORT, start=start)).p_value
+
+
+def _third(testbed: Testbed) -> str:
+    try:
+        with testbed.use_range(PortRange(PORT, PORT)), testbed.capture(PORT) as exchange:
+            testbed.connect_loop(PORT, progress=False).close(reset=True)
+    except NotOnThisTestbed:
+        return "not seen"
+    options = dict(exchange.segments[2].options)
+    return "D-SACK" if "SAck" in options else "challenge ACK"
+
+
+def _rate(testbed: Testbed) -> int:
+    run = testbed.connect_loop(PORT + 1, max_tries=_TRIES, progress=False)
+    return round(run.tries / run.seconds)
+
+
+def _parity(ports: list[int]) -> str:
+    odd = sum(port % 2 for port in ports)
+    return "even" if not odd else "odd" if odd == len(ports) else "both"
+
+
+def _bind_zero(stack: Stack) -> str:
+    with contextlib.ExitStack() as opened:
+        socks = [opened.enter_context(stack.socket()) for _ in range(_BINDS)]
+        for sock in socks:
+            sock.bind(("127.0.0.1", 0))
+        return _parity([sock.getsockname()[1] for sock in socks])
+
+
+def _is_shared(stack: Stack) -> bool:
+    """Connect to two listeners from a range of two ports: is the first connection's port taken again?"""
+    before = stack.port_range()
+    with contextlib.ExitStack() as opened:
+        listeners = [_listener(opened.enter_context(stack.socket())) for _ in range(2)]
+        stack.set_port_range(PortRange(PORT, PORT + 1))
+        try:
+            socks = [opened.enter_context(stack.socket()) for _ in listeners]
+            for sock, listener in zip(socks, listeners, strict=True):
+                sock.connect(listener.getsockname())
+        finally:
+            stack.set_port_range(before)
+        return bool(socks[0].getsockname()[1] == socks[1].getsockname()[1])
+
+
+def _listener(sock: Any) -> Any:
+    sock.bind(("127.0.0.1", 0))
+    sock.listen()
+    return sock
+
+
+def _waits(stack: Stack, host: str) -> str:
+    """How long after an orderly close a port of `host` can connect to itself again, in seconds of the stack."""
+    before, port = stack.port_range(), PORT + 2
+    if not host.startswith("127."):
+        stack.add_address(host)
+    stack.set_port_range(PortRange(port, port))
+    try:
+        _dial(stack, host, port).close()
+        for look in range(_LOOKS):
+            with contextlib.suppress(OSError):
+                again = _dial(stack, host, port)
+                again.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+                again.close()
+                return f"{look * _LOOK_EVERY:.1f}"
+            stack.sleep(_LOOK_EVERY)
+    finally:
+        stack.set_port_range(before)
+    return f"over {_LOOKS * _LOOK_EVERY:.0f}"
+
+
+def _dial(stack: Stack, host: str, port: int) -> Any:
+    """Return a socket of `host` that is connected to itself, from the only port of the range."""
+    sock = stack.socket()
+    try:
+        sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((host, 0))
+        sock.connect((host, port))
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,36 @@
+"""The table of kernels: what is recorded, and the row of a testbed beside it."""
+
+from __future__ import annotations
+
+import pytest
+
+import tcploop_lab as lab
+from tcploop_lab.stacks.kernels import table
+from tcploop_lab.study.kernels import measure
+
+
+def test_every_recorded_kernel_follows_the_law_of_its_era() -> None:
+    """All that can be had are recorded; 5.10.46 alone is an even sequence, and no p-value is below one in a million."""
+    rows = {row.kernel.removeprefix("Linux "): row for row in lab.measured_kernels().rows}
+    assert set(rows) == {release.version for release in table.USER_MODE}
+    assert [version for version, row in rows.items() if row.era == "even-sequence"] == ["5.10.46"]
+    assert min(min(row.first_hit, row.back) for row in rows.values()) > 1e-6
+    assert all(row.recorded_on.startswith("20") for row in rows.values())
+
+
+@pytest.mark.parametrize(("kernel", "third"), [("5.10", "challenge ACK"), ("6.18", "D-SACK")])
+def test_a_simulated_kernel_can_be_measured_as_well(kernel: str, third: str) -> None:
+    """The row of a testbed comes first; a simulated 5.10.46 has the row of the real one, but for the speed."""
+    with lab.open_testbed(kernel=kernel, seed=1) as testbed:
+        row, *recorded = lab.measured_kernels(testbed).rows
+    assert (row.kernel, row.third, row.recorded_on) == (f"simulated Linux {kernel}", third, "")
+    assert (row.parity, row.bind_zero, row.shared, row.waits_elsewhere) == ("even", "odd", True, "over 3")
+    assert len(recorded) == len(table.USER_MODE)
+
+
+def test_the_host_is_not_measured() -> None:
+    """That would set the range of the host."""
+    with lab.open_testbed(kind="host") as testbed, pytest.raises(lab.NotOnThisTestbed, match="range of its own"):
+        measure(testbed)
+    with pytest.raises(ValueError, match="testbed 'x': give a testbed, or nothing"):
+        lab.measured_kernels("x")  # type: ignore[arg-type]

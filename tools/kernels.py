@@ -1,0 +1,59 @@
+"""make kernels: fetch every kernel that can be had, measure it with the lab inside, and write docs/kernels.md.
+
+Nothing is installed: the kernels are kept in the user's cache. A kernel that cannot be had, or does not start, is
+listed as such.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tcploop_lab as lab
+from tcploop_lab.errors import LabError
+from tcploop_lab.results import stored
+from tcploop_lab.stacks.kernels import table
+from tcploop_lab.study.kernels import RECORD, KernelRow, KernelTable, measure
+from tcploop_lab.testbed.kernels import fetch_kernel
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "kernels.md"
+BEGIN, END = "<!-- made by make kernels -->", "<!-- end -->"
+
+
+def measured(version: str) -> KernelRow | str:
+    """The row of a kernel, or why there is none."""
+    try:
+        fetch_kernel(version)
+        with lab.open_testbed(kernel=version, real=True) as testbed:
+            return replace(measure(testbed), recorded_on=datetime.now(UTC).date().isoformat())
+    except LabError as reason:
+        return f"{version}: {reason}"
+
+
+def markdown(rows: KernelTable) -> str:
+    """The table, as a document has it."""
+    [shown] = rows.describe().tables
+    heads = [head for _, head in shown.columns]
+    lines = [heads, ["---"] * len(heads), *[[str(cell) for cell in row] for row in shown.rows]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def main() -> None:
+    """Measure, store, write."""
+    found = []
+    for release in table.USER_MODE:
+        found.append(measured(release.version))
+        print(found[-1], flush=True)
+    rows = tuple(row for row in found if isinstance(row, KernelRow))
+    missing = [f"- {reason}" for reason in found if isinstance(reason, str)]
+    stored.store(RECORD, rows)
+    text = "\n".join([markdown(KernelTable(rows)), *(["", "Not to be had:", "", *missing] if missing else [])])
+    page = DOCUMENT.read_text(encoding="utf-8")
+    made = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL)
+    DOCUMENT.write_text(made, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
