@@ -123,7 +123,7 @@ class Found(Shown):
 
     def _advice(self) -> Iterable[str]:
         enter = {one.name: one.enter for one in self.networks}
-        for one in self.self_connections:
+        for one in () if self.label else self.self_connections:
             command = f"sudo {enter[one.network]}ss -K -tn src '{one.local}' dst '{one.peer}'"
             yield f"to end {one.local}: {command}"
         if self.self_connections:
@@ -131,7 +131,7 @@ class Found(Shown):
 
 
 _WHY_RESET = (
-    "ss -K resets it, and so does a close with SO_LINGER 0: the port is free at once (where the client had bound it, "
+    "a close with SO_LINGER 0 resets it, as ss -K does: the port is free at once (where the client had bound it, "
     "when that closes its socket). An orderly close, as the end of the process is, leaves TIME-WAIT, which keeps a "
     "server off the port for a minute. Then repair the client: compare getsockname() with getpeername() after "
     "connect(), and reset where they are equal"

@@ -51,7 +51,9 @@ class Testbed(TestbedBase):
     def find(self) -> Found:
         """Return the self-connections of this testbed's network, and the ports that could make one; it only reads."""
         network = self.submit(look).result()
-        return found({self.executor.info["network"]: network}, owners(network.inodes), (), self.stack, self.label)
+        name = self.executor.info["network"]
+        enter = f"nsenter --net=/proc/{self.executor.info['pid']}/ns/net " if self.kind == "namespace" else ""
+        return found({name: network}, owners(network.inodes), (), self.stack, self.label, {name: enter})
 
     @tells_clients
     def connect_loop(

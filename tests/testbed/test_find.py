@@ -133,6 +133,7 @@ def test_the_simulated_kernel_is_read_in_the_same_way() -> None:
         seen = simulated.find()
         assert [(one.local, one.pid) for one in seen.self_connections] == [("127.0.0.1:33334", None)]
         assert (seen.stack, len(seen.networks)) == ("simulated", 1)
+        assert "sudo" not in repr(seen.describe().notes)  # nobody outside can reset it
         run.close()
         wait_until(lambda: not simulated.find().self_connections)
 
