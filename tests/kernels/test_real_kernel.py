@@ -87,11 +87,13 @@ def test_a_command_inside_prints_what_it_would_outside_and_has_its_exit_code(fet
     assert wrong.stderr.startswith("tcploop: port 70000: a TCP port is 1 to 65535")
 
 
-def test_it_ends_with_the_lab_however_that_ends(fetched: str) -> None:
-    """A kill of the lab's process, which cannot be caught, ends every process of the kernel, and frees its memory."""
+def test_it_ends_with_the_lab_however_that_ends(fetched: str, tmp_path: Path) -> None:
+    """A kill of the lab's process, which cannot be caught, ends every process of the kernel, and no file is left."""
     opened = f"testbed = lab.open_testbed(kernel={fetched!r}, real=True)"
     program = f"import tcploop_lab as lab; {opened}; print('up', flush=True); testbed.wait(60)"
-    lab_process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    lab_process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
     assert lab_process.stdout is not None and lab_process.stdout.readline() == "up\n"
     [kernel] = [one for one in psutil.Process(lab_process.pid).children() if "linux.uml" in one.cmdline()[0]]
     group = os.getpgid(kernel.pid)
@@ -99,6 +101,7 @@ def test_it_ends_with_the_lab_however_that_ends(fetched: str) -> None:
     lab_process.wait()
     lab_process.stdout.close()
     wait_until(lambda: not _alive(group))
+    assert list(tmp_path.iterdir()) == []
 
 
 def _alive(group: int) -> list[int]:

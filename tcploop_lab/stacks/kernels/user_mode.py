@@ -79,6 +79,7 @@ class UserModeKernel:
             raise NotOnThisTestbed(f"kernel {self.release.version} {how}{self.last_words()}") from None
         finally:
             watch.cancel()
+        shutil.rmtree(self._place, ignore_errors=True)  # now, since who is killed removes nothing
         return str(version)
 
     def last_words(self) -> str:
