@@ -21,7 +21,7 @@ AXE = {"resultTypes": ["violations"]}
 OUTPUTS = ".jp-OutputArea-output"
 _IDLE = "Python 3 (ipykernel) | Idle"
 # To save a notebook full of figures again and again while it runs would take longer than to run it.
-_NOTHING_RUNS = """() => ![...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")]
+NOTHING_RUNS = """() => ![...document.querySelectorAll(".jp-CodeCell .jp-InputArea-prompt")]
     .some(prompt => prompt.textContent.includes("*"))"""
 
 
@@ -103,7 +103,7 @@ class Lesson:
         while not done():
             assert monotonic() < end, f"{self.name}: not done within {seconds} s"
             sleep(0.3)
-            self.page.wait_for_function(_NOTHING_RUNS, timeout=1000 * seconds, polling=200)
+            self.page.wait_for_function(NOTHING_RUNS, timeout=1000 * seconds, polling=200)
             self.page.keyboard.press("Control+s")
 
     def figures(self) -> Locator:

@@ -16,6 +16,7 @@ from .stepper_model import StateStepper
 _SCALE = 58  # pixels for a unit of the diagram
 _WIDTH, _HEIGHT = 12.2, 11.5
 _BOX = (1.62, 0.58)
+_UNTAKEN = "#B5B5B5"  # fainter than the way, and still seen on either ground
 
 
 def diagram_html(states: Mapping[str, State], taken: Sequence[Transition]) -> str:
@@ -47,7 +48,7 @@ def _line(pair: tuple[State, State], taken: bool, latest: bool) -> str:
     if pair not in ROUTES:
         return ""
     points = " ".join(f"{x * _SCALE:.0f},{y * _SCALE:.0f}" for x, y in ROUTES[pair].points)
-    colour, width = (style.VERMILLION, 5) if latest else (style.BLUE, 4) if taken else (style.PALE, 1.5)
+    colour, width = (style.VERMILLION, 5) if latest else (style.BLUE, 4) if taken else (_UNTAKEN, 1.5)
     look = f'stroke="{colour}" stroke-width="{width}" marker-end="url(#tip)"'
     return f'<polyline points="{points}" fill="none" {look}/>'
 
