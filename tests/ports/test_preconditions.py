@@ -36,6 +36,7 @@ def test_good_facts_can_loop() -> None:
         ({"source": None}, "same address"),
         ({"port": 30000}, "in range"),
         ({"sampled": (40001, 40003)}, "parity"),
+        ({"port": 40998, "port_range": PortRange(40000, 40998)}, "parity"),  # left over
         ({"reserved": (PortRange(40500, 40500),)}, "not reserved"),
         ({"others": ("127.0.0.1:40500 -> 127.0.0.1:40500 (ESTABLISHED)",)}, "not held"),
         ({"bindable": False}, "not held"),

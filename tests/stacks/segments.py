@@ -12,15 +12,17 @@ from tcploop_lab.stacks.stack import Frame
 _FLAGS = "FSRPAUEC"
 _END, _NOP, _SACK = 0, 1, 5
 _OPTIONS = {2: "mss", 3: "wscale", 4: "sack-permitted", 8: "timestamps"}
+_NEAR = 1 << 24  # bytes: no script sends so many
 _Side = tuple[str, int, str, int]
 
 
 class Segments:
-    """Reads frames; knows the initial sequence number of each side."""
+    """Reads frames; knows the initial sequence number of each side, and that of the connection before."""
 
     def __init__(self, port_name: Callable[[int], str]) -> None:
         self._port_name = port_name
         self._first: dict[_Side, int] = {}
+        self._before: dict[_Side, int] = {}
 
     def read(self, frames: Sequence[Frame]) -> Iterator[str]:
         """Yield a line for each frame: which way, from, to, flags, numbers, length, options."""
@@ -37,7 +39,8 @@ class Segments:
         body = start + 4 * (offset >> 4)
         own, other = (src, sport, dst, dport), (dst, dport, src, sport)
         flags = "".join(letter for index, letter in enumerate(_FLAGS) if bits >> index & 1)
-        if "S" in flags:
+        if "S" in flags and self._first.get(own) != seq:
+            self._before[own] = self._first.get(own, 0)
             self._first[own] = seq
         said = [
             f"{src}:{self._port_name(sport)} > {dst}:{self._port_name(dport)} {flags}",
@@ -49,15 +52,17 @@ class Segments:
         ]
         return " ".join(part for part in said if part)
 
-    def _relative(self, side: _Side, number: int) -> int:
-        return (number - self._first.get(side, 0)) % 2**32
+    def _relative(self, side: _Side, number: int) -> str:
+        """The number within this connection, or within the one before, whose TIME-WAIT may answer a SYN."""
+        here, before = ((number - first.get(side, 0)) % 2**32 for first in (self._first, self._before))
+        return f"{before} of before" if here >= _NEAR > before else str(here)
 
     def _options(self, options: bytes, other: _Side) -> Iterator[str]:
         while options and options[0] != _END:
             kind, length = options[0], options[1] if options[0] != _NOP else 1
             if kind == _SACK:
                 edges = struct.unpack(f"!{(length - 2) // 4}I", options[2:length])
-                yield "sack " + "-".join(str(self._relative(other, edge)) for edge in edges)
+                yield "sack " + "-".join(self._relative(other, edge) for edge in edges)
             elif kind != _NOP:
                 value = _word(options, 2) if kind == 2 else ""
                 yield f"{_OPTIONS.get(kind, kind)}{value}"
