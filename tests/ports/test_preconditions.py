@@ -45,8 +45,9 @@ def test_good_facts_can_loop() -> None:
     ],
 )
 def test_each_obstacle_breaks_its_rule(change: dict[str, object], rule: str) -> None:
-    """One changed fact breaks one rule."""
-    assert [broken.name for broken in judge(replace(GOOD, **change)).broken] == [rule]  # type: ignore[arg-type]
+    """One changed fact breaks one rule, and one broken rule is enough: the port cannot loop."""
+    verdict = judge(replace(GOOD, **change))  # type: ignore[arg-type]
+    assert ([broken.name for broken in verdict.broken], verdict.can_loop) == ([rule], False)
 
 
 @pytest.mark.parametrize(
