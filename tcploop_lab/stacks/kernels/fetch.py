@@ -39,7 +39,7 @@ def cache() -> Path:
 def found(release: Release) -> Path | None:
     """Return the folder of a kernel that was fetched, None if it was not."""
     folder = _folder(release)
-    return folder if folder.is_dir() else None
+    return folder if os.path.isdir(folder) else None  # False, too, where HOME is nonsense
 
 
 def files_of(release: Release) -> Path:
@@ -56,7 +56,7 @@ def files_of(release: Release) -> Path:
 def fetch(release: Release) -> Path:
     """Get a kernel, if it is not here yet, and return its folder. Raises NotOnThisTestbed with the reason."""
     folder = _folder(release)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         return folder
     _must_have_programs()
     try:
@@ -69,7 +69,7 @@ def fetch(release: Release) -> Path:
                 _use_own_loader(made / "linux.uml")
             made.rename(folder)
     except OSError as error:
-        if folder.is_dir():  # somebody else was faster
+        if os.path.isdir(folder):  # somebody else was faster
             return folder
         raise NotOnThisTestbed(
             f"{error.filename or folder}: {error.strerror}; XDG_CACHE_HOME names another place"
