@@ -78,10 +78,11 @@ def test_it_writes_only_what_is_named(tmp_path: Path) -> None:
 @pytest.mark.private_network
 def test_an_audited_program_cannot_leave(tmp_path: Path) -> None:
     """A program under audit that dials another address gets "network is unreachable"."""
-    dial = "import socket, pathlib; pathlib.Path('said').write_text(str(socket.socket().connect_ex(('192.0.2.1', 80))))"
+    dial = "import socket; print(socket.socket().connect_ex(('192.0.2.1', 80)))"
     command = [sys.executable, "-m", "tcploop_lab", "audit", "--json", "--", sys.executable, "-c", dial]
-    subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, timeout=100)
-    assert (tmp_path / "said").read_text() == str(errno.ENETUNREACH)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, timeout=100)
+    assert json.loads(done.stdout)["output"] == f"{errno.ENETUNREACH}\n"
 
 
 def test_it_never_asks_for_root(tmp_path: Path) -> None:

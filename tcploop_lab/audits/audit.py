@@ -32,7 +32,9 @@ from ..testbed.opening import open_testbed, wanted_kind
 from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from .attempts import Behaviour
-from .run import INTERRUPT, LAYERS, Order, Report, run_program
+from .run import INTERRUPT, Order, Report, run_program
+from .sandbox.entrance import outside
+from .sandbox.wanted import Sandbox
 from .verdicts import AuditVerdict, judge_audit, needs_comparison, needs_repetition
 
 # What the lessons' programs did when that was recorded (`make record`): shown, with its label, where no private network
@@ -42,6 +44,7 @@ RECORD = Path(__file__).parents[1] / "recorded" / "audits.json"
 DEFAULT_PORT = 33334
 DEFAULT_TIMEOUT = 10.0  # seconds
 DEFAULT_ATTEMPTS = 100  # all, but for who dials without end
+ALWAYS = ("no terminal", "empty stdin")  # of the sandbox's layers
 _GRACE = 3.0  # seconds a run that is interrupted gets to hand back what it saw
 _LONGER = 2.0  # seconds by which a program must stay longer with an echo to behave otherwise
 _EXAMPLE = "tcploop audit -- curl http://127.0.0.1:{port}/"
@@ -124,20 +127,21 @@ def audit(
     kind: str | None = None,
     templates: Sequence[str] = (),
     or_recorded: bool = False,
+    sandbox: Sandbox | None = None,
 ) -> AuditResult:
     """Run `command` in a private network in which it can only connect to itself on `port`, and return what it did.
 
     `command` is a list of words, or text that is split as a shell does; {port} and {host} are replaced in it, in the
     values of the environment, and in copies of the files `templates`, which the command gets in their place. It has no
-    terminal and an empty stdin, reaches no other network, and ends with all its processes after `timeout` seconds. It
-    may use files, and sockets that are files, as its user may. `attempts` is how many of its attempts meet themselves;
-    the later ones are refused. Where it used no connection with itself, it is run again with an echo on the port, and
-    where that differs each is run once more. `kind` is the testbed that was asked for; only the private network will
-    do. With `or_recorded`, where none can be had, or the environment asks for another testbed, the result is what was
-    recorded of this command, with a label, if a lesson runs it.
+    terminal and an empty stdin, reaches no other network, sees files to read and an empty HOME, and ends with all its
+    processes after `timeout` seconds; `sandbox` lets more in, or insists on every layer. `attempts` is how many of its
+    attempts meet themselves; the later ones are refused. Where it used no connection with itself, it is run again with
+    an echo on the port, and where that differs each is run once more. `kind` is the testbed that was asked for; only
+    the private network will do. With `or_recorded`, where none can be had, or the environment asks for another testbed,
+    the result is what was recorded of this command, with a label, if a lesson runs it.
 
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network,
-    or where no process can be made or kept together.
+    where no process can be made or kept together, or where a layer is missing that was insisted on.
     """
     number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
     target = resolve_own(host)
@@ -151,8 +155,9 @@ def audit(
             raise
         return _recorded(words, refusal)
     _must_be_a_program(words[0])
-    environment = {name: fill(value) for name, value in os.environ.items()}
-    order = Order(words, target, number, seconds, count, _folder(), environment)
+    chosen = sandbox or Sandbox()
+    environment = {name: fill(value) for name, value in chosen.variables(os.environ).items()}
+    order = Order(words, target, number, seconds, count, _folder(), environment, chosen, outside())
     with _in_place_of(texts, order) as order:
         result = _audit(order, partial(open_testbed, kind="namespace"))
     return replace(result, command=words)
@@ -185,7 +190,7 @@ def _in_place_of(texts: Mapping[str, str], order: Order) -> Iterator[Order]:
             copy.write_text(text, encoding="utf-8")
             copy.chmod(Path(name).stat().st_mode & 0o777)
             words = tuple(word.replace(name, str(copy)) for word in words)
-        yield replace(order, command=words)
+        yield replace(order, command=words, own=(folder,) if texts else ())
 
 
 def must_be_private(kind: str | None) -> None:
@@ -264,7 +269,7 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
         sockets=report.sockets,
         left=report.left,
         compared=bool(echo),
-        sandbox=LAYERS,
+        sandbox=(*report.layers, *ALWAYS),
     )
 
 

@@ -1,7 +1,7 @@
 """Runs a program inside the testbed, with a capture beside it. All of this runs in the worker.
 
-The program has no terminal, an empty stdin, and one pipe for all that it prints, which is read without end and kept in
-part. It cannot leave the testbed's network. It can read and write files, as its user may.
+The program has no terminal, an empty stdin, and one pipe for all that it prints, which is read up to a limit and kept
+in part. What else it has not is in `sandbox/`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import select
 import selectors
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +30,8 @@ from ..testbed.sockets import socket_rows
 from . import supervisor
 from .attempts import Written
 from .echo import echo
+from .sandbox.entrance import Entrance, entrance, no_process_namespace
+from .sandbox.wanted import Sandbox
 from .scene import end_of_self_connections, set_scene
 
 _HEAD, _TAIL = 48 << 10, 16 << 10  # bytes of output that are kept: the beginning, and the last words
@@ -42,7 +43,6 @@ _TAIL_OF_CAPTURE = 0.02  # seconds after the end: closing segments are sent by a
 _GRACE = 2.0  # seconds the supervisor gets to end all; after that the lab does
 _PR_SET_CHILD_SUBREAPER = 36
 INTERRUPT = "an interrupt"
-LAYERS = ("private network", "process namespace", "no terminal", "empty stdin")
 _NO_PROCESS = "no process can be made for the program: {}; raise the limit (ulimit -u, pids.max of the cgroup)"
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
 
@@ -52,7 +52,8 @@ class Order:
     """What to run and how long. `control` puts an echo on the port, for comparison: nobody meets itself then.
 
     `attempts` is how many self-connections may come about; `enough` ends the run that many seconds after the program
-    dialled.
+    dialled. `sandbox` is what users chose of it, `own` are files that the command reads, `lab` has the numbers of the
+    lab's namespaces.
     """
 
     command: tuple[str, ...]
@@ -62,6 +63,9 @@ class Order:
     attempts: int
     folder: str
     environment: Mapping[str, str]
+    sandbox: Sandbox
+    lab: Mapping[str, str]
+    own: tuple[str, ...] = ()
     control: bool = False
     enough: float | None = None
 
@@ -70,7 +74,8 @@ class Order:
 class Report:
     """What the worker saw. `ended` is the time at which it ended what still ran, None if all ended by themselves.
 
-    `status` is that of the command, None where the lab ended that. `written` is what `Written` counted.
+    `status` is that of the command, None where the lab ended that. `written` is what `Written` counted. `layers` are
+    those of the sandbox, `missing` says by name why others were not there.
     """
 
     frames: list[Frame] = field(default_factory=list)
@@ -86,6 +91,8 @@ class Report:
     sockets: tuple[SocketRow, ...] = ()
     seconds: float = 0.0
     failed: int | None = None
+    layers: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 class Output:
@@ -113,13 +120,15 @@ class Output:
 def run_program(stack: Stack, order: Order) -> Report:
     """Run the program in the private network, where dialling the port means dialling itself, or an echo.
 
-    Raises NotOnThisTestbed if the network cannot be set, capturing is refused or processes cannot be kept together.
+    Raises NotOnThisTestbed if the network cannot be set, capturing is refused, processes cannot be kept together, or a
+    layer of the sandbox is missing and all are wanted.
     """
     set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
+    way = entrance(order.sandbox, order.command[0], order.folder, order.own, order.environment, order.lab)
     try:
         control = echo(order.port) if order.control else contextlib.nullcontext()
-        with control, contextlib.closing(_packets(stack, order)) as packets:
-            return _Watch(stack, order, packets).run()
+        with way as into, control, contextlib.closing(_packets(stack, order)) as packets:
+            return _Watch(stack, order, packets, into).run()
     except BlockingIOError as error:  # fork(2): EAGAIN
         raise NotOnThisTestbed(_NO_PROCESS.format(error.strerror)) from None
 
@@ -131,15 +140,6 @@ def _packets(stack: Stack, order: Order) -> LivePacketSocket:
         raise NotOnThisTestbed(why_no_capture(error, private=True)) from None
 
 
-def prepare_child(status: int) -> None:
-    """Take from the child what the program shall not have, before the supervisor starts: layers plug in here.
-
-    It runs between fork() and exec(), in a process with one thread that still has its rights in the private network.
-    What is refused is told to `status`, and ends the child.
-    """
-    supervisor.enter_process_namespace(status)
-
-
 def _kill_descendants() -> None:
     """End all that this process started: the first process of the program's namespace, and with it all others."""
     import psutil
@@ -149,14 +149,23 @@ def _kill_descendants() -> None:
             child.kill()
 
 
+def _tell_to_end(process: subprocess.Popen[bytes]) -> None:
+    """Let the supervisor end all that is in its namespace: SIGTERM, a grace, SIGKILL. It is the child of who waits."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        for first in psutil.Process(process.pid).children() or [process]:
+            first.terminate()
+
+
 class _Watch:
     """One run of the program, from its start to the end of the last process."""
 
-    def __init__(self, stack: Stack, order: Order, packets: LivePacketSocket) -> None:
-        self._stack, self.order = stack, order
-        self.report = Report()
+    def __init__(self, stack: Stack, order: Order, packets: LivePacketSocket, way: Entrance) -> None:
+        self._stack, self.order, self._way = stack, order, way
+        self.report = Report(layers=way.layers, missing=dict(way.missing))
         self._packets = packets
-        self._output = Output()
+        self._output, self._most_output = Output(), order.sandbox.limits["output"]
         self._kept = 0
         self._written = Written(order.port)
         self._syns: set[tuple[int, int]] = set()
@@ -183,15 +192,15 @@ class _Watch:
 
     def _start(self, status: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", supervisor.__file__, str(status), *self.order.command],
+            self._way.words(supervisor.__file__, str(status), *self.order.command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             pass_fds=[status],
-            preexec_fn=lambda: prepare_child(status),  # the worker has one thread
+            preexec_fn=lambda: self._way.leave(status),  # the worker has one thread
             start_new_session=True,  # no terminal
-            cwd=self.order.folder,
-            env=self.order.environment,
+            cwd=self._way.folder,
+            env=self._way.environment,
         )
 
     def _watch(self, process: subprocess.Popen[bytes], told: IO[bytes], deadline: float) -> None:
@@ -211,6 +220,8 @@ class _Watch:
             self.report.why_ended = INTERRUPT
         elif time.monotonic() >= deadline:
             self.report.why_ended = f"the time limit of {self.order.timeout:g} s"
+        elif self._output.printed > self._most_output:
+            self.report.why_ended = f"the limit of {self._most_output:,} bytes of output"
         elif self._seen_enough():
             self.report.why_ended = "the lab, which had seen enough"
         return bool(self.report.why_ended)
@@ -226,7 +237,7 @@ class _Watch:
         self._look_at_sockets()
         if process.poll() is None:
             self.report.ended = time.time()
-            process.terminate()  # the supervisor ends all that is in the namespace: SIGTERM, a grace, SIGKILL
+            _tell_to_end(process)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_GRACE)
         self._code = process.poll()
@@ -315,10 +326,7 @@ class _Watch:
     def _must_be_kept_together(self, told: Mapping[str, str]) -> None:
         """Raise NotOnThisTestbed where the supervisor could not do its work: what the program did is not known then."""
         if "refused" in told:
-            raise NotOnThisTestbed(
-                f"a private process namespace is refused here: {os.strerror(int(told['refused']))}; "
-                "tcploop doctor says what this machine can do"
-            )
+            raise no_process_namespace(int(told["refused"]))
         if "unforked" in told:
             raise NotOnThisTestbed(_NO_PROCESS.format(os.strerror(int(told["unforked"]))))
         if "left" not in told and "failed" not in told and self.report.ended is None:

@@ -47,7 +47,7 @@ def main(status: int, command: list[str]) -> None:
     libc.prctl(_PR_SET_DUMPABLE, 0)  # nobody of this user traces it or writes into its memory (proc(5), /proc/PID/mem)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)  # who started this is gone
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)  # not between fork() and the handler
-    first = _fork(status)
+    first = _fork(status) if os.getpid() != 1 else 0  # bubblewrap starts it as the first already
     if first == 0:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         _be_first(status, command, before)

@@ -20,6 +20,7 @@ from ..results.description import Description, Judged, Said, Table
 from ..results.shown import ShownWhole
 from .audit import DEFAULT_ATTEMPTS, AuditResult, audit, must_be_private
 from .programs import PROGRAMS, Program, folder, say
+from .sandbox.wanted import Sandbox
 from .verdicts import AuditVerdict
 
 STORED = Path(__file__).parents[1] / "recorded" / "programs.json"
@@ -159,7 +160,9 @@ def _audit(program: Program, made: Path) -> tuple[ProgramAudit, str]:
     """Return the row of one program and the kernel it ran on."""
     if not program.installed:
         return ProgramAudit(program.name, program.package, kind=program.kind), ""
-    result = audit(program.words(program.command, made), timeout=TIMEOUT, attempts=program.attempts, kind="namespace")
+    there = [str(path) for path in (made, folder()) if path.exists()]
+    command, built = program.words(program.command, made), Sandbox(shares=there)
+    result = audit(command, timeout=TIMEOUT, attempts=program.attempts, kind="namespace", sandbox=built)
     row = ProgramAudit(
         name=program.name,
         package=program.package,

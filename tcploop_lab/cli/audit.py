@@ -10,12 +10,13 @@ import click
 
 import tcploop_lab as lab
 
+from ..audits.sandbox.wanted import Sandbox
 from ..testbed import files
 from ..testbed.opening import wanted_kind
 from . import options, output
 from .group import Program
 from .root import INTERRUPTED, NO, YES
-from .values import FILE, HOST, PORT, SECONDS, WHOLE, checked
+from .values import FILE, HOST, LIMIT, PORT, SECONDS, WHOLE, checked
 
 if TYPE_CHECKING:
     from ..audits.audit import AuditResult
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 @click.option("--junit", type=FILE, help="Write the verdict to the new FILE too, as a JUnit report.")
 @click.option("--sarif", type=FILE, help="Write the verdict to the new FILE too, as a SARIF log.")
 @options.force
+@click.option("--env", "environment", multiple=True, metavar="NAME", help="A variable that it has as well.")
+@click.option("--share", "shares", multiple=True, metavar="PATH", help="A file or folder that it may use as you may.")
+@click.option("--limit", "limits", type=LIMIT, multiple=True, help="Such as processes=50, memory=1G, output=1M.")
+@click.option("--strict", is_flag=True, help="Run it only if every layer of the sandbox is there.")
 @options.the_place
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def audit(
@@ -43,6 +48,10 @@ def audit(
     junit: str | None,
     sarif: str | None,
     force: bool,
+    environment: tuple[str, ...],
+    shares: tuple[str, ...],
+    limits: tuple[tuple[str, int], ...],
+    strict: bool,
     command: tuple[str, ...],
 ) -> int:
     """Run COMMAND where it can only meet itself.
@@ -59,7 +68,9 @@ def audit(
     to_write = {name: path for name, path in (("junit", junit), ("sarif", sarif)) if path is not None}
     with checked():
         _must_be_two_files(to_write, force)
-        result = lab.audit(command, port, timeout, attempts, host, wanted_kind(kind) or "namespace", templates)
+        sandbox = Sandbox(environment, shares, dict(limits), strict)
+        asked = wanted_kind(kind) or "namespace"
+        result = lab.audit(command, port, timeout, attempts, host, asked, templates, sandbox=sandbox)
     _write(to_write, force, result)
     output.deliver(as_json, result.describe())
     return _exit_code(result)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ..audits.sandbox.wanted import parse_limit
 from ..ports.clients import parse_client
 from ..ports.ranges import PortRange, parse_port
 from ..testbed.base import MISSING
@@ -103,3 +104,4 @@ TESTBED = Value("kind", _testbed)
 KERNEL = Value("version", _kernel)
 WHOLE = Value("n", number)  # the lab says which numbers it takes
 FILE = Value("file", str)
+LIMIT = Value("name=number", parse_limit)

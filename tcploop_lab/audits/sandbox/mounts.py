@@ -1,0 +1,93 @@
+"""The file system of an audited program, as bubblewrap is told to build it, from trees on which no socket answers.
+
+A read-only bind mount keeps nobody from connecting to a socket in it, or from writing to a named pipe. So each tree
+goes through an overlay (overlayfs, since commit ca4c8a3a800 of Linux 4.10): its sockets and pipes are new ones there,
+with nobody at the other end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass, field
+
+from .places import Places, within
+
+STAGE = "/dev/shm"  # covered in the worker's own view
+_NEWNS = 0x20000
+_RDONLY, _NOSUID, _NODEV, _REC, _PRIVATE = 1, 2, 4, 1 << 14, 1 << 18
+HARDWARE = ("/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm")  # how many processors, how much memory
+
+
+@dataclass
+class Trees:
+    """From where each visible path can be bound; `plain` are those folders that are no overlay, and `why` not."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    plain: list[str] = field(default_factory=list)
+    why: str = ""
+
+
+def cover_stage(size: int) -> None:
+    """Give the calling process, which has one thread, a view of its own in which STAGE is an empty folder in memory.
+
+    `size` is how many bytes of files there may be. It ends with the process. Raises OSError where that is refused.
+    """
+    if ctypes.CDLL(None, use_errno=True).unshare(_NEWNS):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    _mount("none", "/", None, _REC | _PRIVATE)
+    _mount("tcploop", STAGE, "tmpfs", _NOSUID | _NODEV, f"size={size},mode=755")
+    os.mkdir(f"{STAGE}/empty")
+
+
+def trees(seen: Places) -> Trees:
+    """Return the trees that are seen. The stage must be covered."""
+    made = Trees()
+    for number, path in enumerate(seen.read):
+        if not os.path.isdir(path):
+            if os.path.isfile(path):  # a socket that is mounted somewhere is not seen
+                made.sources[path] = path
+            continue
+        made.sources[path] = f"{STAGE}/{number}"
+        try:
+            _overlay(path, made.sources[path])
+        except OSError as error:
+            made.sources[path] = path
+            made.plain.append(path)
+            made.why = f"no overlay of {path} can be mounted ({error.strerror})"
+    return made
+
+
+def words(seen: Places, made: Trees, size: int) -> list[str]:
+    """Return what bubblewrap is told: these trees, and nothing else of the machine; a parent before what is in it."""
+    fresh = ["--size", str(size), "--perms", "1777", "--tmpfs"]
+    steps = {path: ["--ro-bind", source, path] for path, source in made.sources.items()}
+    steps |= {path: [*fresh, path] for path in ("/tmp", "/var/tmp", seen.home)}
+    steps |= {link: ["--symlink", target, link] for link, target in seen.links}
+    steps |= {path: ["--bind", path, path] for path in seen.shares}
+    steps |= {path: ["--ro-bind-try", path, path] for path in HARDWARE}
+    steps |= {path: _mask(path) for path in seen.masked if any(within(path, tree) for tree in made.sources)}
+    # Settings of the kernel may be written by whoever has root's number, with or without rights.
+    told = ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", *fresh, "/dev/shm"]
+    told += [word for path in sorted(steps) for word in steps[path]]
+    return [*told, "--dir", "/run", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", seen.folder]
+
+
+def _mask(path: str) -> list[str]:
+    return ["--tmpfs", path, "--remount-ro", path] if os.path.isdir(path) else ["--ro-bind", "/dev/null", path]
+
+
+def _overlay(path: str, target: str) -> None:
+    os.mkdir(target)
+    descriptor = os.open(path, os.O_PATH)  # a path of its own might have signs that overlayfs reads as several
+    try:
+        lower = f"lowerdir={STAGE}/empty:/proc/self/fd/{descriptor}"
+        _mount("overlay", target, "overlay", _RDONLY | _NOSUID | _NODEV, lower)
+    finally:
+        os.close(descriptor)
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    arguments = [text and text.encode() for text in (source, target, kind)]
+    if ctypes.CDLL(None, use_errno=True).mount(*arguments, flags, data and data.encode()):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
