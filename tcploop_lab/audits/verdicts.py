@@ -23,6 +23,8 @@ _HINTS = (
     (r"\busage:|\btry '.*--help'|missing .*(?:argument|operand)", "its words look like those about a wrong usage"),
     (r"not a tty|/dev/tty|inappropriate ioctl|not a terminal|no tty|needs? a terminal|TERM environment",
      "it needs a terminal, which it does not get here"),
+    (r"no such file or directory|permission denied|read-only file system",
+     "it may miss what the sandbox keeps from it: --share PATH lets it use a file or folder, --env NAME a variable"),
     (r"cannot fork|fork: |unable to fork|resource temporarily unavailable", "it could not make a process"),
 )  # fmt: skip
 _OTHER_USER = re.compile(r"set(?:re|res)?[ug]id|setgroups|initgroups", re.IGNORECASE)

@@ -178,6 +178,23 @@ def test_a_program_and_a_share_may_lie_behind_links(victim: escapes.Victim) -> N
     assert "No such file" in lab.audit([str(home / "mine"), "/"], sandbox=STRICT).output  # started, as outside
 
 
+def test_a_shim_finds_its_version_manager(victim: escapes.Victim) -> None:
+    """As pyenv's python3: a script in a folder `shims` that starts what lies beside that folder."""
+    manager = Path(victim.home, "manager")
+    for name, text in {"shims/run": f"exec {manager}/libexec/real", "libexec/real": "echo found"}.items():
+        (manager / name).parent.mkdir(parents=True)
+        (manager / name).write_text(f"#!/bin/sh\n{text}\n")
+        (manager / name).chmod(0o755)
+    assert lab.audit([str(manager / "shims" / "run")], sandbox=STRICT).output == "found\n"
+
+
+def test_what_the_sandbox_keeps_back_is_told(victim: escapes.Victim) -> None:
+    """Whoever misses a file of its user's has tried nothing, and the way to let it in is said."""
+    result = lab.audit(["cat", f"{victim.home}/.ssh/id_ed25519"], sandbox=STRICT)
+    assert result.verdict == "never-tried"
+    assert "--share PATH" in repr(result)
+
+
 def test_sockets_of_its_own_work(victim: escapes.Victim) -> None:
     """A program may listen on a path in HOME and on an abstract name, and reach itself there."""
     code = "import os, socket\nfor name in (os.path.expanduser('~/own'), '\\0own'):\n"

@@ -15,7 +15,7 @@ from pathlib import Path
 AUDITS = str(Path(__file__).parents[1])
 _HIDDEN = ("boot", "dev", "home", "lost+found", "proc", "root", "run", "sys", "tmp", "var/lock", "var/run", "var/tmp")
 _NO_FILES = {"autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "devpts", "devtmpfs", "mqueue", "proc", "sysfs"}
-_BINARIES = ("bin", "sbin", ".bin")
+_BINARIES = ("bin", "sbin", ".bin", "shims")  # the last: pyenv, rbenv, asdf, mise
 _MOST_LINKS = 40  # on the way to one file, as the kernel has it (path_resolution(7))
 _DEEP = 3  # folders below / in which root's own files are looked for
 
