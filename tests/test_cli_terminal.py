@@ -196,7 +196,7 @@ def test_the_articles_program_waits_for_enter() -> None:
     ours, theirs = pty.openpty()
     with running(*ONE, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         text = read_until(ours, "Press Enter to close it.")
-        assert text.index("Trying to connect") < text.index("Connected after 1 tries")
+        assert text.index("Trying to connect") < text.index("Connected after 1 try")
         looks = [line.strip() for line in text.splitlines() if line.startswith("    ")]
         seen = subprocess.run(shlex.split(looks[0]), capture_output=True, text=True, timeout=PATIENCE)
         assert process.poll() is None

@@ -12,6 +12,8 @@ from ..results.description import MOST_ROWS, Bar, Description, Judged, Lines, Ta
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
 _TEXT = "color: var(--jp-ui-font-color1, inherit)"
 _BOX = f'style="{_TEXT}; font-family: var(--jp-ui-font-family, sans-serif); font-size: 13px; max-width: 70em"'
+# A table that is too wide for its place scrolls in it, by keyboard too.
+_SCROLLS = 'style="overflow-x: auto" role="group" tabindex="0"'
 _TABLE = 'style="border-collapse: collapse; margin: 6px 0; font-size: 13px; color: inherit"'
 _CELL = (
     f"padding: 3px 10px; border-bottom: 1px solid {_BORDER}; vertical-align: top; "
@@ -59,7 +61,9 @@ def table(content: Table) -> str:
         more = f'<tr><td colspan="{len(content.names)}" style="{_CELL}">and {between:,} more between</td></tr>'
         body.insert(MOST_ROWS[0], more)
     head = _row('th scope="col"', map(escape, content.names), content.sides)
-    return f"{line(content.caption)}<table {_TABLE}><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+    whole = f"<table {_TABLE}><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+    name = escape(content.caption or content.names[0])
+    return f'{line(content.caption)}<div {_SCROLLS} aria-label="{name}">{whole}</div>'
 
 
 def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:

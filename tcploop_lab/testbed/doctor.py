@@ -202,5 +202,6 @@ def _real_kernels() -> Capability:
     from .kernels import real_kernels
 
     found = real_kernels()
-    detail = found.refusal or (f"{', '.join(found.here)} (tcploop kernels)" if found.here else "none was fetched yet")
-    return _capability("real kernels", bool(found.here) and not found.refusal, detail, advice.REAL_KERNELS)
+    here = ", ".join(found.here) or "none was fetched yet"
+    detail = found.refusal or f"they can run here; {here} (tcploop kernels)"
+    return _capability("real kernels", not found.refusal, detail, advice.REAL_KERNELS)

@@ -162,7 +162,7 @@ SITUATIONS = (
     *(
         Situation(
             name, f"no /proc, namespaces, packet sockets, range per socket; Python without what it lacks on {name}",
-            _no_linux, "simulated", NO_NAMESPACE | {"self-connection"}, platform=platform,
+            _no_linux, "simulated", NO_NAMESPACE | {"self-connection", "real kernels"}, platform=platform,
         )
         for name, platform in (("macOS", "darwin"), ("Windows", "win32"))
     ),

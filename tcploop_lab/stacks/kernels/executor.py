@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import platform
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -105,7 +106,7 @@ class Link:
 
 def must_run_here() -> None:
     """Raise NotOnThisTestbed where no such kernel can run: they are programs for Linux on x86-64."""
-    machine = f"{platform.system()} on {platform.machine()}"
+    machine = f"{platform.system() if sys.platform == 'linux' else sys.platform} on {platform.machine()}"
     if machine != "Linux on x86_64":
         raise NotOnThisTestbed(
             f"other kernels for real are programs for Linux on x86-64, and this is {machine}: a simulated one runs "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import os
 import select
 import signal
@@ -68,6 +67,8 @@ def _load(modules: Sequence[str]) -> None:
 
 def _be_random(seed: bytes) -> None:
     """Give the kernel randomness, for which an old one would wait for many seconds (random(4), RNDADDENTROPY)."""
+    import fcntl  # there is none on Windows
+
     with open("/dev/random", "wb") as device:
         fcntl.ioctl(device, 0x40085203, struct.pack("ii", 8 * len(seed), len(seed)) + seed)
 

@@ -8,7 +8,6 @@ stays.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shlex
 import shutil
@@ -154,6 +153,8 @@ def _end_with(lifeline: int, group: int) -> None:
     fcntl(2): with F_SETSIG the signal of O_ASYNC is any; the settings belong to the open pipe, which the kernel's
     processes keep.
     """
+    import fcntl  # there is none on Windows
+
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, -group)
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
