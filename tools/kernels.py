@@ -7,6 +7,7 @@ listed as such.
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,8 @@ def main() -> None:
         print(found[-1], flush=True)
     rows = tuple(row for row in found if isinstance(row, KernelRow))
     missing = [f"- {reason}" for reason in found if isinstance(reason, str)]
+    if not rows:
+        sys.exit("no kernel could be had: what is recorded stays as it is")
     stored.store(RECORD, rows)
     text = "\n".join([markdown(KernelTable(rows)), *(["", "Not to be had:", "", *missing] if missing else [])])
     page = DOCUMENT.read_text(encoding="utf-8")

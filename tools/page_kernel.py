@@ -104,7 +104,10 @@ def member(archive: tarfile.TarFile, name: str) -> bytes:
 def assemble(folder: Path) -> dict[str, object]:
     """Put what the box loads into `folder`, whole or not at all, and return what kernel.json there says."""
     shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory() as made:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as half:
+        made = Path(half, "made")
+        made.mkdir()
         files = {**emulator(), **firmware(), "kernel.bin": kernel()[0], "initrd.bin": initrd()}
         for name, data in {**files, **texts()}.items():
             path = Path(made, name)
@@ -112,7 +115,7 @@ def assemble(folder: Path) -> dict[str, object]:
             path.write_bytes(data)
         found = manifest(files)
         Path(made, "kernel.json").write_text(json.dumps(found, indent=1))
-        shutil.copytree(made, folder)
+        made.rename(folder)
     return found
 
 

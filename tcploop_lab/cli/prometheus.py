@@ -29,7 +29,8 @@ def exposition(found: Found, seconds: float) -> bytes:
         "network", "local", "program", "pid",
     )  # fmt: skip
     for one in found.self_connections:
-        silent.labels(one.network, one.local, one.program, one.pid or "").set(one.silent_s or 0)
+        if one.silent_s is not None:
+            silent.labels(one.network, one.local, one.program, one.pid or "").set(one.silent_s)
     gauge("find_unseen", "How many things this user may not see.").set(len(found.unseen))
     gauge("find_seconds", "How long it took to look.").set(seconds)
     return generate_latest(registry)

@@ -192,7 +192,8 @@ def find() -> Found:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process that showed it has ended
                 network, refusal = _read(place)
                 seen[place.number] = place, network
-                refused += [f"the port range of {place.name} ({refusal}); {_AS_ROOT}"] if refusal else []
+                part = "the port range of " if place.table else ""
+                refused += [f"{part}{place.name} ({refusal}); {_AS_ROOT}"] if refusal else []
     named = {place.name: network for place, network in seen.values()}
     whose = networks.owners(set().union(*(network.inodes for network in named.values())))
     return found(named, whose, tuple(refused), enter={place.name: place.command for place, _ in seen.values()})
@@ -213,9 +214,7 @@ def _read(place: Place) -> tuple[Network, str]:
     try:
         return networks.inside(place, _look), ""
     except PermissionError as refused:
-        if not place.table:
-            raise FileNotFoundError(place.name) from None
-        rows = proc_net.socket_table(Path(place.table))
+        rows = proc_net.socket_table(Path(place.table)) if place.table else ()
         return Network(linux_stack().kernel, rows), str(refused.strerror or refused)
 
 

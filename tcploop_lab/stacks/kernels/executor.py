@@ -47,6 +47,7 @@ class Link:
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         number = future.number = next(self._numbers)  # type: ignore[attr-defined]
+        future.set_running_or_notify_cancel()
         with self._lock:
             ended = self._ended
             if not ended:
@@ -54,7 +55,6 @@ class Link:
         if ended:
             future.set_exception(self.kernel.died())
             return future
-        future.set_running_or_notify_cancel()
         try:
             self.kernel.channel.send((kind, number, value), _name_of)
         except OSError:
@@ -192,6 +192,10 @@ class KernelExecutor(OfOneProcess, Executor):
         self.workers, self.closed = workers, False
         try:
             self.info: dict[str, Any] = self._link.ask("open", (workers, port_range)).result(START_TIMEOUT)
+        except TimeoutError:
+            self._end()
+            late = f"kernel {self._link.version} was not ready within {START_TIMEOUT:g} s"
+            raise NotOnThisTestbed(late + self._link.kernel.last_words()) from None
         except BaseException:
             self._end()
             raise

@@ -16,9 +16,7 @@ import socket
 import stat
 import struct
 import sys
-import termios
 import threading
-import tty
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -46,6 +44,9 @@ def main(settings: dict[str, Any]) -> None:
     os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(*_CONSOLE))
     descriptor = os.open(node, os.O_RDWR | os.O_NOCTTY)
     os.unlink(node)
+    import termios  # neither is there on Windows
+    import tty
+
     tty.setraw(descriptor, termios.TCSANOW)
     child = os.fork()
     if not child:

@@ -76,6 +76,9 @@ class UserModeKernel:
             self.end()
             how = f"was not up within {timeout:g} s" if late else "ended while it started"
             raise NotOnThisTestbed(f"kernel {self.release.version} {how}{self.last_words()}") from None
+        except BaseException:  # Ctrl-C while it starts
+            self.end()
+            raise
         finally:
             watch.cancel()
         shutil.rmtree(self._place, ignore_errors=True)  # now, since who is killed removes nothing
