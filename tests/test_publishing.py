@@ -161,6 +161,7 @@ def test_the_wheel_works_outside_the_checkout(installed: Path, tmp_path: Path) -
     assert not Path(where).is_relative_to(ROOT)
     assert (flags, met) == ("S", "True")
     copied = json.loads(run(installed, tmp_path, "tcploop", "notebooks", "course", "--json"))
+    assert links_that_lead_nowhere(tmp_path / "course") == []
     assert copied["notebooks"] == sorted(path.name for path in (tmp_path / "course").glob("*.ipynb"))
     assert "00_start_here.ipynb" in copied["notebooks"] and len(copied["notebooks"]) >= 5
     assert_no_answers(tmp_path / "course")
@@ -219,6 +220,14 @@ def test_an_update_never_loses_work(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "edition 3" in text and "the answer" not in text
 
 
+def links_that_lead_nowhere(copy: Path) -> list[str]:
+    """The links in a copy's lessons, and in the pages beside them, to files that are not there."""
+    pages = [*copy.glob("[0-9]*.ipynb"), *(copy / "docs").glob("*.md")]
+    links = {(page, link) for page in pages for link in re.findall(r"\]\(([^):#]+)[)#]", page.read_text())}
+    assert len(links) > 50
+    return [f"{page.name}: {link}" for page, link in links if not (page.parent / link).exists()]
+
+
 def test_the_course_can_be_copied_from_the_checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The copy has every lesson and the assignments as students get them, and nothing that a run left behind."""
     assert main(["notebooks", str(tmp_path / "course")]) == 0
@@ -228,6 +237,7 @@ def test_the_course_can_be_copied_from_the_checkout(tmp_path: Path, capsys: pyte
     assert not [name for name in names if name.endswith((".pcap", "-checkpoint.ipynb"))]
     cells = [cell for path in (tmp_path / "course").glob("*.ipynb") for cell in json.loads(path.read_text())["cells"]]
     assert cells and not any(cell.get("outputs") for cell in cells)
+    assert links_that_lead_nowhere(tmp_path / "course") == []
     assert main(["notebooks", str(tmp_path / "course")]) == 0
     assert "Nothing of the course is new." in capsys.readouterr().out
     assert_no_answers(tmp_path / "course")

@@ -25,17 +25,22 @@ from .values import BadValue, checked
 PACKAGE = Path(__file__).parents[1]
 _INSTALLED, _CHECKOUT = PACKAGE / "course", PACKAGE.parent / "notebooks"
 _MADE = ".tcploop-course.json"  # in a copy: what was put there, by its hash
+_PAGES = ("cheatsheet.md", "cheatsheet.pdf", "glossary.md", "kernels.md", "pipelines.md", "ports.md", "simulated.md")
 _LEFT_OUT = (".pcap", ".sqlite", ".sqlite-shm", ".sqlite-wal")
 
 
 def course() -> Iterator[tuple[Path, bytes]]:
     """Yield the place and the content of each file that a learner gets; of the assignments what students get."""
-    if _INSTALLED.is_dir():
-        yield from _files(_INSTALLED)
-        return
+    found = _files(_INSTALLED) if _INSTALLED.is_dir() else _checkout()
+    for place, content in found:  # what the lessons link to is beside them in a copy, not above
+        yield place, content.replace(b"](../docs/", b"](docs/").replace(b"](../notebooks/", b"](../")
+
+
+def _checkout() -> Iterator[tuple[Path, bytes]]:
     yield from ((place, content) for place, content in _files(_CHECKOUT) if place.parts[0] != "assignments")
     release = _CHECKOUT / "assignments" / "release"
     yield from ((Path("assignments") / place, content) for place, content in _files(release))
+    yield from ((Path("docs") / name, (PACKAGE.parent / "docs" / name).read_bytes()) for name in _PAGES)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, bytes]]:
