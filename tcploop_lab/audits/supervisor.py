@@ -19,6 +19,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import select
 import signal
 import sys
 import time
@@ -50,11 +51,20 @@ def main(status: int, command: list[str]) -> None:
     first = _fork(status) if os.getpid() != 1 else 0  # bubblewrap starts it as the first already
     if first == 0:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if _nobody_reads(status):  # the lab was gone before this process could be told of it
+            os._exit(0)
         _be_first(status, command, before)
         os._exit(0)
     signal.signal(signal.SIGTERM, lambda *_: os.kill(first, signal.SIGTERM))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _WAITED_FOR)
     os.waitpid(first, 0)  # returns when the kernel has ended and reaped all of them
+
+
+def _nobody_reads(pipe: int) -> bool:
+    """Whether the other end of a pipe is closed (poll(2), POLLERR)."""
+    watch = select.poll()
+    watch.register(pipe, 0)
+    return bool(watch.poll(0))
 
 
 def _fork(status: int) -> int:

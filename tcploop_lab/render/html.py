@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
 from html import escape
@@ -12,14 +13,14 @@ from ..results.description import MOST_ROWS, Bar, Description, Judged, Lines, Ta
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
 _TEXT = "color: var(--jp-ui-font-color1, inherit)"
 _BOX = f'style="{_TEXT}; font-family: var(--jp-ui-font-family, sans-serif); font-size: 13px; max-width: 70em"'
-# A table that is too wide for its place scrolls in it, by keyboard too.
-_SCROLLS = 'style="overflow-x: auto" role="group" tabindex="0"'
 _TABLE = 'style="border-collapse: collapse; margin: 6px 0; font-size: 13px; color: inherit"'
 _CELL = (
     f"padding: 3px 10px; border-bottom: 1px solid {_BORDER}; vertical-align: top; "
     "color: inherit; background: transparent"
 )
-_NO_WRAP, _SHORT = "; white-space: nowrap", 24
+# Where a long word may go on in the next line, so that no table is wider than its place.
+_LONG, _PARTS = re.compile(r"[^\s&<>;]{20,}"), re.compile(r".{1,12}")
+_NO_WRAP, _SHORT, _MANY = "; white-space: nowrap", 24, 10
 _GOOD, _BAD = "var(--jp-success-color1, #2e7d32)", "var(--jp-error-color1, #c62828)"
 _MOST_LINES, _WIDEST_BAR = 12, 12  # em
 
@@ -61,15 +62,15 @@ def table(content: Table) -> str:
         more = f'<tr><td colspan="{len(content.names)}" style="{_CELL}">and {between:,} more between</td></tr>'
         body.insert(MOST_ROWS[0], more)
     head = _row('th scope="col"', map(escape, content.names), content.sides)
-    whole = f"<table {_TABLE}><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
-    name = escape(content.caption or content.names[0])
-    return f'{line(content.caption)}<div {_SCROLLS} aria-label="{name}">{whole}</div>'
+    return f"{line(content.caption)}<table {_TABLE}><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
 
 
 def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
     name = tag.split()[0]
+    whole = name == "td" and len(sides) < _MANY  # in a table of many columns all may go on in the next line
     written = (
-        f'<{tag} style="{_CELL}; text-align: {side}{_NO_WRAP if len(cell) <= _SHORT else ""}">{cell}</{name}>'
+        f'<{tag} style="{_CELL}; text-align: {side}{_NO_WRAP if whole and len(cell) <= _SHORT else ""}">'
+        f"{cell}</{name}>"
         for cell, side in zip(cells, sides, strict=True)
     )
     return f"<tr>{''.join(written)}</tr>"
@@ -78,7 +79,7 @@ def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
 @singledispatch
 def written(value: object) -> str:
     """Return a value as HTML. Register here what is shown in a way of its own."""
-    return escape(words(value))
+    return _LONG.sub(lambda word: "<wbr>".join(_PARTS.findall(word[0])), escape(words(value)))
 
 
 @written.register

@@ -343,6 +343,18 @@ def test_without_a_process_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) 
         lab.audit("true")
 
 
+def test_a_supervisor_whose_lab_is_gone_starts_nothing(tmp_path: Path) -> None:
+    """Who is killed before the system knows whom to end with it leaves a closed pipe behind."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    command = [PY, "-I", "-S", supervisor.__file__, str(writes), "touch", str(tmp_path / "started")]
+    done = subprocess.run(
+        command, pass_fds=[writes], preexec_fn=lambda: supervisor.enter_process_namespace(2), timeout=PATIENCE
+    )
+    os.close(writes)
+    assert done.returncode == 0 and not (tmp_path / "started").exists()
+
+
 def test_a_supervisor_that_cannot_fork_says_so() -> None:
     """It tells the lab, and nothing of it stands in the program's output."""
     told, status = os.pipe()
