@@ -67,9 +67,11 @@ def table(content: Table) -> str:
 
 def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
     name = tag.split()[0]
-    whole = name == "td" and len(sides) < _MANY  # in a table of many columns all may go on in the next line
+    many = len(sides) >= _MANY  # then all may go on in the next line, and stands closer
+    look = f"{_CELL}; padding: 3px 5px" if many else _CELL
+    whole = name == "td" and not many
     written = (
-        f'<{tag} style="{_CELL}; text-align: {side}{_NO_WRAP if whole and len(cell) <= _SHORT else ""}">'
+        f'<{tag} style="{look}; text-align: {side}{_NO_WRAP if whole and len(cell) <= _SHORT else ""}">'
         f"{cell}</{name}>"
         for cell, side in zip(cells, sides, strict=True)
     )
