@@ -64,6 +64,32 @@ def test_every_file_has_its_points_or_the_reason(handed_in: list[str], tmp_path:
     assert [(row["student"], float(row["points"])) for row in rows] == [(name, points) for name, points, _ in found]
 
 
+@pytest.mark.parametrize(
+    ("file", "student"),
+    [
+        (f"ada_lovelace/{FIRST}.ipynb", "ada_lovelace"),
+        (f"ada_lovelace/{FIRST}/{FIRST}.ipynb", "ada_lovelace"),
+        (f"ada_lovelace_{FIRST}.ipynb", "ada_lovelace"),
+        (f"Ada Lovelace_657737_assignsubmission_file_{FIRST}.ipynb", "Ada Lovelace"),
+        (f"lovelaceada_LATE_1234_56789_{FIRST}.ipynb", "lovelaceada"),
+        ("ada_second try.ipynb", "ada"),
+        ("ada.ipynb", "ada"),
+    ],
+)
+def test_a_folder_or_a_name_says_whose_file_it_is(file: str, student: str) -> None:
+    """A login may hold an underscore where the assignment's name is behind it."""
+    assert marks.student_of(Path(file), FIRST) == student
+
+
+def test_a_link_to_the_file_of_another_is_not_that_ones(handed_in: list[str], tmp_path: Path, capsys) -> None:
+    """A symbolic link in Cem's folder is Cem's, whatever it leads to, and earns him nothing."""
+    Path(handed_in[2]).unlink()
+    Path(handed_in[2]).symlink_to(handed_in[0])
+    main(["grade", handed_in[2], *COURSE, "--json"])
+    (row,) = json.loads(capsys.readouterr().out)["grades"]
+    assert (row["student"], row["points"]) == ("cem", 0)
+
+
 def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> None:
     """Answers that are one program, blanks and comments aside, are counted by pair."""
     main(["grade", *handed_in[:2], *COURSE, "--json"])

@@ -222,8 +222,10 @@ class _Watcher:
         for one in (listener, told, self.packets.fileno()):
             poll.register(one, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
-            ready = {one for one, _ in poll.poll(1000 * min(left, _LOOK_EVERY))}
-            if listener in ready and not self._answer(listener):
+            ready = dict(poll.poll(1000 * min(left, _LOOK_EVERY)))
+            # With POLLHUP alone nobody is left who could call, and to ask for a call would block before Linux 6.11.
+            calls = ready.get(listener, 0) & select.POLLIN
+            if listener in ready and not (calls and self._answer(listener)):
                 poll.unregister(listener)
             if self.packets.fileno() in ready:
                 self._look()

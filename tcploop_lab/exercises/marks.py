@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ _SUSPICIOUS = re.compile(
     r"judg(?:e|ing)|gradebook|NBGRADER|input_transformer|_getframe|inspect\.stack|exercises\.(?:inside|plain|cage)"
     r"|ctypes|subprocess|os\.(?:fork|_exit|kill|system)|__eq__|rm -rf|/proc/"
 )
+# What Moodle and Canvas put behind a name: _NUMBER_assignsubmission_file_, and _NUMBER_NUMBER.
+_PLATFORM = re.compile(r"(?:_late)?_\d+_(?:\d+|assignsubmission_file_?)$", re.IGNORECASE)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
 
 
@@ -113,10 +116,16 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
 
 
 def student_of(path: Path, assignment: str) -> str:
-    """Return whose file it is: NAME/ASSIGNMENT/ASSIGNMENT.ipynb, NAME/ASSIGNMENT.ipynb, NAME_ANYTHING or NAME."""
-    path = path.resolve()
+    """Return whose file it is: NAME/ASSIGNMENT/ASSIGNMENT.ipynb, NAME/ASSIGNMENT.ipynb, NAME_ASSIGNMENT, NAME_ANYTHING or
+    NAME.
+
+    Where a symbolic link leads does not count: the student may have made it. Only before _ASSIGNMENT may a name hold
+    an underscore.
+    """
+    path = Path(os.path.abspath(path))
     if path.stem != assignment:
-        return path.stem.removesuffix(f"_{assignment}").partition("_")[0]
+        name = path.stem.removesuffix(f"_{assignment}")
+        return _PLATFORM.sub("", name) if name != path.stem else name.partition("_")[0]
     folder = path.parent.parent if path.parent.name == assignment else path.parent
     return folder.name
 

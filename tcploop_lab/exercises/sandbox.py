@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +37,7 @@ _LIMITS = {
     "RLIMIT_CORE": 0,
 }
 _SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
+_HIDDEN = "/usr/local/share"  # nbgrader's exchange is there, and nothing that Python needs
 _ENVIRONMENT = {
     "HOME": "/home/student",
     "PATH": "/usr/bin:/bin",
@@ -68,8 +70,9 @@ def run(job: Job, files: Mapping[str, str] | None = None, caged: bool = True, se
     began = time.monotonic()
     with _started(job, files or {}, caged, seconds) as process:
         output, ended = _collected(process, began + seconds)
-        said = process.stderr.read(2000).decode(errors="replace").strip() if process.stderr else ""
-    if process.returncode == cage.REFUSED and not output:
+        _end(process, caged)  # before its end the words of a cage are not whole
+        said = _said(process)
+    if process.returncode == cage.REFUSED and said and not output:  # a student's exit code says nothing
         raise NotOnThisTestbed(
             f"no sandbox for the students' programs here ({said}): grade in a container that has nothing to lose, "
             "with --no-sandbox"
@@ -115,11 +118,23 @@ def _hand_over(job: Job, ours: socket.socket, theirs: socket.socket, seconds: fl
 
 
 def _end(process: subprocess.Popen[bytes], caged: bool) -> None:
-    """End what still runs: the cage ends all that is in it."""
-    process.terminate() if caged else process.kill()
+    """End what still runs: the cage ends all that is in it, and without one the session is what there is."""
+    if caged:
+        process.terminate()
+    else:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of what has ended
+            os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(5.0)
     process.kill()
+
+
+def _said(process: subprocess.Popen[bytes]) -> str:
+    """What the cage has said so far; whoever still holds its stderr is not waited for."""
+    if process.stderr is None:
+        return ""
+    os.set_blocking(process.stderr.fileno(), False)
+    return (process.stderr.read(2000) or b"").decode(errors="replace").strip()
 
 
 def _collected(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, str]:
@@ -134,11 +149,19 @@ def _collected(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes
             data = os.read(process.stdout.fileno(), 1 << 16)
             output += data
             if not data:
-                process.wait(max(left, 0.1))
-                return bytes(output), ""
+                return bytes(output), _waited_for(process, deadline)
             if len(output) > MOST_OUTPUT:
                 return bytes(output), f"it gave more than {MOST_OUTPUT >> 20} MB of answers"
     return bytes(output), "its time was over"
+
+
+def _waited_for(process: subprocess.Popen[bytes], deadline: float) -> str:
+    """Wait for the end of a process that says no more; in words, whether the deadline came before."""
+    try:
+        process.wait(max(deadline - time.monotonic(), 0.1))
+    except subprocess.TimeoutExpired:  # it has closed its way out, and goes on
+        return "its time was over"
+    return ""
 
 
 def _lines(output: bytes) -> Iterator[Mapping[str, Any]]:
@@ -156,6 +179,7 @@ def _settings(root: str, files: Mapping[str, str], command: list[str], seconds: 
         "number": os.getpid(),
         "megabytes": 64,
         "readable": [*readable, (str(PACKAGE), "/lab/tcploop_lab")],
+        "hidden": _HIDDEN,
         "links": links,
         "files": dict(files),
         "limits": {**_LIMITS, "RLIMIT_CPU": int(seconds) + 1},

@@ -101,6 +101,7 @@ get_ipython().__class__ = type("Other", (get_ipython().__class__,), {"run_cell":
 HARMFUL = {
     "a crash": "import ctypes; ctypes.string_at(0)",
     "an exit": "import os; os._exit(0)",
+    "a sleep that no alarm wakes": "import signal as s, time\ns.signal(s.SIGALRM, s.SIG_IGN)\ntime.sleep(1e6)",
     "100 MB of output": "import os\nprint('x' * 100_000_000)\nos.write(2, b'x' * 50_000_000)",
     "a fork bomb": "import os\nfor _ in range(10):\n    try: os.fork()\n    except OSError: pass",
     "rm -rf ~": "import os; os.system('rm -rf ~ /*')",

@@ -6,6 +6,7 @@ import csv
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -19,11 +20,28 @@ FIRST = NAMES[0]
 LATE, IN_TIME = "2026-12-03T10:00:00+01:00", "2026-12-01T10:00:00+01:00"
 
 
-def repository(folder: Path, name: str, answers: dict[str, str], committed: str) -> None:
+def hostile(place: Path) -> None:
+    """Hand in for others, in folders of their names, and what Bea has handed in, by a link."""
+    for name in ("bea", "eve"):
+        (place / name).mkdir()
+        nbformat.write(nbformat.v4.new_notebook(cells=answered({}, name)), place / name / f"{FIRST}.ipynb")
+    (place / f"{FIRST}.ipynb").unlink()
+    (place / f"{FIRST}.ipynb").symlink_to(f"../bea/{FIRST}.ipynb")
+
+
+def back_dated(place: Path) -> None:
+    """Lay nbgrader's timestamp beside the notebook."""
+    (place / "timestamp.txt").write_text("2026-11-20 10:00:00.000000 UTC")
+
+
+def repository(
+    folder: Path, name: str, answers: dict[str, str], committed: str, more: Callable[[Path], None] = lambda _: None
+) -> None:
     """What a student has pushed."""
     place = folder / f"{FIRST}-{name}"
     place.mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=answered(answers, name)), place / f"{FIRST}.ipynb")
+    more(place)
     who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": "a@b"}
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "done"]):
         subprocess.run(
@@ -32,12 +50,16 @@ def repository(folder: Path, name: str, answers: dict[str, str], committed: str)
 
 
 def test_the_workflow_grades_the_repositories_of_a_class(tmp_path: Path) -> None:
-    """Who has pushed is graded under the repository's name, with its days late; who has not is named."""
+    """Who has pushed is graded under the repository's name, with its days late; who has not is named.
+
+    Nobody's repository makes a row for another, or a date of its own.
+    """
     workflow = yaml.safe_load((ASSIGNMENTS / "classroom.yml").read_text())
     steps = {step["name"]: step["run"] for step in workflow["jobs"]["grade"]["steps"] if "name" in step}
-    repository(tmp_path, "ada", right(FIRST), LATE)
+    repository(tmp_path, "ada", right(FIRST), LATE, back_dated)
     repository(tmp_path, "bea", right(FIRST) | PARTLY[FIRST][0], IN_TIME)
-    (tmp_path / "names.txt").write_text("ada\nbea\ncem\n")
+    repository(tmp_path, "dan", right(FIRST), IN_TIME, hostile)
+    (tmp_path / "names.txt").write_text("ada\nbea\ncem\ndan\n")
     (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "tcploop").write_text(f'#!/bin/sh\nexec {sys.executable} -m tcploop_lab "$@"\n')
@@ -54,4 +76,4 @@ def test_the_workflow_grades_the_repositories_of_a_class(tmp_path: Path) -> None
     with (tmp_path / "points.csv").open(newline="") as table:
         rows = [(row["student"], float(row["points"]), int(row["days late"])) for row in csv.DictReader(table)]
     assert rows == [("ada", 20, 2), ("bea", PARTLY[FIRST][1], 0)]
-    assert "cem: no repository" in said
+    assert "cem: no repository" in said and f"dan: no file {FIRST}.ipynb" in said

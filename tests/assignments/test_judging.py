@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from nbformat import NotebookNode
 
-from tcploop_lab.exercises import plain
+from tcploop_lab.exercises import judging, plain
 from tcploop_lab.exercises.cage import NOBODYS
 from tcploop_lab.exercises.inside import Job, Question
 from tcploop_lab.exercises.sandbox import run
 from tcploop_lab.exercises.submission import grade_id, graded, restored
 
+from ..waiting import wait_until
 from .answers import right
 from .cheats import HARMFUL, WORTHLESS
 from .course import ASSIGNMENTS, NAMES, notebook
@@ -50,14 +53,17 @@ def test_a_cheat_earns_nothing(cheat: str) -> None:
     assert len(earned) == 7 and sum(earned.values()) == 0
 
 
+UNTIL_THE_END = ("a sleep that no alarm wakes",)  # of its time: a right notebook needs some two seconds
 AS_ANY_USER = ("a fork bomb", "rm -rf ~")  # the cage is another one without root; the limits in it are the same
 
 
 @pytest.mark.parametrize(
     "harm", [pytest.param(harm, marks=[pytest.mark.anyuser] * (harm in AS_ANY_USER)) for harm in HARMFUL]
 )
-def test_harm_costs_only_what_comes_after_it(harm: str) -> None:
+def test_harm_costs_only_what_comes_after_it(harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a program destroys, the answers before it count, and nothing of it is left, running or stored."""
+    if harm in UNTIL_THE_END:
+        monkeypatch.setattr(judging, "run", partial(run, seconds=20))
     before = set(psutil.pids()), sorted(os.listdir(ASSIGNMENTS))
     earned = points(answered(right(FIRST) | {"why": HARMFUL[harm]}))
     assert [earned[cell] for cell in ("loops-test", "candidates-test", "picks-test")] == [4, 2, 2]
@@ -68,17 +74,46 @@ def test_harm_costs_only_what_comes_after_it(harm: str) -> None:
     assert sorted(os.listdir(ASSIGNMENTS)) == before[1]
 
 
+@pytest.mark.parametrize("caged", [True, False])
+def test_an_exit_code_of_a_notebook_is_no_refusal(caged: bool) -> None:
+    """A notebook that ends as a refused sandbox does, before any output, ends itself and not the grading."""
+    assert run(Job([("name", "import os; os._exit(120)")], {}, 30), caged=caged).ended == "it ended the program"
+
+
+def test_without_a_cage_a_closed_output_is_waited_for_in_time() -> None:
+    """A notebook that closes its way out and sleeps on has its time, and no more."""
+    sleeps = "import os, time; os.closerange(3, 100); time.sleep(1e6)"
+    assert run(Job([("name", sleeps)], {}, 100), caged=False, seconds=6).ended == "its time was over"
+
+
+def test_without_a_cage_its_children_end_with_it() -> None:
+    """What a notebook has started is ended with it."""
+    cells = [("child", "import subprocess; number = subprocess.Popen(['sleep', '1000']).pid")]
+    came = run(Job(cells, {"child": Question("number")}, 30), caged=False)
+    (number,) = [int(line["value"]["is"]) for line in came.lines if "of" in line]
+    wait_until(lambda: not _runs(number))
+
+
+def _runs(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.mark.anyuser
 def test_nothing_of_the_course_is_in_reach(tmp_path: Path) -> None:
     """From a submission no judge, notebook, key or gradebook can be found, no process of others, and no network.
 
-    The notebooks that an installed lab brings along are those that every student has.
+    The notebooks that an installed lab brings along are those that every student has. nbgrader's exchange is by default
+    in /usr/local/share, where nothing is that Python needs.
     """
     look = f"""
 import os
 found = [(place, name) for place, folders, names in os.walk("/") for name in folders + names]
 seen = [one for one in found if one[1].startswith("1_preconditions") and "/tcploop_lab/course/" not in one[0] + "/"]
 seen += [place for place in {[str(ASSIGNMENTS), str(tmp_path)]} if os.path.exists(place)]
+seen += [place for place, _ in found if place == "/usr/local/share"]
 numbers = [number for number in range(2, 5000) if os.path.exists("/proc/" + str(number))]
 """
     questions = {"look": Question("seen"), "more": Question("numbers"), "net": Question("net")}
@@ -127,3 +162,10 @@ def test_nothing_else_does(value: object) -> None:
     """An object with a behaviour of its own stays inside."""
     with pytest.raises(plain.NotPlain):
         plain.written(value)
+
+
+def test_an_answer_that_is_too_long_is_not_read() -> None:
+    """Numbers of one hash are slow to put into a set: what `written` would not write is refused before."""
+    forged = {"set": [n * (2**61 - 1) for n in range(20_000)]}
+    with pytest.raises(plain.NotPlain, match="characters, and 100000 are read"):
+        plain.read(json.dumps(forged))
