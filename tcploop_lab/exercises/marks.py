@@ -116,8 +116,8 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
 
 
 def student_of(path: Path, assignment: str) -> str:
-    """Return whose file it is: NAME/ASSIGNMENT/ASSIGNMENT.ipynb, NAME/ASSIGNMENT.ipynb, NAME_ASSIGNMENT, NAME_ANYTHING or
-    NAME.
+    """Return whose file it is: NAME/ASSIGNMENT/ASSIGNMENT.ipynb, NAME/ASSIGNMENT.ipynb, NAME_ASSIGNMENT, NAME_ANYTHING
+    or NAME.
 
     Where a symbolic link leads does not count: the student may have made it. Only before _ASSIGNMENT may a name hold
     an underscore.
