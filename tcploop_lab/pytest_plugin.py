@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from typing import Any
+from unittest import SkipTest
 
 import pytest
 
@@ -79,7 +80,7 @@ def _run_apart(item: pytest.Function) -> tuple[str, str]:
     try:
         item.runtest()
         return "passed", ""
-    except pytest.skip.Exception as skipped:
+    except (pytest.skip.Exception, SkipTest) as skipped:
         return "skipped", str(skipped)
     except pytest.xfail.Exception as expected:
         return "xfailed", str(expected)
@@ -92,11 +93,10 @@ def _run_apart(item: pytest.Function) -> tuple[str, str]:
 
 def _judge(item: pytest.Function, outcome: Outcome, seconds: float) -> None:
     item.user_properties.append(("self_connections", len(outcome.dials)))
-    lines = outcome.used
-    how, words = outcome.said or (
-        "failed",
-        f"it did not end within {seconds:g} s; self_connect(timeout=...) gives more",
-    )
+    lines = [] if outcome.ended else outcome.used  # whoever died closed nothing by itself
+    late = f"it did not end within {seconds:g} s; self_connect(timeout=...) gives more"
+    died = outcome.ended and f"the test's process ended ({outcome.ended})"
+    how, words = outcome.said or ("failed", died or late)
     if how == "failed":
         met = [f"{dial.name} met itself" for dial in outcome.dials]
         pytest.fail("\n".join((words, *(lines or met))), pytrace=False)

@@ -39,6 +39,7 @@ _TAIL = 0.02  # seconds after the end in which closing segments are still sent
 _GRACE = 5.0  # seconds that ending all of it may take
 _LOOK_EVERY = 0.5  # seconds
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
+_LENGTH = struct.Struct("=Q")  # goes before what is told: whoever else holds the pipe does not delay it
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,15 @@ class Dial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the function said (None if the time was up), and each dial that met itself. `used` has those it used."""
+    """What the function said (None if it did not return), and each dial that met itself. `used` has those it used.
+
+    `ended` says how its process ended before it returned, as in "exit status 3"; "" if the time was up.
+    """
 
     said: Any
     dials: tuple[Dial, ...]
     until: float
+    ended: str = ""
 
     @property
     def used(self) -> list[str]:
@@ -92,7 +97,10 @@ def run(function: Callable[[], Any], timeout: float) -> Outcome:
         _hand_over(theirs, lambda: _watch(function, timeout))
     os.close(theirs)
     try:
-        outcome: Outcome = _received(ours, time.monotonic() + timeout + _GRACE)
+        told = _received(ours, time.monotonic() + timeout + _GRACE)
+        if not told:
+            raise RuntimeError("the process that watches the dials was ended from outside")
+        outcome: Outcome = _loaded(told)
         return outcome
     finally:
         os.close(ours)
@@ -113,20 +121,28 @@ def _hand_over(pipe: int, work: Callable[[], Any]) -> NoReturn:
         told = error
     try:
         with open(pipe, "wb") as file:
-            file.write(pickle.dumps(told))
+            data = pickle.dumps(told)
+            file.write(_LENGTH.pack(len(data)) + data)
     finally:
         os._exit(0)
 
 
-def _received(pipe: int, deadline: float) -> Any:
-    """Return what came through the pipe until its end, or raise it."""
+def _received(pipe: int, deadline: float) -> bytes:
+    """Return what was told through the pipe; b"" if it was not told whole."""
     data = b""
     while (left := deadline - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
         part = os.read(pipe, 1 << 16)
+        data += part
+        if len(data) >= _LENGTH.size and len(data) - _LENGTH.size >= _LENGTH.unpack_from(data)[0]:
+            return data[_LENGTH.size :]
         if not part:
             break
-        data += part
-    told = pickle.loads(data) if data else RuntimeError("the process that watches the dials was ended from outside")
+    return b""
+
+
+def _loaded(data: bytes) -> Any:
+    """Return what was told, or raise it."""
+    told = pickle.loads(data)
     if isinstance(told, BaseException):
         raise told
     return told
@@ -208,37 +224,46 @@ class _Watcher:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             _hand_over(theirs, lambda: _apart(function, ends))
         os.close(theirs)
-        listener = socket.recv_fds(ours, 1, 1)[1]
         ends.close()
-        said = self._answer_until_told(listener[0], told, time.monotonic() + timeout) if listener else None
+        deadline = time.monotonic() + timeout
+        listener = socket.recv_fds(ours, 1, 1)[1]
+        if not listener:
+            _say_why_none(_received(told, deadline))
+        pidfd = os.pidfd_open(child)
+        said = self._answer_until_told(listener[0], told, pidfd, deadline)
         until = said[1] if said else time.time()
+        ended = "" if said or not _readable(pidfd) else _how_it_ended(child)
         time.sleep(_TAIL)
         self._look()
-        return Outcome(said[0] if said else None, tuple(self.dials), until)
+        return Outcome(said[0] if said else None, tuple(self.dials), until, ended)
 
-    def _answer_until_told(self, listener: int, told: int, deadline: float) -> Any:
-        """Return what the function said and when, None if the time was up."""
+    def _answer_until_told(self, listener: int, told: int, pidfd: int, deadline: float) -> Any:
+        """Return what the function said and when, None if the time was up or its process has ended."""
         poll = select.poll()
-        for one in (listener, told, self.packets.fileno()):
+        for one in (listener, told, pidfd, self.packets.fileno()):
             poll.register(one, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
             ready = dict(poll.poll(1000 * min(left, _LOOK_EVERY)))
             # With POLLHUP alone nobody is left who could call, and to ask for a call would block before Linux 6.11.
-            calls = ready.get(listener, 0) & select.POLLIN
-            if listener in ready and not (calls and self._answer(listener)):
-                poll.unregister(listener)
+            for one in (listener, told):
+                if ready.get(one) == select.POLLHUP:
+                    poll.unregister(one)
+            if ready.get(listener, 0) & select.POLLIN:
+                self._answer(listener)
             if self.packets.fileno() in ready:
                 self._look()
-            if told in ready:
-                return _received(told, deadline)
+            if pidfd in ready or ready.get(told, 0) & select.POLLIN:
+                # What is told is in the pipe before the process ends; a child of it may hold the pipe open.
+                data = _received(told, deadline) if _readable(told) else b""
+                return _loaded(data) if data else None
         return None
 
-    def _answer(self, listener: int) -> bool:
-        """Answer one call; False if nobody is left who could make one."""
+    def _answer(self, listener: int) -> None:
+        """Answer one call."""
         try:
             call = notified.next_call(listener)
         except OSError:  # its thread has ended
-            return _somebody(listener)
+            return
         try:
             error = self._dial(call) if call.dials else None
             if not call.dials:
@@ -249,7 +274,6 @@ class _Watcher:
             notified.let_go_on(listener, call)
         else:
             notified.answer(listener, call, error)
-        return True
 
     def _ask(self, call: notified.Call) -> None:
         """Note that the caller asked for the name of its end."""
@@ -271,7 +295,7 @@ class _Watcher:
             sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, constants.range_option(port, port))
             error = notified.connect(sock, address)
             sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, before)
-            if error in (0, errno.EINPROGRESS):
+            if error in (0, errno.EINPROGRESS) and _leaves_from_there(sock, address):
                 self.cookies[notified.cookie(sock)] = len(self.dials)
                 self.dials.append(Dial(str(Endpoint(sock.getsockname()[0], port)), port))
         return None if error == errno.EADDRNOTAVAIL else error
@@ -280,7 +304,7 @@ class _Watcher:
         """Read what was captured: the k-th SYN of a port is that of the k-th dial of it."""
         frames, _ = self.packets.frames()
         for frame in frames:
-            if frame.outgoing:
+            if frame.outgoing and _same_addresses(frame.data):
                 header = packet_filter.tcp_header(frame.data)
                 self._note(header, frame.time)
 
@@ -299,11 +323,39 @@ class _Watcher:
         self.dials[place] = replace(dial, sent=dial.sent + header.length, closed=when if closes else dial.closed)
 
 
-def _somebody(listener: int) -> bool:
-    """True while somebody is left whose calls wait for the listener."""
-    poll = select.poll()
-    poll.register(listener, 0)
-    return not any(events & select.POLLHUP for _, events in poll.poll(0))
+def _readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], 0)[0])
+
+
+def _say_why_none(told: bytes) -> NoReturn:
+    """Raise what kept the function's process from making its calls wait: EBUSY under another's listener, gVisor."""
+    try:
+        _loaded(told or pickle.dumps(OSError(0, "the process that would wait has ended")))
+    except OSError as refused:
+        raise NotOnThisTestbed(f"dials cannot be made to wait here: {refused.strerror}") from None
+    raise AssertionError("a function that returned without a listener")
+
+
+def _how_it_ended(child: int) -> str:
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code >= 0:
+        return f"exit status {code}"
+    names = {int(one): one.name for one in signal.Signals}
+    return f"signal {names.get(-code, -code)}"
+
+
+def _leaves_from_there(sock: socket.socket, address: bytes) -> bool:
+    """True if the dial leaves from the address that it dials; the kernel takes 0.0.0.0 for the source, :: for ::1."""
+    source = sock.getsockname()[0]
+    dialled = socket.inet_ntop(sock.family, address[4:8] if sock.family == socket.AF_INET else address[8:24])
+    anywhere = {"0.0.0.0": source, "::ffff:0.0.0.0": source, "::": "::1"}
+    return bool(source == anywhere.get(dialled, dialled))
+
+
+def _same_addresses(frame: bytes) -> bool:
+    """True if a frame that passed the filter goes to where it came from."""
+    start, size = (26, 4) if frame[12:14] == b"\x08\x00" else (22, 16)
+    return frame[start : start + size] == frame[start + size : start + 2 * size]
 
 
 def _may_meet_itself(sock: socket.socket, address: bytes, ephemeral: PortRange) -> bool:

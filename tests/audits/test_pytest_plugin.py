@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tcploop_lab.audits import dials
+from tcploop_lab.stacks import notified
+from tcploop_lab.stacks.linux import LivePacketSocket
 
 FLAKES = Path(__file__).with_name("flakes")
 pytestmark = [pytest.mark.kernel, pytest.mark.private_network]
@@ -84,6 +90,38 @@ def test_it():
     assert outcomes(tmp_path, code)[0] == {"test_it": "PASSED"}
 
 
+def test_a_dial_that_leaves_from_another_address_does_not_meet_itself(tmp_path: Path) -> None:
+    """127.0.1.1 is dialled from 127.0.0.1: refused, whether the caller waits or not; 0.0.0.0 and :: do meet."""
+    code = """
+@pytest.mark.self_connect
+def test_refused():
+    with socket.socket() as sock, socket.socket() as waits:
+        sock.setblocking(False)
+        sock.connect_ex(("127.0.1.1", 40000))
+        with pytest.raises(ConnectionRefusedError):
+            waits.connect(("127.0.1.1", 40001))
+
+@pytest.mark.self_connect
+def test_any():
+    for port, host in enumerate(("0.0.0.0", "::", "::ffff:0.0.0.0", "::ffff:127.0.0.1"), 40000):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+            sock.connect((host, port))
+            sock.send(b"hello")
+
+@pytest.mark.self_connect
+def test_first_refused():
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.1.1", 40000))
+    with socket.create_connection(("127.0.0.1", 40000)) as looks:
+        looks.getsockname()
+    socket.create_connection(("127.0.0.1", 40000)).send(b"hello")
+"""
+    told, printed = outcomes(tmp_path, code)
+    assert told == {"test_refused": "PASSED", "test_any": "FAILED", "test_first_refused": "FAILED"}, printed
+    assert printed.count("no dial met itself") == 1
+    assert printed.count("wrote 5 bytes to itself") == 5 and "as if it had met" not in printed
+
+
 def test_threads_and_programs_are_dialled_for_too(tmp_path: Path) -> None:
     """A self-connection of a thread, of a program that the test starts, or over IPv6 counts as the test's."""
     code = """
@@ -119,6 +157,11 @@ def test_outcomes_of_the_function_are_pytests_own(tmp_path: Path) -> None:
 def test_skips(): pytest.skip("not today")
 
 @pytest.mark.self_connect
+def test_skips_by_unittest():
+    import unittest
+    raise unittest.SkipTest("nor tomorrow")
+
+@pytest.mark.self_connect
 def test_expects(): pytest.xfail("known")
 
 @pytest.mark.self_connect
@@ -142,8 +185,71 @@ def test_unmarked(): assert os.getppid() != 1
         "test_dials_nobody": "PASSED",
     }
     assert told == {**expected, "test_unmarked": "PASSED"}
-    assert all(words in printed for words in ("not today", "known", "words of the test", "assert (1 + 1) == 3"))
+    said = ("not today", "nor tomorrow", "known", "words of the test", "assert (1 + 1) == 3")
+    assert all(words in printed for words in said)
     assert "it did not end within 0.5 s" in printed and "no dial met itself" in printed
+
+
+def test_a_process_that_dies_is_a_failure(tmp_path: Path) -> None:
+    """It says how the process ended, and what met itself till then, though a child of it lives on."""
+    code = """
+@pytest.mark.self_connect
+def test_exits():
+    dial().send(b"hi")
+    if os.fork() == 0:
+        time.sleep(60)
+    os._exit(3)
+
+@pytest.mark.self_connect
+def test_crashes(): os.kill(os.getpid(), 11)
+"""
+    began = time.monotonic()
+    told, printed = outcomes(tmp_path, code, "-p", "no:faulthandler")
+    assert told == {"test_exits": "FAILED", "test_crashes": "FAILED"}
+    assert time.monotonic() - began < 60  # the time that the child would sleep, and that a function may take
+    assert "the test's process ended (exit status 3)\n127.0.0.1:" in printed and " met itself" in printed
+    assert "the test's process ended (signal SIGSEGV)" in printed
+
+
+def test_a_child_that_the_function_forked_does_not_keep_it(tmp_path: Path) -> None:
+    """The function has returned when it says so, whoever else holds its end of the pipe."""
+    code = """
+@pytest.mark.self_connect(timeout=30)
+def test_it():
+    if os.fork() == 0:
+        time.sleep(60)
+"""
+    began = time.monotonic()
+    assert outcomes(tmp_path, code)[0] == {"test_it": "PASSED"}
+    assert time.monotonic() - began < 30
+
+
+def test_where_calls_cannot_be_made_to_wait_it_is_skipped(tmp_path: Path) -> None:
+    """The kernel refuses a second listener over one process, as gVisor refuses every one; the reason is told."""
+    inner = tmp_path / "test_inner.py"
+    inner.write_text("import pytest\n@pytest.mark.self_connect(timeout=20)\ndef test_it(): pass\n")
+    words = ["-p", "tcploop_lab.pytest_plugin", "-c", os.devnull, "-rs", "--rootdir", str(tmp_path), str(inner)]
+    code = f"""
+@pytest.mark.self_connect(timeout=10)
+def test_outer():
+    subprocess.run([sys.executable, "-m", "pytest", *{words}], check=True)
+"""
+    told, printed = outcomes(tmp_path, code, "-s")
+    assert told == {"test_outer": "PASSED"}, printed
+    assert "dials cannot be made to wait here: seccomp() said Device or resource busy" in printed
+
+
+def test_nobody_waits_for_calls_once_nobody_is_left_to_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener that only hangs up is not read: from Linux 6.3 to 6.10 that would never end."""
+    monkeypatch.setattr(notified, "next_call", lambda _: pytest.fail("read a listener without a call"))
+    (listener, writer), (told, tells), (ended, ends) = os.pipe(), os.pipe(), os.pipe()
+    os.close(writer)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets:
+        watcher = dials._Watcher(LivePacketSocket(packets))
+        said = watcher._answer_until_told(listener, told, ended, time.monotonic() + 0.2)
+    for one in (listener, told, tells, ended, ends):
+        os.close(one)
+    assert said is None
 
 
 def test_nothing_of_it_is_left(tmp_path: Path) -> None:
