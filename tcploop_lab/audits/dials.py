@@ -15,7 +15,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import pickle
 import select
 import signal
 import socket
@@ -24,11 +23,11 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from typing import Any
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
-from ..stacks import constants, notified, packet_filter
+from ..stacks import constants, notified, packet_filter, wire
 from ..stacks.linux import LinuxStack, LivePacketSocket
 from ..stacks.namespace import NamespaceRefused, enter_private_network, read_port_range
 from ..tcp.endpoint import Endpoint
@@ -39,7 +38,6 @@ _TAIL = 0.02  # seconds after the end in which closing segments are still sent
 _GRACE = 5.0  # seconds that ending all of it may take
 _LOOK_EVERY = 0.5  # seconds
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
-_LENGTH = struct.Struct("=Q")  # goes before what is told: whoever else holds the pipe does not delay it
 
 
 @dataclass(frozen=True)
@@ -90,59 +88,47 @@ def run(function: Callable[[], Any], timeout: float) -> Outcome:
     """
     if notified.why_none():
         raise NotOnThisTestbed(f"dials cannot be made to wait here: {notified.why_none()}")
-    ours, theirs = os.pipe()
-    watcher = _fork()
-    if watcher == 0:
-        os.close(ours)
-        _hand_over(theirs, lambda: _watch(function, timeout))
-    os.close(theirs)
+    watcher, channel = _apart(lambda _: _watch(function, timeout))
     try:
-        told = _received(ours, time.monotonic() + timeout + _GRACE)
-        if not told:
-            raise RuntimeError("the process that watches the dials was ended from outside")
-        outcome: Outcome = _loaded(told)
-        return outcome
+        outcome: Outcome | None = _told(channel, time.monotonic() + timeout + 2 * _GRACE)
     finally:
-        os.close(ours)
+        channel.close()
         _end(watcher)
+    if outcome is None:
+        raise RuntimeError("the process that watches the dials was ended from outside")
+    return outcome
 
 
-def _fork() -> int:
+def _apart(work: Callable[[socket.socket], Any]) -> tuple[int, socket.socket]:
+    """Start a process that sends what `work` returns or raises; return it, and where to receive that."""
+    ours, theirs = socket.socketpair()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # other threads: the child starts none that needs theirs
-        return os.fork()
+        child = os.fork()
+    if child == 0:
+        ours.close()
+        try:
+            wire.send(theirs, _returned_or_raised(work, theirs))
+        finally:
+            os._exit(0)
+    theirs.close()
+    return child, ours
 
 
-def _hand_over(pipe: int, work: Callable[[], Any]) -> NoReturn:
-    """Send what `work` returns or raises, and end this process."""
+def _returned_or_raised(work: Callable[[socket.socket], Any], channel: socket.socket) -> Any:
     try:
-        told: Any = work()
+        return work(channel)
     except BaseException as error:
-        told = error
+        return error
+
+
+def _told(channel: socket.socket, deadline: float) -> Any:
+    """Return what was sent, or raise it; None if nothing was until then. A child may hold the other end open."""
+    channel.settimeout(max(deadline - time.monotonic(), 0.001))
     try:
-        with open(pipe, "wb") as file:
-            data = pickle.dumps(told)
-            file.write(_LENGTH.pack(len(data)) + data)
-    finally:
-        os._exit(0)
-
-
-def _received(pipe: int, deadline: float) -> bytes:
-    """Return what was told through the pipe; b"" if it was not told whole."""
-    data = b""
-    while (left := deadline - time.monotonic()) > 0 and select.select([pipe], [], [], left)[0]:
-        part = os.read(pipe, 1 << 16)
-        data += part
-        if len(data) >= _LENGTH.size and len(data) - _LENGTH.size >= _LENGTH.unpack_from(data)[0]:
-            return data[_LENGTH.size :]
-        if not part:
-            break
-    return b""
-
-
-def _loaded(data: bytes) -> Any:
-    """Return what was told, or raise it."""
-    told = pickle.loads(data)
+        told = wire.receive(channel)
+    except (EOFError, TimeoutError, ConnectionError):
+        return None
     if isinstance(told, BaseException):
         raise told
     return told
@@ -215,47 +201,36 @@ class _Watcher:
     def run(self, function: Callable[[], Any], timeout: float) -> Outcome:
         """Start the function, answer until it has returned or the time is up."""
         self.range = read_port_range()
-        told, theirs = os.pipe()
-        ours, ends = socket.socketpair()
-        child = _fork()
-        if child == 0:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            _hand_over(theirs, lambda: _apart(function, ends))
-        os.close(theirs)
-        ends.close()
+        child, channel = _apart(lambda theirs: _wait_and_run(function, theirs))
         deadline = time.monotonic() + timeout
-        listener = socket.recv_fds(ours, 1, 1)[1]
-        if not listener:
-            _say_why_none(_received(told, deadline))
+        listener = _listener(channel)
         pidfd = os.pidfd_open(child)
-        said = self._answer_until_told(listener[0], told, pidfd, deadline)
+        said = self._answer_until_told(listener.fileno(), channel, pidfd, deadline)
         until = said[1] if said else time.time()
         ended = "" if said or not _readable(pidfd) else _how_it_ended(child)
         time.sleep(_TAIL)
         self._look()
         return Outcome(said[0] if said else None, tuple(self.dials), until, ended)
 
-    def _answer_until_told(self, listener: int, told: int, pidfd: int, deadline: float) -> Any:
+    def _answer_until_told(self, listener: int, channel: socket.socket, pidfd: int, deadline: float) -> Any:
         """Return what the function said and when, None if the time was up or its process has ended."""
-        poll = select.poll()
+        poll, told = select.poll(), channel.fileno()
         for one in (listener, told, pidfd, self.packets.fileno()):
             poll.register(one, select.POLLIN)
         while (left := deadline - time.monotonic()) > 0:
             ready = dict(poll.poll(1000 * min(left, _LOOK_EVERY)))
-            # With POLLHUP alone nobody is left who could call, and to ask for a call would block before Linux 6.11.
-            for one in (listener, told):
-                if ready.get(one) == select.POLLHUP:
-                    poll.unregister(one)
             if ready.get(listener, 0) & select.POLLIN:
                 self._answer(listener)
+            elif listener in ready:  # nobody is left who could call; to ask would block before Linux 6.11
+                poll.unregister(listener)
             if self.packets.fileno() in ready:
                 self._look()
-            if pidfd in ready or ready.get(told, 0) & select.POLLIN:
-                # What is told is in the pipe before the process ends; a child of it may hold the pipe open.
-                data = _received(told, deadline) if _readable(told) else b""
-                return _loaded(data) if data else None
+            if told in ready or pidfd in ready:
+                # What it says is there before it ends; a child of it may hold the other end open.
+                said = _told(channel, deadline) if _readable(told) else None
+                if said or pidfd in ready:
+                    return said
+                poll.unregister(told)
         return None
 
     def _answer(self, listener: int) -> None:
@@ -327,21 +302,20 @@ def _readable(descriptor: int) -> bool:
     return bool(select.select([descriptor], [], [], 0)[0])
 
 
-def _say_why_none(told: bytes) -> NoReturn:
-    """Raise what kept the function's process from making its calls wait: EBUSY under another's listener, gVisor."""
+def _listener(channel: socket.socket) -> wire.OpenFile:
+    """Return where the calls of the function arrive. Refused: EBUSY under another's listener, gVisor."""
     try:
-        _loaded(told or pickle.dumps(OSError(0, "the process that would wait has ended")))
+        listener: wire.OpenFile | None = _told(channel, time.monotonic() + _GRACE)
     except OSError as refused:
         raise NotOnThisTestbed(f"dials cannot be made to wait here: {refused.strerror}") from None
-    raise AssertionError("a function that returned without a listener")
+    if listener is None:
+        raise NotOnThisTestbed("dials cannot be made to wait here: the process that should wait has ended")
+    return listener
 
 
 def _how_it_ended(child: int) -> str:
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if code >= 0:
-        return f"exit status {code}"
-    names = {int(one): one.name for one in signal.Signals}
-    return f"signal {names.get(-code, -code)}"
+    return f"exit status {code}" if code >= 0 else f"signal {-code}, {signal.strsignal(-code)}"
 
 
 def _leaves_from_there(sock: socket.socket, address: bytes) -> bool:
@@ -366,11 +340,11 @@ def _may_meet_itself(sock: socket.socket, address: bytes, ephemeral: PortRange) 
     return family == sock.family and ephemeral.low <= port <= ephemeral.high and sock.getsockname()[1] == 0
 
 
-def _apart(function: Callable[[], Any], ends: socket.socket) -> tuple[Any, float]:
+def _wait_and_run(function: Callable[[], Any], channel: socket.socket) -> tuple[Any, float]:
     """In the function's process: make its calls wait, run it, and say when it returned."""
-    listener = notified.make_calls_wait()
-    socket.send_fds(ends, [b"x"], [listener])
-    os.close(listener)
-    ends.close()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    wire.send(channel, wire.OpenFile(notified.make_calls_wait()), hand_over=True)
     said = function()
     return said, time.time()
