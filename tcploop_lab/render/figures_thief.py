@@ -16,7 +16,7 @@ _LEAST = 0.03  # seconds: the crash stands at the tenth part of the first thing 
 _AFTER = 2.5  # what comes after the end, as a factor of time
 _TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min"}
 _LABEL = {"color": style.INK, "bbox": {"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.0}}
-_OURS, _THIEF, _WAIT = style.BLUE, style.VERMILLION, style.ORANGE
+_OURS, _THIEF, _WAIT = style.BLUE, style.ground(style.VERMILLION), style.ground(style.ORANGE)
 
 
 @style.styled

@@ -33,15 +33,15 @@ from . import style
 STATE_COLOURS = {
     State.CLOSED: "#D0D0D0",
     State.LISTEN: "#EFEFEF",
-    State.SYN_SENT: style.ORANGE,
+    State.SYN_SENT: style.ground(style.ORANGE),
     State.SYN_RECEIVED: style.YELLOW,
-    State.ESTABLISHED: style.GREEN,
-    State.FIN_WAIT_1: style.SKY_BLUE,
-    State.FIN_WAIT_2: style.SKY_BLUE,
+    State.ESTABLISHED: style.ground(style.GREEN),
+    State.FIN_WAIT_1: style.ground(style.SKY_BLUE),
+    State.FIN_WAIT_2: style.ground(style.SKY_BLUE),
     State.CLOSE_WAIT: style.BLUE,
-    State.CLOSING: style.PURPLE,
+    State.CLOSING: style.ground(style.PURPLE),
     State.LAST_ACK: style.BLUE,
-    State.TIME_WAIT: style.VERMILLION,
+    State.TIME_WAIT: style.ground(style.VERMILLION),
 }
 
 _WIDTH = 11.4
@@ -53,6 +53,7 @@ _TOP = 0.95  # room for the names
 _SLOPE = 0.26  # how far an arrow falls
 _TEXT = 0.185  # a line of text
 _NEAR = 0.22  # between two things that happen at about the same time
+_BESIDE = 24  # characters of data beside the numbers of a segment
 # Text stays readable over an arrow.
 _BEHIND: dict[str, Any] = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.6}
 _COLUMNS, _HALF = 80, 36  # characters in a line of small print: across, and where two labels stand side by side
@@ -151,16 +152,20 @@ class _Layout:
         if self.relative:
             small.append(number_words(segment))
         small += option_words(segment)
+        parts = [payload_words(segment)] if segment.payload and not self._has_room(index) else []
         if not self.crosses(index):
-            return _pack(small, _COLUMNS)
-        parts = [payload_words(segment)] if segment.payload else []
+            return parts + _pack(small, _COLUMNS)
         return parts + _pack([part for item in small for part in item.split(", ")], _HALF)
 
     def headline(self, index: int) -> str:
         """Flags, numbers and, where there is room for them, the data."""
         segment = self.segments[index]
-        data = "" if self.crosses(index) else payload_words(segment)
+        data = payload_words(segment) if self._has_room(index) else ""
         return "   ".join(filter(None, (flag_words(segment.flags), number_words(segment, self.numbers), data)))
+
+    def _has_room(self, index: int) -> bool:
+        """True if the data stand beside the numbers: they are short, and no other label is there."""
+        return len(payload_words(self.segments[index])) <= _BESIDE and not self.crosses(index)
 
     def remarks(self, index: int) -> list[tuple[str, str]]:
         """What stands out in a segment, with its colour: a D-SACK, a duplicate, loss, impossibility."""
@@ -303,7 +308,7 @@ def _draw_label(ax: Axes, layout: _Layout, index: int) -> None:
         ax.text(x, y, remark, fontsize=9.2, color=colour, fontweight="bold", **look)
         y -= _TEXT
     for line in reversed(layout.lines(index)):
-        ax.text(x, y, line, fontsize=8, color=style.GREY, **look)
+        ax.text(x, y, line, fontsize=8.5, color=style.GREY, **look)
         y -= _TEXT * 0.85
     ax.text(x, y, layout.headline(index), fontsize=11, fontweight="bold", **look)
 

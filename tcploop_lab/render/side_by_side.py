@@ -59,7 +59,7 @@ def _draw(
 ) -> None:
     many = f"{len(segments)} segment{'' if len(segments) == 1 else 's'}"
     ax.set_title(f"{_title(name, found)}: {many}", fontsize=12)
-    ax.text(0.02, 0.06, label, fontsize=8, color=style.GREY, va="center")
+    ax.text(0.02, 0.06, label, fontsize=8.5, color=style.GREY, va="center")
     ends = ["the socket", "the same socket"] if found.one_socket else [end.name for end in found.ends]
     for x, end in zip(_LINE, ends, strict=False):
         ax.text(x, 0.36, end, ha="center", va="center", fontsize=10, fontweight="bold")
@@ -112,7 +112,7 @@ def _name(ax: Axes, side: int, y: float, state: State) -> None:
     colour = STATE_COLOURS[state]
     look = {"facecolor": colour, "edgecolor": style.INK, "linewidth": 0.5, "boxstyle": "round,pad=0.2"}
     x, align = (_LINE[0] - 0.1, "right") if side == 0 else (_LINE[1] + 0.1, "left")
-    ax.text(x, y, state, ha=align, va="center", fontsize=8, color=style.text_on(colour), bbox=look, zorder=5)
+    ax.text(x, y, state, ha=align, va="center", fontsize=8.5, color=style.text_on(colour), bbox=look, zorder=5)
 
 
 def _bar(ax: Axes, side: int, top: float, bottom: float, state: State) -> None:

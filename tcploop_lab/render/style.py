@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import wraps
 from html import escape
 from io import BytesIO
+from math import ceil
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -18,8 +19,9 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers (jfly.uni-koeln.de/color, 2008).
 BLACK = "#000000"
@@ -45,10 +47,12 @@ FIGURE = "tcploop-figure"
 _DARK = ("[data-jp-theme-light=false]", ".vscode-dark", "html[data-theme=dark]")
 DARK_TOO = (
     f"<style>:is({', '.join(_DARK)}) .{FIGURE} "
-    "{ filter: invert(1) hue-rotate(180deg); background: transparent !important }</style>"
+    "{ filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; background: transparent !important }</style>"
 )
+_LIGHTER = 0.4  # how much white is in the ground of a text
 _DPI = 144  # twice the pixels of the size on the page, for sharp text
 _CSS_DPI = 96
+READABLE = 11.0  # CSS pixels: no text of a figure is smaller on the page
 
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -121,6 +125,12 @@ class LabFigure(Figure):
         """The alternative text."""
         return " ".join(filter(None, map(alt_of, self.axes)))
 
+    @property
+    def smallest(self) -> float:
+        """How high its smallest text is, in CSS pixels at full size."""
+        written = [one.get_fontsize() for one in self.findobj(Text) if one.get_text()]
+        return float(min(written, default=mpl.rcParams["font.size"])) * _CSS_DPI / 72
+
     def png(self, on_paper: bool = True) -> bytes:
         """Return the figure as a PNG on a light background, or on none."""
         buffer = BytesIO()
@@ -131,7 +141,8 @@ class LabFigure(Figure):
     def _repr_html_(self) -> str:
         width = round(self.get_size_inches()[0] * _CSS_DPI)
         picture = b64encode(self.png(on_paper=False)).decode("ascii")
-        style = f"width: {width}px; max-width: 100%; height: auto; background: {PAPER}"
+        narrowest = min(width, ceil(width * READABLE / self.smallest))  # it shrinks so far, and scrolls from there on
+        style = f"width: {width}px; max-width: max(100%, {narrowest}px); height: auto; background: {PAPER}"
         words = f'alt="{escape(self.alt)}" class="{FIGURE}"'
         return f'{DARK_TOO}<img {words} style="{style}" src="data:image/png;base64,{picture}">'
 
@@ -191,6 +202,11 @@ def contrast(colour: str, other: str) -> float:
 def _luminance(colour: str) -> float:
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour))
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def ground(colour: str) -> str:
+    """Return the colour, so much lighter that INK can be read on it, in a dark theme too."""
+    return to_hex([_LIGHTER + (1 - _LIGHTER) * part for part in to_rgb(colour)])
 
 
 def text_on(background: str) -> str:

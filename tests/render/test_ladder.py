@@ -136,18 +136,29 @@ def crossed(box: Bbox, mark: Annotation) -> bool:
     return bool(((points > box.p0) & (points < box.p1)).all(axis=1).any())
 
 
-@pytest.mark.parametrize("name", [*recorded_names(), "crossing"])
-def test_texts_stand_free(name: str) -> None:
-    """No two texts of a ladder overlap, and no arrow runs through one; also where both ends send data at once."""
+def drawn(name: str) -> Axes:
+    """A recorded ladder, one in which both ends send data at once, or one of long data and long numbers."""
     segments, received = exchanges.crossing()
-    ax = ladder(segments, received=received) if name == "crossing" else recorded(name).ladder()
+    if name == "crossing":
+        return ladder(segments, received=received)
+    request = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:33334\r\n\r\n"
+    long = [replace(one, payload=one.payload and request) for one in exchanges.self_connection()[:4]]
+    return ladder(long, relative=False) if name == "long data" else recorded(name).ladder()
+
+
+@pytest.mark.parametrize("name", [*recorded_names(), "crossing", "long data"])
+def test_texts_stand_free(name: str) -> None:
+    """No two texts of a ladder overlap, none covers a lifeline, and no arrow runs through one."""
+    ax = drawn(name)
     ax.figure.canvas.draw()
+    lifelines = [line.get_window_extent() for line in ax.lines if len(set(line.get_xdata())) == 1]
     marks = [mark for mark in ax.texts if isinstance(mark, Annotation)]
     boxes = [(text.get_text(), Bbox(text.get_window_extent())) for text in ax.texts if text.get_text()]
     assert len(boxes) > 12
     for place, (words, box) in enumerate(boxes):
         assert [other for other, second in boxes[:place] if box.overlaps(second)] == [], words
         assert not any(crossed(box, mark) for mark in marks), words
+        assert not any(box.overlaps(line) for line in lifelines), words
 
 
 def test_impossible_segments_stand_out() -> None:

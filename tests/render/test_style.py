@@ -9,6 +9,7 @@ from itertools import combinations
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
@@ -98,10 +99,21 @@ def test_the_caller_s_style_is_left_alone() -> None:
         assert dict(mpl.rcParams) == before
 
 
-@pytest.mark.parametrize("colour", [*style.CYCLE, *STATE_COLOURS.values()])
+# Filter Effects Module Level 1, section 8.3: hue-rotate(180deg), by which DARK_TOO turns the colours after invert(1).
+HALF_ROUND = np.array([[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]])
+
+
+def in_the_dark(colour: str) -> str:
+    """What a dark theme makes of a colour in a figure."""
+    turned = HALF_ROUND @ (1 - np.array(mpl.colors.to_rgb(colour)))
+    return mpl.colors.to_hex(np.clip(turned, 0, 1))
+
+
+@pytest.mark.parametrize("colour", [style.BLUE, style.PALE, *map(style.ground, style.CYCLE), *STATE_COLOURS.values()])
 def test_text_on_a_colour_is_readable(colour: str) -> None:
-    """Text on every colour in use has the contrast that WCAG asks for, 4.5 to 1."""
-    assert style.contrast(style.text_on(colour), colour) >= 4.5
+    """Text on every ground in use has the contrast that WCAG asks for, 4.5 to 1, in light and dark themes."""
+    for shown in (str, in_the_dark):
+        assert style.contrast(shown(style.text_on(colour)), shown(colour)) >= 4.5
 
 
 def test_small_print_is_readable() -> None:

@@ -36,7 +36,7 @@ def draw_switches(port: int, kernel: str, verdicts: Mapping[str, Verdict], ax: A
 
 
 def _draw_cell(ax: Axes, column: int, row: int, ok: bool) -> None:
-    colour = style.PALE if ok else style.VERMILLION
+    colour = style.PALE if ok else style.ground(style.VERMILLION)
     ax.add_patch(Rectangle((column + 0.04, row + 0.07), 0.92, 0.86, facecolor=colour, edgecolor="none"))
     look: dict[str, Any] = {"color": style.text_on(colour), "fontweight": "normal" if ok else "bold"}
     ax.text(column + 0.5, row + 0.5, "holds" if ok else "BROKEN", ha="center", va="center", fontsize=9, **look)

@@ -28,7 +28,7 @@ class ConsoleView(View):
         kinds = [(f"{kind}: {kind.description}", str(kind)) for kind in ClientKind]
         self._port = field("port to dial", port)
         self._range = field("ephemeral ports", port_range, "20em", "LOW-HIGH")
-        self._client = choice("client", kinds, str(client), "34em")
+        self._client = choice("client", kinds, str(client), "46em")
         self._most = field("most tries", f"{MOST_TRIES:,}")
         self._pace = choice("pace", list(PACES), "full speed")
         self._start = button("Start", self._on_start, "Dial with these settings")

@@ -28,6 +28,7 @@ class StepperView(View):
             row(self._diagram, self._segments),
         )
         super().__init__(model, rows, "state stepper")
+        model.changed = self.refresh
         self._moment.observe(lambda change: self._to(change["new"]), "value")
         self.refresh()
 

@@ -5,7 +5,7 @@ A moment is a segment that departs or arrives. A self-connection has one end, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...tcp.replay import End, Replay, Step
@@ -23,6 +23,7 @@ class StateStepper:
         self.exchange = exchange
         self.position = 0
         self.note = ""
+        self.changed: Callable[[], None] = lambda: None  # called after every move
         self.replay = Replay((), ())
         try:
             self.replay = exchange.replayed
@@ -39,6 +40,7 @@ class StateStepper:
         """Go to a position, 0 to `last`, and return it. What is no number changes nothing."""
         if isinstance(position, int) and not isinstance(position, bool):
             self.position = min(max(position, 0), self.last)
+            self.changed()
         return self.position
 
     def move(self, by: int) -> int:

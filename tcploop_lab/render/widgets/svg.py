@@ -12,7 +12,7 @@ from html import escape
 from .. import style
 from ..figures import readable
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 16, 34, 44  # pixels around the plot
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68, 16, 34, 44  # pixels around the plot
 _TEXT = 'font-family="sans-serif" font-size="12"'
 
 Pair = tuple[float, float]
@@ -71,7 +71,7 @@ class Chart:
         look = f"width: {width}px; max-width: 100%; height: auto; background: {style.PAPER}"
         title = f'<text x="8" y="20" font-size="14" font-weight="bold" fill="{style.INK}">{escape(self._title)}</text>'
         frame = "".join((title, *self._ticks(), *self._names()))
-        drawn = f'{frame}{"".join(self._marks)}</svg>'
+        drawn = f"{frame}{''.join(self._marks)}</svg>"
         return f'{style.DARK_TOO}<svg xmlns="http://www.w3.org/2000/svg" {head} style="{look}">{drawn}'
 
     def _at_x(self, x: float) -> float:

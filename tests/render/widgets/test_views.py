@@ -173,6 +173,8 @@ def test_the_stepper_steps_by_button_and_by_number(testbed):
         assert (stepper.model.position, control(stepper, "moment").value) == (position, position)
     control(stepper, "moment").value = 4
     assert "Moment 4 of 14" in html_of(stepper)
+    stepper.model.go_to(5)  # in code, and the page follows
+    assert "Moment 5 of 14" in html_of(stepper)
     stepper.close()
 
 
