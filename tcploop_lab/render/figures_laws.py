@@ -57,7 +57,8 @@ def _check(laws: Sequence[TriesDistribution]) -> None:
 
 def _words(law: TriesDistribution, study: StudyResult | None) -> str:
     mean = study.cells[0].mean if study is not None else None
-    return f"{law.name}: mean {law.mean:,.0f}" + (f", measured {mean:,.0f}" if mean is not None else "")
+    pace = f", {law.tries_per_second:g} tries a second" if law.tries_per_second else ""
+    return f"{law.name}{pace}: mean {law.mean:,.0f}" + (f", measured {mean:,.0f}" if mean is not None else "")
 
 
 def _finish(

@@ -12,7 +12,7 @@ from ..results.description import MOST_ROWS, Bar, Description, Judged, Lines, Ta
 # JupyterLab's variables follow its theme; elsewhere the fallback inherits the page's colours.
 _BORDER = "var(--jp-border-color2, #bdbdbd)"
 _TEXT = "color: var(--jp-ui-font-color1, inherit)"
-_BOX = f'style="{_TEXT}; font-family: var(--jp-ui-font-family, sans-serif); font-size: 13px; max-width: 70em"'
+_BOX = f'style="{_TEXT}; font-family: var(--jp-ui-font-family, sans-serif); font-size: 13px; max-width: 90em"'
 _TABLE = 'style="border-collapse: collapse; margin: 6px 0; font-size: 13px; color: inherit"'
 _CELL = (
     f"padding: 3px 10px; border-bottom: 1px solid {_BORDER}; vertical-align: top; "
@@ -39,7 +39,7 @@ def box(inner: str) -> str:
 
 def line(text: str) -> str:
     """Return a line of text as a paragraph; nothing for no text."""
-    return f'<p style="margin: 4px 0">{escape(text)}</p>' if text else ""
+    return f'<p style="margin: 4px 0; max-width: 70em">{escape(text)}</p>' if text else ""
 
 
 def facts(named: Mapping[str, object]) -> str:

@@ -30,6 +30,14 @@ def test_each_law_has_its_curve():
     assert words == ["even-sequence: mean 250", "random-walk: mean 445", "lottery: mean 500"]
 
 
+def test_laws_of_one_era_at_two_paces_have_two_names():
+    """The legend says at which pace a client dials that does not dial without a pause."""
+    slow = distribution("random-walk", RANGE, 40500, tries_per_second=10)
+    ax = compare([distribution("random-walk", RANGE, 40500), slow])
+    words = [text.get_text().split(":")[0] for text in ax.get_legend().get_texts()]
+    assert words == ["random-walk", "random-walk, 10 tries a second"]
+
+
 @pytest.mark.parametrize(
     ("start", "title"),
     [("return", "The same mean, 500 tries, in 3 shapes"), ("random", "Means from 250 to 500 tries")],
