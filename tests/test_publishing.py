@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import tarfile
 import venv
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tcploop_lab.cli import main
 from tcploop_lab.cli.course import copy_course
 
 ROOT = Path(__file__).parents[1]
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
 def load(name: str) -> Any:
@@ -40,7 +42,7 @@ def test_the_web_pages_are_built_without_a_warning() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert (done.returncode, done.stdout.strip()) == (0, "build/site/html/index.html"), done.stderr + done.stdout
     pages = ROOT / "build" / "site" / "html"
-    lessons = {path.stem for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")}
+    lessons = {path.stem for path in LESSONS}
     moved = {"04_probability", "05_in_the_wild", "06_defences"}  # their addresses of November 2026 lead on
     assert {path.stem for path in (pages / "lessons").glob("*.html")} == lessons | moved
     assert 'url=05_probability.html"' in (pages / "lessons" / "04_probability.html").read_text()
@@ -49,29 +51,37 @@ def test_the_web_pages_are_built_without_a_warning() -> None:
     assert ">07 Defences" in head  # a lesson has its number in the sidebar
 
 
+# How far a page reaches beyond the window, how many figures are shrunk, and how much code scrolls.
 WIDE = """() => [document.documentElement.scrollWidth - document.documentElement.clientWidth,
     [...document.querySelectorAll(".cell_output img")].filter(one => one.width < one.naturalWidth / 2 - 1).length]"""
+SCROLLS = """() => [...document.querySelectorAll(".cell_input pre")].filter(one => one.scrollWidth > one.clientWidth)
+    .map(one => one.textContent)"""
 
 
 @pytest.mark.slow
 @pytest.mark.e2e
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_web_pages_fit_every_window(scheme: Any) -> None:
-    """At 390, 768 and 1280 pixels no page scrolls sideways, no figure is shrunk, and the console has no complaint."""
-    from .e2e import browser
+def test_the_web_pages_fit_every_window() -> None:
+    """At 390, 768 and 1280 pixels, light and dark, no page scrolls sideways, no figure is shrunk; axe finds nothing."""
+    from axe_playwright_python.sync_playwright import Axe
 
-    lessons = ROOT / "build" / "site" / "html" / "lessons"
-    pages = [lessons / f"{path.stem}.html" for path in (ROOT / "notebooks").glob("[0-9]*.ipynb")]
-    assert len(pages) > 6 and all(page.is_file() for page in pages), "the test above builds them"
+    from .e2e import browser, lesson
+
+    root = ROOT / "build" / "site" / "html"
+    pages = [root / "index.html", *(root / "lessons" / f"{path.stem}.html" for path in LESSONS)]
+    assert len(pages) > 7 and all(page.is_file() for page in pages), "the test above builds them"
     complaints: list[str] = []
-    with browser.chromium() as chromium:
-        page = chromium.new_page(color_scheme=scheme)
+    with browser.chromium() as chromium, browser.page(chromium) as page:
         page.on("console", lambda message: complaints.append(message.text))
-        for width in (390, 768, 1280):
-            page.set_viewport_size({"width": width, "height": 900})
-            for path in pages:
-                page.goto(path.as_uri())
-                assert page.evaluate(WIDE) == [0, 0], (width, path.name)
+        for path in pages:
+            page.goto(path.as_uri())
+            for width, scheme in product((390, 768, 1280), ("light", "dark")):
+                page.set_viewport_size({"width": width, "height": 900})
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                assert page.evaluate(WIDE) == [0, 0], (width, scheme, path.name)
+            assert page.evaluate(SCROLLS) == [], path.name
+            # What a lesson shows is looked at in a light page, too, in JupyterLab (test_every_notebook.py).
+            found = Axe().run(page, options=lesson.AXE | {"preload": False}).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"][:300]) for one in found] == [], path.name
     assert [text for text in complaints if not text.startswith("[PST]")] == []
 
 

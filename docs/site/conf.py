@@ -12,6 +12,7 @@ html_theme = "sphinx_book_theme"
 html_title = "TCP self-connection: a course"
 html_copy_source = False
 html_show_sourcelink = False
+html_sidebars = {"**": ["search-button-field.html", "sbt-sidebar-nav.html"]}  # the list begins with the title
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
 html_context = {"default_mode": "auto"}  # else the theme complains of none in the console
