@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.audits import programs
 from tcploop_lab.audits.programs import PROGRAMS, Program
 from tcploop_lab.audits.table import AuditTable
 
@@ -144,3 +145,14 @@ def test_an_unknown_program_is_named() -> None:
     """A name that is not in the list is an error that shows the list."""
     with pytest.raises(ValueError, match="program 'no-such': there are nc -z"):
         lab.audit_programs(["no-such"])
+
+
+def test_a_program_that_does_not_say_its_version_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who hangs, fails or is not there when it is asked holds nothing up."""
+    monkeypatch.setattr(programs, "_TO_SAY", 0.2)
+    asked = [Program("it", "it", ("true",), debian="it", version=how) for how in ("sleep 60", "false", "/no/such", "")]
+    assert [one.version_here(tmp_path) for one in asked] == ["", "", "", ""]
+    sleeper = tmp_path / "sleeper"
+    sleeper.write_text("#!/bin/sh\nsleep 60\n")
+    sleeper.chmod(0o755)
+    assert not Program("it", "it", ("it",), version="sleeper -v", build=(str(sleeper),)).installed

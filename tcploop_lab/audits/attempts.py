@@ -75,7 +75,8 @@ class Behaviour:
     `exit_status` is the command's, None where the lab ended that; a negative one is the number of a signal. Where the
     lab ended anything, `ended` says when (seconds since the epoch) and `why_ended` for which reason; `left` counts the
     processes that went on after the command. `dropped` counts the frames that the capture lost, all of them after
-    `whole_until`. `written` is what `Written` counted, where that is more than the segments that were kept have.
+    `whole_until`. `listened` is True if a listener of its own was seen on the port. `written` is what `Written`
+    counted, where that is more than the segments that were kept have.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -84,6 +85,7 @@ class Behaviour:
     ended: float | None = None
     why_ended: str = ""
     left: int = 0
+    listened: bool = False
     dropped: int = 0
     whole_until: float = math.inf
     written: Mapping[tuple[int, int], int] = field(default_factory=dict)

@@ -8,6 +8,7 @@ with an echo on the port, and the two are compared.
 from __future__ import annotations
 
 import os
+import random
 import shlex
 import shutil
 import tempfile
@@ -32,7 +33,8 @@ from ..testbed.opening import open_testbed, wanted_kind
 from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from .attempts import Behaviour
-from .run import INTERRUPT, Order, Report, run_program
+from .comparison import PAIRS
+from .run import INTERRUPT, Order, Report, run_programs
 from .sandbox.entrance import outside
 from .sandbox.wanted import Sandbox
 from .verdicts import AuditVerdict, judge_audit, needs_comparison, needs_repetition
@@ -46,6 +48,7 @@ DEFAULT_TIMEOUT = 10.0  # seconds
 DEFAULT_ATTEMPTS = 100  # all, but for who dials without end
 ALWAYS = ("no terminal", "empty stdin")  # of the sandbox's layers
 _GRACE = 3.0  # seconds a run that is interrupted gets to hand back what it saw
+_AT_ONCE = 3  # workers that repeat a comparison
 _LONGER = 2.0  # seconds by which a program must stay longer with an echo to behave otherwise
 _EXAMPLE = "tcploop audit -- curl http://127.0.0.1:{port}/"
 
@@ -136,9 +139,10 @@ def audit(
     terminal and an empty stdin, reaches no other network, sees files to read and an empty HOME, and ends with all its
     processes after `timeout` seconds; `sandbox` lets more in, or insists on every layer. `attempts` is how many of its
     attempts meet themselves; the later ones are refused. Where it used no connection with itself, it is run again with
-    an echo on the port, and where that differs each is run once more. `kind` is the testbed that was asked for; only
-    the private network will do. With `or_recorded`, where none can be had, or the environment asks for another testbed,
-    the result is what was recorded of this command, with a label, if a lesson runs it.
+    an echo on the port, and where that differs both are run ten times more (`comparison.PAIRS`). `kind` is the
+    testbed that was asked for; only the private network will do. With `or_recorded`, where none can be had, or the
+    environment asks for another testbed, the result is what was recorded of this command, with a label, if a lesson
+    runs it.
 
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network,
     where no process can be made or kept together, or where a layer is missing that was insisted on.
@@ -242,16 +246,8 @@ def _recorded(words: tuple[str, ...], refusal: NotOnThisTestbed) -> AuditResult:
 
 def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
     """Run the program where `open_place` says, with an echo for comparison if need be, and judge what it did."""
-    report, place = _run(order, open_place)
-    own, echo = [_behaviour(report)], []
-    control = _for_comparison(order, report)
-    if needs_comparison(own[0], order.port) and report.why_ended != INTERRUPT:
-        echo.append(_behaviour(_run(control, open_place)[0]))
-        if needs_repetition(own[0], echo[0], order.port) and echo[0].why_ended != INTERRUPT:
-            own.append(_behaviour(_run(order, open_place)[0]))
-            echo.append(_behaviour(_run(control, open_place)[0]))
-    if INTERRUPT in {one.why_ended for one in (*own, *echo)}:
-        own, echo = own[:1], []  # half a comparison is none
+    (report,), kernel = _run([[order]], open_place)
+    own, echo = _compared(order, report, open_place)
     judged = judge_audit(own, order.port, order.attempts, echo)
     return AuditResult(
         command=order.command,
@@ -263,7 +259,7 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
         exit_status=report.status,
         seconds=report.seconds,
         stopped=_stopped(report),
-        kernel=place.kernel,
+        kernel=kernel,
         output=own[0].output,
         segments=own[0].segments,
         sockets=report.sockets,
@@ -273,15 +269,46 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
     )
 
 
-def _run(order: Order, open_place: Callable[[], Testbed]) -> tuple[Report, Testbed]:
-    """Run the program in a network that is made for it, and return what was seen, and where."""
-    with open_place() as testbed:
-        future = testbed.submit(run_program, order)
-        report: Report = wait_for(testbed.executor, future, None, _GRACE)
-    if report.failed is not None:
-        reason = os.strerror(report.failed)
-        raise ValueError(f"command {order.command[0]!r}: it cannot be started ({reason}); name its interpreter first")
-    return report, testbed
+def _compared(order: Order, first: Report, open_place: Callable[..., Testbed]) -> tuple[list[Behaviour], ...]:
+    """Return the runs with itself, the first of which was made, and those with an echo, as many as are needed.
+
+    None with an echo for who used a connection with itself. Otherwise the two worlds are compared until nothing is left
+    in which all runs of one world are alike and differ from all of the other, PAIRS times at the most. Which of a pair
+    is run first is left to chance: so who counts its runs does not seem to know the world either.
+    """
+    own, echo = [_behaviour(first)], list[Behaviour]()
+    control = _for_comparison(order, first)
+    rest = [_pairs(order, control, (PAIRS - 2) // _AT_ONCE) for _ in range(_AT_ONCE)]
+    for plan in ([[control]], [_pairs(order, control, 1)], rest):
+        if INTERRUPT in {one.why_ended for one in (*own, *echo)}:
+            return own[:1], []  # half a comparison is none
+        if not (needs_repetition(own, echo, order.port) if echo else needs_comparison(own[0], order.port)):
+            break
+        for report in _run(plan, open_place)[0]:
+            (echo if report.control else own).append(_behaviour(report))
+    return own, echo
+
+
+def _pairs(order: Order, control: Order, count: int) -> list[Order]:
+    return [one for _ in range(count) for one in random.sample((order, control), 2)]
+
+
+def _run(plan: Sequence[Sequence[Order]], open_place: Callable[..., Testbed]) -> tuple[list[Report], str]:
+    """Run each list of orders in a worker of its own, and return what was seen, and on which kernel."""
+    reports: list[Report] = []
+    with open_place(workers=len(plan)) as testbed:
+        futures = [testbed.submit(run_programs, orders) for orders in plan]
+        for future in futures:
+            reports += wait_for(testbed.executor, future, None, _GRACE)
+            if reports[-1].why_ended == INTERRUPT:
+                for one in futures:
+                    testbed.executor.stop(one)
+                break
+    for report in reports:
+        if report.failed is not None:
+            name, reason = plan[0][0].command[0], os.strerror(report.failed)
+            raise ValueError(f"command {name!r}: it cannot be started ({reason}); name its interpreter first")
+    return reports, testbed.kernel
 
 
 def _for_comparison(order: Order, report: Report) -> Order:
@@ -298,6 +325,7 @@ def _behaviour(report: Report) -> Behaviour:
         ended=report.ended,
         why_ended=report.why_ended,
         left=report.left,
+        listened=any(row.state == "LISTEN" for row in report.sockets),
         dropped=report.dropped,
         whole_until=report.whole_until,
         written=report.written,

@@ -2,6 +2,10 @@
 
 The two worlds differ in the names of the two ends only. What differs from run to run within one world, too, is the
 program's own doing and tells nothing: a difference counts if the runs of each world agree among themselves.
+
+A program that does one thing or another by chance, whatever the world, with probabilities p_i: that n runs in one world
+all do i, and n in the other all do j, has the chance of the sum of (p_i p_j)^n over all i and j that differ. It is at
+most 2 / 4^n, which a fair coin reaches. With n = PAIRS that is less than one in two million for each thing compared.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from collections.abc import Sequence
 
 from .attempts import Attempt, Behaviour
 
+PAIRS = 11  # runs in each world until a difference counts
 _ANY = "is refused, because it is connected to itself already"  # an echo takes any number: that compares with all
 _LONGEST = 80  # characters of a line in the evidence
 # What differs from run to run anyway, longest first: UUIDs, IPv6 and hardware addresses, hexadecimal numbers (a word

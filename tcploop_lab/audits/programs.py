@@ -6,6 +6,7 @@ the folder that TCPLOOP_PROGRAMS names); Python's also where this Python has the
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -26,6 +27,7 @@ from .audit import DEFAULT_ATTEMPTS
 CLIENTS = Path(__file__).with_name("clients")
 LIST = Path(__file__).with_name("programs.toml")
 _SECONDS = 120.0  # that building a small client may take
+_TO_SAY = 20.0  # seconds that a program may take to say its version
 
 
 def folder() -> Path:
@@ -72,10 +74,13 @@ class Program:
         return filled
 
     def version_here(self, made: Path) -> str:
-        """Return the version that is installed."""
-        if self.version:
-            return version_in(say(self.words(tuple(shlex.split(self.version)), made)))
-        return self._from_a_registry() or version_in(say(["dpkg-query", "-W", self.debian]))
+        """Return the version that is installed, "" if nobody tells it in time."""
+        if not self.version and (known := self._from_a_registry()):
+            return known
+        asked = shlex.split(self.version or f"dpkg-query -W {self.debian}")
+        with contextlib.suppress(RuntimeError):
+            return version_in(say(self.words(tuple(asked), made), seconds=_TO_SAY))
+        return ""
 
     def _from_a_registry(self) -> str:
         """The version of the package of PyPI or npm, "" if it is not here."""
@@ -118,7 +123,8 @@ def _working(tool: str, version: str) -> str | None:
     for path in (shutil.which(tool), f"/usr/bin/{tool}"):
         if path is not None and os.path.exists(path):
             asked = (path, *shlex.split(version)[1:]) if version.startswith(tool + " ") else (path, "--version")
-            if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+            with contextlib.suppress(RuntimeError):
+                say(list(asked), seconds=_TO_SAY)
                 return path
     return None
 
@@ -129,11 +135,14 @@ def version_in(text: str) -> str:
     return found[0] if found else ""
 
 
-def say(command: list[str], environment: Mapping[str, str] | None = None) -> str:
-    """Return what a command prints; RuntimeError if it fails."""
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL
-    )
+def say(command: list[str], environment: Mapping[str, str] | None = None, seconds: float = _SECONDS) -> str:
+    """Return what a command prints; RuntimeError if it fails, cannot be started, or takes longer than `seconds`."""
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RuntimeError(f"{' '.join(command)} was of no use: {error}") from None
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
     return done.stdout or done.stderr

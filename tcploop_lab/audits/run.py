@@ -15,12 +15,13 @@ import selectors
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
 from ..errors import NotOnThisTestbed
 from ..stacks.linux import LivePacketSocket
+from ..stacks.namespace import enter_another_network
 from ..stacks.packet_filter import tcp_header
 from ..stacks.stack import Frame, SocketRow, Stack
 from ..stacks.task import current_task
@@ -74,10 +75,11 @@ class Order:
 class Report:
     """What the worker saw. `ended` is the time at which it ended what still ran, None if all ended by themselves.
 
-    `status` is that of the command, None where the lab ended that. `written` is what `Written` counted. `layers` are
-    those of the sandbox, `missing` says by name why others were not there.
+    `control` is the order's; `status` is that of the command, None where the lab ended that. `written` is what
+    `Written` counted. `layers` are those of the sandbox, `missing` says by name why others were not there.
     """
 
+    control: bool = False
     frames: list[Frame] = field(default_factory=list)
     dropped: int = 0
     whole_until: float = math.inf
@@ -117,18 +119,33 @@ class Output:
         return self._head + gap + self._tail
 
 
-def run_program(stack: Stack, order: Order) -> Report:
-    """Run the program in the private network, where dialling the port means dialling itself, or an echo.
+def run_programs(stack: Stack, orders: Sequence[Order]) -> list[Report]:
+    """Run these programs, which have one sandbox, one after another, each in a network and with a HOME of its own.
 
-    Raises NotOnThisTestbed if the network cannot be set, capturing is refused, processes cannot be kept together, or a
-    layer of the sandbox is missing and all are wanted.
+    Dialling the port means dialling itself there, or an echo. Ends early at an interrupt. Raises NotOnThisTestbed if
+    the network cannot be set, capturing is refused, processes cannot be kept together, or a layer of the sandbox is
+    missing and all are wanted.
     """
+    reports: list[Report] = []
+    known = None
+    for order in orders:
+        if reports:
+            enter_another_network()
+        report, known = _run(stack, order, known)
+        reports.append(report)
+        if report.why_ended == INTERRUPT:
+            break
+    return reports
+
+
+def _run(stack: Stack, order: Order, known: Entrance | None) -> tuple[Report, Entrance]:
+    """Run one of them; return also the way in, by which the next one may go."""
     set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
-    way = entrance(order.sandbox, order.command[0], order.folder, order.own, order.environment, order.lab)
+    way = entrance(order.sandbox, order.command[0], order.folder, order.own, order.environment, order.lab, known)
     try:
         control = echo(order.port) if order.control else contextlib.nullcontext()
         with way as into, control, contextlib.closing(_packets(stack, order)) as packets:
-            return _Watch(stack, order, packets, into).run()
+            return _Watch(stack, order, packets, into).run(), into
     except BlockingIOError as error:  # fork(2): EAGAIN
         raise NotOnThisTestbed(_NO_PROCESS.format(error.strerror)) from None
 
@@ -163,7 +180,7 @@ class _Watch:
 
     def __init__(self, stack: Stack, order: Order, packets: LivePacketSocket, way: Entrance) -> None:
         self._stack, self.order, self._way = stack, order, way
-        self.report = Report(layers=way.layers, missing=dict(way.missing))
+        self.report = Report(order.control, layers=way.layers, missing=dict(way.missing))
         self._packets = packets
         self._output, self._most_output = Output(), order.sandbox.limits["output"]
         self._kept = 0
@@ -210,9 +227,12 @@ class _Watch:
             selector.register(told, selectors.EVENT_READ, self._read_status)
             selector.register(self._packets, selectors.EVENT_READ, self._read_packets)
             while process.poll() is None and not self._over(deadline):
-                for key, _ in selector.select(_LOOK_EVERY):
+                ready = selector.select(_LOOK_EVERY)
+                for key, _ in ready:
                     if not key.data(key.fileobj):
                         selector.unregister(key.fileobj)
+                if not ready:
+                    self._look_at_sockets()
 
     def _over(self, deadline: float) -> bool:
         """True when the lab should end the program; says why."""

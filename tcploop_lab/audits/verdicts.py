@@ -27,6 +27,7 @@ _HINTS = (
      "it may miss what the sandbox keeps from it: --share PATH lets it use a file or folder, --env NAME a variable"),
     (r"cannot fork|fork: |unable to fork|resource temporarily unavailable", "it could not make a process"),
 )  # fmt: skip
+_TAKEN = re.compile(r"address (?:is )?(?:already )?in use|EADDRINUSE", re.IGNORECASE)
 _OTHER_USER = re.compile(r"set(?:re|res)?[ug]id|setgroups|initgroups", re.IGNORECASE)
 
 
@@ -71,9 +72,9 @@ def _is_used(behaviour: Behaviour, one: Attempt) -> bool:
     return one.sent > 0 or behaviour.keeps(one)
 
 
-def needs_repetition(own: Behaviour, echo: Behaviour, port: int) -> bool:
-    """True if the two runs differ: then each is to be made once more, to know what differs anyway."""
-    return bool(differences([own], [echo], port))
+def needs_repetition(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> bool:
+    """True if all runs of one world differ from those of the other, and it used no connection with itself in any."""
+    return all(needs_comparison(run, port) for run in own) and bool(differences(own, echo, port))
 
 
 def judge_audit(own: Sequence[Behaviour], port: int, attempts: int, echo: Sequence[Behaviour] = ()) -> Judgement:
@@ -168,15 +169,24 @@ def _unused(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> _
         return AuditVerdict.UNCLEAR, [f"{what} differed from run to run in one and the same world"]
     if not found:
         return AuditVerdict.SELF_CONNECTED, ["with an echo it does the same: it takes itself for a server"]
-    why = _other_reason(own[0], port, connection_that_differs(own, echo, port))
-    if why:
+    place = connection_that_differs(own, echo, port)
+    for why in filter(None, (*(_other_reason(run, port, place) for run in own), _wanted_the_port(echo))):
         return AuditVerdict.UNCLEAR, [*found, why]
-    return AuditVerdict.DETECTED, found
+    return AuditVerdict.DETECTED, [*found, f"so it was in {len(own)} runs with itself, and in {len(echo)} with an echo"]
+
+
+def _wanted_the_port(echo: Sequence[Behaviour]) -> str:
+    """Why a program that serves on the port itself, too, cannot be compared: there the echo is in its way."""
+    if any(_TAKEN.search(run.output) for run in echo):
+        return "with an echo it could not have an address that was in use, which may be the reason"
+    return ""
 
 
 def _other_reason(own: Behaviour, port: int, place: int | None) -> str:
     """Why a program that behaves otherwise with itself need not have noticed: something else was different, too."""
     tries = own.attempts(port)
+    if own.listened or any(one.answer == "open" and not one.to_itself for one in tries):
+        return "it listened on the port as well, where with an echo that is taken"
     if own.exit_status is not None and (own.exit_status < 0 or own.exit_status in (126, _SHELLS_NOT_FOUND)):
         return "it crashed or broke off, which is no sign of noticing"
     if any(is_beside(one, tries) for one in tries):

@@ -66,6 +66,16 @@ def enter_private_network() -> None:
         raise NamespaceRefused(refused.errno, f"{_WITHOUT_RIGHTS} ({refused.strerror})") from refused
 
 
+def enter_another_network() -> None:
+    """Move the calling process from its private network into a new one, as that was at the start. OSError if refused.
+
+    The old one ends with the last process in it.
+    """
+    if error := _unshare(_CLONE_NEWNET):
+        raise OSError(error, os.strerror(error))
+    interfaces.switch_on("lo")
+
+
 def _unshare(flags: int) -> int:
     """Call unshare(2) and return its errno, 0 if it did."""
     try:

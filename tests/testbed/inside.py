@@ -105,21 +105,21 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd")) - 1
 
 
-def run_with_ecn(stack: Any, order: Any) -> Any:
+def run_with_ecn(stack: Any, orders: Any) -> Any:
     """Run a program in a network that asks for ECN, and sends data with a SYN without a cookie."""
-    from tcploop_lab.audits.run import run_program
+    from tcploop_lab.audits.run import run_programs
 
     for name, value in (("ecn", "1"), ("fastopen", "5")):
         Path(f"/proc/sys/net/ipv4/tcp_{name}").write_text(value)
-    return run_program(stack, order)
+    return run_programs(stack, orders)
 
 
-def run_without_rights(stack: Any, order: Any) -> Any:
+def run_without_rights(stack: Any, orders: Any) -> Any:
     """Run a program from a worker that may not make a process namespace."""
-    from tcploop_lab.audits.run import run_program
+    from tcploop_lab.audits.run import run_programs
 
     Path("/proc/sys/user/max_pid_namespaces").write_text("0")
-    return run_program(stack, order)
+    return run_programs(stack, orders)
 
 
 def talk_to_itself_or_an_echo(stack: Any, itself: bool, data: bytes, ending: str) -> tuple[bytes, str]:
@@ -148,12 +148,12 @@ def read_to_the_end(sock: socket.socket, size: int, ending: str) -> tuple[bytes,
     return got, "nothing"
 
 
-def run_without_processes(stack: Any, order: Any) -> Any:
+def run_without_processes(stack: Any, orders: Any) -> Any:
     """Run a program from a worker that can make no process, as where a limit is reached."""
-    from tcploop_lab.audits.run import run_program
+    from tcploop_lab.audits.run import run_programs
 
     no_processes()
-    return run_program(stack, order)
+    return run_programs(stack, orders)
 
 
 def no_processes() -> None:

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.audits import supervisor
+from tcploop_lab.audits.comparison import PAIRS
 from tcploop_lab.audits.run import Output
 from tcploop_lab.audits.sandbox.wanted import Sandbox
 
@@ -51,6 +53,17 @@ RESET = (
     "import struct\nif s.getsockname() == s.getpeername():\n"
     "    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0)); s.close()\nelse: s.close()"
 )
+NOT_BLOCKING = (
+    "import select, socket\ns = socket.socket()\ns.setblocking(False)\ns.connect_ex(('{host}', {port}))\n"
+    "select.select([], [s], [], 9)\ns.send(b'hello')"
+)
+MPTCP = "import socket, sys\ns = socket.socket(2, 1, 262)\ns.connect(('{host}', {port}))\n"  # IPPROTO_MPTCP
+THREADS = (
+    "import concurrent.futures as f, socket\n"
+    "def dial(n):\n  try: socket.create_connection(('{host}', {port})).send(b'hello')\n  except OSError: pass\n"
+    "list(f.ThreadPoolExecutor(4).map(dial, range(4)))"
+)
+SERVES = CONNECT + "s.close()\ntry: l = socket.create_server(('{host}', {port}))\nexcept OSError: sys.exit(4)\n"
 MARK = "audit-left-behind"
 
 
@@ -82,17 +95,20 @@ HONEST = {
         0,
     ),
     "probes, then uses": (CONNECT + "s.close()\n" + CONNECT + "s.send(b'hello')", "self-connected", 0),
+    "does not block": (NOT_BLOCKING, "self-connected", 0),
+    "several threads": (THREADS, "self-connected", 0),
     "several at once": (AT_ONCE, "self-connected", 0),
     "serves on port 0 first": (OWN_SERVER + CONNECT + "s.send(b'hello')", "self-connected", 0),
     "prints a UUID": (CONNECT + "import uuid; print('run', uuid.uuid4(), time.time())", "self-connected", 0),
     "prints noise": (CONNECT + "import random; print(*random.choices('xyz', k=40))", "self-connected", 0),
     "only words differ": (CONNECT + "print('up' if s.getsockname() != s.getpeername() else 'down')", "detected", 0),
     "resets itself": (CONNECT + RESET, "detected", 0),
+    "serves on the port then": (SERVES + "time.sleep(0.3)", "unclear", 0),
     "crashes afterwards": (NOTICE.replace("sys.exit(3)", "__import__('os').abort()"), "unclear", -6),
     "breaks off afterwards": (NOTICE.replace("(3)", "(127)"), "unclear", 127),
 }
 USED_OR_REFUSED = {"never dials", "writes", "binds a port of its own", "binds port 0", "probes, then uses",
-                   "serves on port 0 first"}  # fmt: skip
+                   "does not block", "several threads", "serves on port 0 first"}  # fmt: skip
 COMPARED = HONEST.keys() - USED_OR_REFUSED
 # What a program does instead of dialling, and how it ends.
 WILD = {
@@ -134,6 +150,53 @@ def test_each_verdict(audits: dict[str, lab.AuditResult], name: str) -> None:
     assert (result.verdict, result.exit_status, result.stopped) == (verdict, status, "exited")
     assert result.compared == (name in COMPARED)
     assert result.ok == (verdict in ("detected", "refused"))
+
+
+COINS = {
+    "how it ends": (CONNECT + "import os; sys.exit(os.urandom(1)[0] & 1)", "its exit status differed from run to run"),
+    "how often it dials": (CONNECT + "import os; s.close(); os.urandom(1)[0] & 1 and socket.create_connection"
+                           "(('{host}', {port})).close()", "its connections differed from run to run"),
+    "what it says": (CONNECT + "import os; print('heads' if os.urandom(1)[0] & 1 else 'tails')", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COINS)
+def test_a_coin_notices_nothing(name: str) -> None:
+    """Whoever does this or that by chance is not cleared, but once in two million times."""
+    code, reason = COINS[name]
+    result = lab.audit(python(code))
+    assert result.verdict in ("unclear", "self-connected") and not result.ok
+    assert (reason or "none") in repr(result) or "with an echo it does the same" in repr(result)
+
+
+def test_who_notices_does_so_each_time() -> None:
+    """The evidence says in how many runs."""
+    assert 2 / 4**PAIRS < 1e-6
+    assert f"so it was in {PAIRS} runs with itself, and in {PAIRS} with an echo" in lab.audit(python(NOTICE)).evidence
+
+
+@pytest.mark.may_skip("needs MPTCP in the kernel")
+@pytest.mark.parametrize(
+    ("rest", "verdict"),
+    [("s.send(b'x')", "self-connected"), ("if s.getsockname() != s.getpeername(): s.send(b'x')", "detected")],
+)
+def test_multipath_tcp_is_the_same(rest: str, verdict: str) -> None:
+    """A connection of MPTCP (RFC 8684) with itself is plain TCP's, and judged as that is."""
+    result = lab.audit(python(MPTCP + rest))
+    if "Protocol not" in result.output:
+        pytest.skip("this kernel has no MPTCP")
+    assert result.verdict == verdict
+
+
+@pytest.mark.may_skip("needs io_uring, which some systems refuse")
+def test_a_dial_by_io_uring_is_seen() -> None:
+    """The capture sees the SYN, whatever call asked for it."""
+    dialler = str(Path(inside.__file__).with_name("dials_by_io_uring.py"))
+    result = lab.audit([PY, dialler, "{host}", "{port}"], sandbox=Sandbox(shares=[dialler]))
+    if result.exit_status == 77:
+        pytest.skip("io_uring is refused here: sysctl kernel.io_uring_disabled, or a filter of system calls")
+    assert result.verdict == "self-connected"
+    assert "it went on and wrote 5 bytes to itself" in result.evidence
 
 
 @pytest.mark.parametrize("name", WILD)
@@ -328,7 +391,7 @@ def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest
     """Where children cannot be kept together, nothing is run, and the reason is given."""
     from tcploop_lab.audits import audit as module
 
-    monkeypatch.setattr(module, "run_program", inside.run_without_rights)
+    monkeypatch.setattr(module, "run_programs", inside.run_without_rights)
     with pytest.raises(lab.NotOnThisTestbed, match="a private process namespace is refused here"):
         lab.audit("true")
 
@@ -338,9 +401,36 @@ def test_without_a_process_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) 
     """Where the limit of processes is reached the program did not run: the reason is given, and no verdict."""
     from tcploop_lab.audits import audit as module
 
-    monkeypatch.setattr(module, "run_program", inside.run_without_processes)
+    monkeypatch.setattr(module, "run_programs", inside.run_without_processes)
     with pytest.raises(lab.NotOnThisTestbed, match="no process can be made for the program: Resource temporarily"):
         lab.audit("true")
+
+
+PIDS = next(
+    (path for path in (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")) if (path / "cgroup.procs").exists()), None
+)
+
+
+@pytest.fixture
+def five_processes() -> Iterator[Callable[[], None]]:
+    """What a process does to be in a control group that has room for five."""
+    try:
+        group = Path(tempfile.mkdtemp(prefix="tcploop-", dir=PIDS))
+        (group / "pids.max").write_text("5")
+    except OSError as error:
+        pytest.skip(f"control groups cannot be written here: {error.strerror}")
+    yield lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None
+    wait_until(lambda: not (group / "cgroup.procs").read_text())
+    group.rmdir()
+
+
+@pytest.mark.may_skip("needs root, and the controller pids (cgroups(7))")
+def test_a_full_control_group_is_no_verdict(five_processes: Callable[[], None]) -> None:
+    """Where no further process may be made the program did not run: exit code 3 and one line with the reason."""
+    command = [PY, "-m", "tcploop_lab", "audit", "--", "true"]
+    done = subprocess.run(command, preexec_fn=five_processes, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (3, "", 1)
+    assert "no process can be made for the program: Resource temporarily unavailable" in done.stderr
 
 
 def test_a_supervisor_whose_lab_is_gone_starts_nothing(tmp_path: Path) -> None:
@@ -370,7 +460,7 @@ def test_a_syn_with_ecn_and_data_is_a_syn(monkeypatch: pytest.MonkeyPatch) -> No
     """Where the network has ECN (RFC 3168), and data goes with the SYN (RFC 7413), a call is seen all the same."""
     from tcploop_lab.audits import audit as module
 
-    monkeypatch.setattr(module, "run_program", inside.run_with_ecn)
+    monkeypatch.setattr(module, "run_programs", inside.run_with_ecn)
     result = lab.audit(python(FAST_OPEN))
     assert (result.verdict, result.exit_status) == ("self-connected", 0)
     assert any({"S", "E", "C"} <= set(segment.flags) for segment in result.segments)

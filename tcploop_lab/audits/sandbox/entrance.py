@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -100,17 +100,19 @@ def entrance(
     own: Sequence[str],
     environment: Mapping[str, str],
     lab: Mapping[str, str],
+    known: Entrance | None = None,
 ) -> Iterator[Entrance]:
     """Yield the way in, for a command that is started in `folder`; `own` are more paths that it reads.
 
-    With bubblewrap if that works here. Raises NotOnThisTestbed if all layers are wanted, and one is missing.
+    With bubblewrap if that works here, which is not tried again with a way that is `known` to this process.
+    Raises NotOnThisTestbed if all layers are wanted, and one is missing.
     """
     look = partial(places, command, folder, own, wanted.shares)
     with _stage(look(), wanted.limits["file-size"]) as (stage, why_no_stage):
         found = shutil.which("bwrap") or ""
         without = why_no_stage or ("" if found else _NO_BUBBLEWRAP)
         asked = Asked(wanted, look, environment, lab, stage)
-        way = _tried(asked, "" if without else found, without)
+        way = _again(asked, known) if known else _tried(asked, "" if without else found, without)
         if wanted.strict and way.missing:
             name, why = next(iter(way.missing.items()))
             raise NotOnThisTestbed(f"strict: the layer {name!r} is missing: {why}; or leave --strict out")
@@ -136,9 +138,7 @@ def _stage(seen: Places, size: int) -> Iterator[tuple[str, str]]:
 
 def _tried(asked: Asked, bubblewrap: str, without: str) -> Entrance:
     """Return a way in that was tried: with bubblewrap, or without if that is refused."""
-    plan = asked.plan(bubblewrap, without)
-    for layer in LAYERS:
-        layer.apply(plan)
+    plan = _with_all_layers(asked.plan(bubblewrap, without))
     try:
         facts = _trial(Entrance(plan))
     except BlockingIOError:
@@ -149,6 +149,17 @@ def _tried(asked: Asked, bubblewrap: str, without: str) -> Entrance:
         return _tried(asked, "", f"bubblewrap is refused here ({error.strerror})")
     missing = {layer.name: why for layer in LAYERS if (why := layer.missing(plan, facts))}
     return Entrance(plan, tuple(layer.name for layer in LAYERS if layer.name not in missing), missing)
+
+
+def _again(asked: Asked, known: Entrance) -> Entrance:
+    """Return a way in, made as the one that is known."""
+    return replace(known, plan=_with_all_layers(asked.plan(known.plan.bubblewrap, known.plan.without)))
+
+
+def _with_all_layers(plan: Plan) -> Plan:
+    for layer in LAYERS:
+        layer.apply(plan)
+    return plan
 
 
 def _why_none(said: str) -> Exception:
