@@ -27,6 +27,8 @@ MISSING: dict[str, tuple[str, ...]] = {
     "simulated": ("real programs",),
 }
 
+_OWN_ADDRESS = "192.0.2.7"
+
 
 class _Tab(type):
     """IPython asks the class of an object, too, which names to offer."""
@@ -48,6 +50,7 @@ class TestbedBase(Shown, metaclass=_Tab):
         self.stack, self.kernel, self._address = executor.on_stack(_name_of).result()
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
+        self._given = ""  # the address that own_address() gave
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
         self._latest: Run | None = None  # kept until the testbed is asked for something else
 
@@ -73,6 +76,21 @@ class TestbedBase(Shown, metaclass=_Tab):
         moves your walk as well.
         """
         return self._address
+
+    def own_address(self) -> str:
+        """Return an address of this testbed's machine that is not loopback, to be dialled as the `host` of a loop.
+
+        A private network and a simulated kernel get one of TEST-NET-1 (RFC 5737), which is nobody's. On the host's
+        loopback it is the machine's own. Raises NotOnThisTestbed where the machine has none.
+        """
+        if self.kind != "host":
+            self.submit(_add_address, _OWN_ADDRESS).result()
+            self._given = _OWN_ADDRESS
+        else:
+            self._given = self.executor.here.source_for(_OWN_ADDRESS) or ""
+        if not self._given:
+            raise NotOnThisTestbed("this machine has no address but loopback; a private network is given one")
+        return self._given
 
     @property
     def label(self) -> str:
@@ -162,7 +180,9 @@ class TestbedBase(Shown, metaclass=_Tab):
         return LoopSpec(target.address, parse_port(port), kind, max_tries, timeout, trace, from_address, socket_range)
 
     def _own(self, host: object) -> Target:
-        """The address that is dialled for `host`: one of this machine, or of the simulated kernel."""
+        """The address that is dialled for `host`: one of this machine, or of this testbed's network."""
+        if host == self._given:
+            return Target(self._given, self._given)
         return resolve_own(host, self.executor.here.source_for)
 
     def _reachable(self, target: Target) -> Target:

@@ -49,3 +49,29 @@ def test_two_testbeds_at_once_do_not_move_each_others_walk() -> None:
 def test_a_simulated_kernel_is_nobody_elses() -> None:
     """There is no neighbour in a simulated kernel: its address is the usual one, and its results can be repeated."""
     assert lab.open_testbed(kernel="6.18").address == "127.0.0.1"
+
+
+@pytest.mark.private_network
+@pytest.mark.parametrize("kind", ["namespace", "simulated"])
+def test_an_own_address_is_dialled_and_keeps_time_wait(kind: str) -> None:
+    """It is refused before it was given; 1.5 s after an orderly close it does not loop again, and 127.0.0.1 does."""
+    met = {}
+    with lab.open_testbed((40000, 40099), kind=kind) as testbed:
+        with pytest.raises(ValueError, match=r"^host '192\.0\.2\.7': .* is not an address of this machine"):
+            testbed.connect_loop(40050, "192.0.2.7")
+        for host in ("127.0.0.1", testbed.own_address()):
+            testbed.connect_loop(40050, host).close(reset=False)
+            testbed.wait(1.5)
+            met[host] = testbed.connect_loop(40050, host, max_tries=3_000).self_connected
+    assert met == {"127.0.0.1": True, "192.0.2.7": False}
+
+
+def test_on_the_host_it_is_the_machines_own() -> None:
+    """No address is given to the host: it is one that it has, or a sentence says that it has none."""
+    with lab.open_testbed(kind="host") as testbed:
+        try:
+            own = testbed.own_address()
+        except lab.NotOnThisTestbed as reason:
+            assert "no address but loopback" in str(reason)
+        else:
+            assert testbed.connect_loop(33334, own, max_tries=5).tries <= 5
