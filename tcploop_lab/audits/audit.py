@@ -140,9 +140,9 @@ def audit(
     processes after `timeout` seconds; `sandbox` lets more in, or insists on every layer. `attempts` is how many of its
     attempts meet themselves; the later ones are refused. Where it used no connection with itself, it is run again with
     an echo on the port, and where that differs both are run ten times more (`comparison.PAIRS`). `kind` is the
-    testbed that was asked for; only the private network will do. With `or_recorded`, where none can be had, or the
-    environment asks for another testbed, the result is what was recorded of this command, with a label, if a lesson
-    runs it.
+    testbed that was asked for; only the private network will do. With `or_recorded`, where no audit is possible, or
+    the environment asks for another testbed, the result is what was recorded of this command, with a label, if a
+    lesson runs it.
 
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network,
     where no process can be made or kept together, or where a layer is missing that was insisted on.
@@ -154,16 +154,16 @@ def audit(
     texts = {name: fill(_read_template(name, words)) for name in templates}
     try:
         must_be_private(kind)
+        _must_be_a_program(words[0])
+        chosen = sandbox or Sandbox()
+        environment = {name: fill(value) for name, value in chosen.variables(os.environ).items()}
+        order = Order(words, target, number, seconds, count, _folder(), environment, chosen, outside())
+        with _in_place_of(texts, order) as order:
+            result = _audit(order, partial(open_testbed, kind="namespace"))
     except NotOnThisTestbed as refusal:
         if not or_recorded:
             raise
         return _recorded(words, refusal)
-    _must_be_a_program(words[0])
-    chosen = sandbox or Sandbox()
-    environment = {name: fill(value) for name, value in chosen.variables(os.environ).items()}
-    order = Order(words, target, number, seconds, count, _folder(), environment, chosen, outside())
-    with _in_place_of(texts, order) as order:
-        result = _audit(order, partial(open_testbed, kind="namespace"))
     return replace(result, command=words)
 
 

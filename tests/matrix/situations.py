@@ -34,7 +34,7 @@ class Situation:
     """One kind of machine: `how` it is made, and what the lab must make of it.
 
     `testbed` is the kind that open_testbed() must give; `lacks` are capabilities that the doctor must name, each with a
-    way out. `port_range` is what the smoke run asks for. `lessons` is False where Jupyter itself finds no ports to run.
+    way out. `port_range` is what the smoke run asks for. `lessons` is False where Jupyter itself cannot start a kernel.
     `python` is another Python than the one of the tests: its path, or NEWEST for the newest that can be found.
     `account` asks for a real account of this machine; the others are users of a user namespace. `platform` is the
     system whose standard library the lab meets (tests/matrix/elsewhere), as sys.platform names it; "" for this one.
@@ -147,7 +147,7 @@ SITUATIONS = (
     ),
     Situation(
         "no netlink", "seccomp refuses AF_NETLINK, as firejail --protocol does", learner(NO_NETLINK),
-        lacks=frozenset({"two hosts"}),
+        lacks=frozenset({"two hosts"}), lessons=False,
     ),
     Situation(
         "before Linux 6.3", "seccomp refuses IP_LOCAL_PORT_RANGE", learner(NO_SOCKET_RANGE),

@@ -46,7 +46,7 @@ def capture(testbed: Any, port: int) -> dict[str, Any]:
 
 
 def audit() -> dict[str, str]:
-    """Whether a program is audited; where no private network can be had, what a lesson runs is recorded."""
+    """Whether a program is audited; where that is not possible, what a lesson runs is recorded."""
     try:
         return {"audit": "recorded" if lab.audit(["bash", "-c", TALK], or_recorded=True).label else "live"}
     except lab.NotOnThisTestbed as reason:

@@ -28,13 +28,14 @@ HEAD = """# The kinds of machine
 Each situation is made real for one process and its children, with users, namespaces and seccomp filters
 (`tests/matrix/situations.py`), and then the course runs in it. `tests/matrix/test_matrix.py` measures all but the last
 column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live is
-simulated where nothing live is possible, and says so; audits of programs are then recorded ones, the lessons', and say
+simulated where nothing live is possible, and says so; where no audit is possible the lessons show recorded ones, and say
 so. Elsewhere it is refused, with the reason and the way out.
 
 Code cells whose answer differs there are named in the last column.
 
-Where the last column says *steps only*, the machine has so few free ports that Jupyter itself could not start a kernel:
-doctor, first self-connection, check, capture, audit and a defence run there.
+Where the last column says *steps only*, Jupyter itself could not start a kernel, since the machine has too few free ports,
+or since ZeroMQ, through which Jupyter talks, asks netlink for the interfaces: doctor, first self-connection, check, capture,
+audit and a defence run there.
 
 """
 COLUMNS = ("situation", "made real by", "testbed", "the doctor misses", *SHOWN, "lessons under nbval")
@@ -54,9 +55,9 @@ def row_end(situation: Situation) -> str:
     with tempfile.TemporaryDirectory() as home:
         Path(home).chmod(0o755)
         done = inside.lessons(situation, Path(home), inside.course())
-    if done["failed"]:
-        print(done["output"][-6000:], file=sys.stderr)
     total = done["passed"] + done["failed"]
+    if done["failed"] or not total:
+        print(done["output"][-6000:], file=sys.stderr)
     return f" {done['passed']} of {total} cells pass{differing(done['differ'])} |"
 
 

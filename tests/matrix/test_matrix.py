@@ -87,14 +87,12 @@ def test_the_wire_is_shown_or_the_reason_why_not(found: dict[str, Any]) -> None:
 
 @each()
 def test_audits_and_defences_are_live_or_say_why_not(found: dict[str, Any]) -> None:
-    """Audits are live, recorded without a private network; defences live or simulated; else the reason is one line."""
+    """Audits are live, or recorded where none is possible; defences live or simulated; else the reason is one line."""
     situation = found["situation"]
     whole = situation.testbed == "namespace" and "own port range" not in situation.lacks
     assert (found["defence"] == "live", found["defence"] == "simulated") == (whole, situation.testbed == "simulated")
-    assert (found["audit"] == "live") == (whole and "capture" not in situation.lacks)
-    assert (found["audit"] == "recorded") == (situation.testbed != "namespace")
-    reasons = {found["audit"], found["defence"]} - {"live", "simulated", "recorded"}
-    assert all(len(reason) > 20 and "\n" not in reason for reason in reasons)
+    assert found["audit"] == ("live" if whole and "capture" not in situation.lacks else "recorded")
+    assert found["defence"] in ("live", "simulated") or (len(found["defence"]) > 20 and "\n" not in found["defence"])
 
 
 def test_the_situations_are_real(tmp_path: Path, ordinary: Situation) -> None:
