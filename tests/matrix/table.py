@@ -28,14 +28,14 @@ HEAD = """# The kinds of machine
 Each situation is made real for one process and its children, with users, namespaces and seccomp filters
 (`tests/matrix/situations.py`), and then the course runs in it. `tests/matrix/test_matrix.py` measures all but the last
 column in CI; `make matrix` runs every lesson under nbval in each situation and writes this page. What cannot be live is
-simulated where nothing live is possible, and says so; where no audit is possible the lessons show recorded ones, and say
-so. Elsewhere it is refused, with the reason and the way out.
+simulated where nothing live is possible, and says so; where no audit is possible the lessons show recorded ones, and
+say so. Elsewhere it is refused, with the reason and the way out.
 
 Code cells whose answer differs there are named in the last column.
 
-Where the last column says *steps only*, Jupyter itself could not start a kernel, since the machine has too few free ports,
-or since ZeroMQ, through which Jupyter talks, asks netlink for the interfaces: doctor, first self-connection, check, capture,
-audit and a defence run there.
+Where the last column says *steps only*, Jupyter itself could not start a kernel: the machine has too few free ports, or
+ZeroMQ, through which Jupyter talks, may not ask netlink for the interfaces. There doctor, first self-connection, check,
+capture, audit and a defence run.
 
 """
 COLUMNS = ("situation", "made real by", "testbed", "the doctor misses", *SHOWN, "lessons under nbval")
