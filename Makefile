@@ -22,16 +22,6 @@ LESSONS ?= lessons/0*.ipynb
 SITE_ARGS ?=
 # The learner's own copy, without the stored answers; an update of the course leaves alone what was changed in it.
 COPY ?= course
-COURSE = $(COPY)/00_start_here.ipynb
-
-# Only this machine can reach the server and only this user the kernels; the token stays on. Ctrl-C needs no answer.
-lab_args = --ServerApp.ip=127.0.0.1 --ServerApp.port=$(PORT) --ServerApp.answer_yes=True --log-level=WARN \
-  --KernelManager.transport_encryption=auto --LabApp.extension_manager=readonly \
-  --LabApp.default_url=/lab/tree/$(COURSE)
-browser_args = $(if $(BROWSER),--browser='$(BROWSER)')
-# JupyterLab refuses to run as root, which is who one is in many containers.
-root_args = $(if $(filter 0,$(shell id -u)),--allow-root)
-root_note = You are root, so --allow-root is added: what a notebook runs may do all that root may. (Usual in containers.)
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences kernels env clean
@@ -40,10 +30,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 lab: $(LAB) ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
-	@$(PY) -m tcploop_lab notebooks $(COPY)
-	@echo "Opening $(COURSE) in JupyterLab, for this machine only. Ctrl-C ends it."
-	@$(if $(root_args),echo "$(root_note)")
-	@$(PY) -m jupyterlab $(lab_args) $(root_args) $(browser_args) $(LAB_ARGS)
+	@$(PY) -m tcploop_lab lab $(COPY) --port=$(PORT) --browser='$(BROWSER)' -- $(LAB_ARGS)
 
 # In as many processes as there are processors; tests/conftest.py says which tests keep together.
 test: env ## run every test and every notebook (TESTS=... PYTEST_ARGS=... JOBS=...)

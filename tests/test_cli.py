@@ -27,6 +27,7 @@ COMMANDS = (
     "port",
     "kernels",
     "in",
+    "lab",
     "notebooks",
     "handout",
     "grade",
@@ -156,12 +157,12 @@ def test_help_lists_every_command(capsys) -> None:
 
 @pytest.mark.parametrize("command", [*COMMANDS, "33334"])
 def test_every_command_has_help_and_json(command: str, capsys) -> None:
-    """The help of each command has a usage line and names --json, and --testbed where tries are made."""
+    """The help of each command has a usage line and names --json, but for lab, and --testbed where tries are made."""
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("Usage: tcploop ")
-    assert "--json" in text
-    elsewhere = ("model", "find", "port", "kernels", "in", "notebooks", "handout", "grade")
+    assert ("--json" in text) == (command != "lab")
+    elsewhere = ("model", "find", "port", "kernels", "in", "lab", "notebooks", "handout", "grade")
     assert ("--testbed" in text) == (command not in elsewhere)
 
 

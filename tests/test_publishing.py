@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,6 @@ import yaml
 
 import tcploop_lab as lab
 from tcploop_lab.cli import main
-from tcploop_lab.cli.course import copy_course
 
 ROOT = Path(__file__).parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -195,39 +193,6 @@ def test_the_cheat_sheet_is_one_page_of_what_is_written() -> None:
     minutes = [round(ten.quantile(share) / 600) for share in (0.05, 0.5, 0.95)]
     assert [f"{number:,}" for number in tries if f"{number:,}" not in text] == []
     assert "{}, {} and {} minutes".format(*minutes) in text
-
-
-def test_the_course_is_not_copied_over_anything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that exists is refused in one line, and stays as it was."""
-    (tmp_path / "mine.txt").write_text("my answers")
-    assert main(["notebooks", str(tmp_path)]) == 2
-    assert "it exists; name a new one" in capsys.readouterr().err
-    assert os.listdir(tmp_path) == ["mine.txt"]
-
-
-def lesson_of(source: str) -> bytes:
-    """A lesson of one cell, with a stored output."""
-    output = {"output_type": "stream", "name": "stdout", "text": "the answer"}
-    cell = {"cell_type": "code", "source": source, "outputs": [output], "execution_count": 1, "metadata": {}}
-    return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}).encode()
-
-
-def test_an_update_never_loses_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the learner changed stays, the new lesson comes beside and is named; what is unchanged is replaced."""
-    installed, copy = tmp_path / "course", tmp_path / "mine"
-    monkeypatch.setattr("tcploop_lab.cli.course._INSTALLED", installed)
-    installed.mkdir()
-    for edition in ("1", "2", "3"):
-        for name in ("00_a.ipynb", "01_b.ipynb"):
-            (installed / name).write_bytes(lesson_of(f"edition {edition}"))
-        written = copy_course(copy)
-        if edition == "1":
-            (copy / "00_a.ipynb").write_text("my answers")
-    assert written == {"00_a.ipynb": "00_a.new-2.ipynb", "01_b.ipynb": "01_b.ipynb"} and copy_course(copy) == {}
-    assert (copy / "00_a.ipynb").read_text() == "my answers"
-    assert "edition 2" in (copy / "00_a.new.ipynb").read_text()
-    text = (copy / "01_b.ipynb").read_text()
-    assert "edition 3" in text and "the answer" not in text
 
 
 def links_that_lead_nowhere(copy: Path) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.cli import main
 
 pytestmark = pytest.mark.kernel
 
@@ -134,23 +135,37 @@ def test_a_lesson_dials_nothing_outside(tmp_path: Path) -> None:
     assert seen <= {"127.0.0.1", "::1", "localhost", "unix", "0.0.0.0"}
 
 
-def test_jupyterlab_is_for_this_machine_and_has_a_token() -> None:
-    """make lab binds 127.0.0.1, keeps the token on, and encrypts what kernels say."""
-    command = subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, text=True)
-    started = next(line for line in command.replace("\\\n", " ").splitlines() if "-m jupyterlab" in line)
-    assert "--ServerApp.ip=127.0.0.1" in started
-    assert "--KernelManager.transport_encryption=auto" in started
-    assert not re.search(r"token|password|0\.0\.0\.0|allow_origin", started)
+def started(monkeypatch: pytest.MonkeyPatch, *more: str) -> list[str]:
+    """What tcploop lab gives to JupyterLab, which is not started."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr("jupyterlab.labapp.main", calls.append)
+    assert main(["lab", *more]) == 0
+    return calls[0]
 
 
-@pytest.mark.parametrize(("user", "said"), [("0", True), ("1000", False)])
-def test_root_is_told_what_is_added_for_root(tmp_path: Path, user: str, said: bool) -> None:
-    """make lab says in one line that it adds --allow-root, and why; nobody else hears of it."""
-    (tmp_path / "id").write_text(f"#!/bin/sh\necho {user}\n")
-    (tmp_path / "id").chmod(0o755)
-    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    recipe = subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, env=os.environ | path, text=True)
-    assert ('echo "You are root, so --allow-root is added: ' in recipe) == said == (" --allow-root " in recipe)
+def test_jupyterlab_is_for_this_machine_and_has_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """make lab is tcploop lab, which binds 127.0.0.1, keeps the token on, and encrypts what kernels say."""
+    monkeypatch.chdir(tmp_path)
+    given = started(monkeypatch, "--port=0", "--", "--no-browser")
+    assert {"--ServerApp.ip=127.0.0.1", "--KernelManager.transport_encryption=auto", "--ServerApp.port=0"} < set(given)
+    assert given[-1] == "--no-browser" and f"--ServerApp.root_dir={tmp_path}" in given
+    assert "--LabApp.default_url=/lab/tree/course/00_start_here.ipynb" in given
+    assert not re.search(r"token|password|0\.0\.0\.0|allow_origin", " ".join(given))
+    assert "-m tcploop_lab lab course " in subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, text=True)
+
+
+@pytest.mark.parametrize(("user", "said"), [(0, True), (1000, False), (None, False)])
+def test_root_is_told_what_is_added_for_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], user: int | None, said: bool
+) -> None:
+    """One line says that --allow-root is added, and why; nobody else hears of it, nor Windows, which has no root."""
+    if user is None:
+        monkeypatch.delattr(os, "geteuid")
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: user)
+    given = started(monkeypatch, str(tmp_path / "course"))
+    printed = capsys.readouterr().out
+    assert ("You are root, so --allow-root is added: " in printed) == said == ("--allow-root" in given)
 
 
 def test_what_is_read_is_not_run() -> None:

@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 
 # NumPy's OpenBLAS starts a thread per core when it is loaded. Where it may not (ulimit -u) it writes six lines and
 # raises SIGINT, which looks like a Ctrl-C; and the command has no use for these threads. A program that is audited
-# gets the environment as it is, and that command loads no NumPy.
+# gets the environment as it is, as kernels do; these commands load no NumPy.
 _THREADS = "OPENBLAS_NUM_THREADS"
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the command line `args` (None: this program's own) and return the exit code."""
-    if [*(sys.argv[1:] if args is None else args)][:1] != ["audit"]:
+    if [*(sys.argv[1:] if args is None else args)][:1] not in (["audit"], ["lab"]):
         os.environ.setdefault(_THREADS, "1")
     try:
         with _ctrl_c_ends_at_once() if args is None else contextlib.nullcontext():

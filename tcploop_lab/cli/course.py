@@ -7,7 +7,8 @@ into it, so that an update of the course can tell what the learner changed, and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -26,6 +27,7 @@ PACKAGE = Path(__file__).parents[1]
 _INSTALLED, _CHECKOUT = PACKAGE / "course", PACKAGE.parent / "notebooks"
 _MADE = ".tcploop-course.json"  # in a copy: what was put there, by its hash
 _PAGES = ("cheatsheet.md", "cheatsheet.pdf", "glossary.md", "kernels.md", "pipelines.md", "ports.md", "simulated.md")
+FIRST = "00_start_here.ipynb"
 _LEFT_OUT = (".pcap", ".sqlite", ".sqlite-shm", ".sqlite-wal")
 
 
@@ -62,17 +64,20 @@ def without_outputs(notebook: bytes) -> bytes:
 def copy_course(target: Path) -> dict[str, str]:
     """Copy the course, or bring a copy up to date, and return what is new: each file, and where it was put.
 
-    What the learner changed stays; where the course has changed, too, its new file comes beside.
+    What the learner changed stays; where the course has changed, too, its new file comes beside. A copy that was broken
+    off goes on. Raises OSError, and ValueError where a folder of the copy leads out of it.
     """
     made = _made(target)
     written = {}
     target.mkdir(parents=True, exist_ok=True)
+    _write(target / _MADE, json.dumps(made, indent=1).encode())  # first, so that half a copy is known as one
     for place, content in course():
         name, mark = place.as_posix(), sha256(content).hexdigest()
-        if made.get(name) != mark or not (target / place).is_file():
-            written[name] = str(_put(target / place, content, made.get(name)).relative_to(target))
+        here = _mark(target / place)
+        if here != mark and (here is None or made.get(name) != mark):
+            written[name] = _put(target, place, content, here in (None, made.get(name)))
         made[name] = mark
-    (target / _MADE).write_text(json.dumps(made, indent=1))
+    _write(target / _MADE, json.dumps(made, indent=1).encode())
     return written
 
 
@@ -85,13 +90,23 @@ def _made(target: Path) -> dict[str, str]:
     return made
 
 
-def _put(path: Path, content: bytes, before: str | None) -> Path:
-    """Write a file, beside the one that is there if that is the learner's own by now."""
-    if path.is_file() and sha256(path.read_bytes()).hexdigest() != before:
-        path = next(place for place in _beside(path) if not place.exists())
+def _mark(path: Path) -> str | None:
+    """Return the hash of a file; None if nothing is there, and "" for a link or a folder, which we never put there."""
+    if not os.path.lexists(path):
+        return None
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
+
+
+def _put(target: Path, place: Path, content: bytes, ours: bool) -> str:
+    """Write a file and return where: at its place, or beside what is there if that is the learner's own by now."""
+    path, mark = target / place, sha256(content).hexdigest()
+    if path.parent.resolve() != target.resolve() / place.parent:
+        raise ValueError(f"{path.parent} leads out of it")
+    if not ours:
+        path = next(one for one in _beside(path) if _mark(one) in (None, mark))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
+    _write(path, content)
+    return path.relative_to(target).as_posix()
 
 
 def _beside(path: Path) -> Iterator[Path]:
@@ -99,36 +114,51 @@ def _beside(path: Path) -> Iterator[Path]:
     yield from (path.with_stem(f"{path.stem}.new-{number}") for number in count(2))
 
 
+def _write(path: Path, content: bytes) -> None:
+    with files.written(path, force=True) as file:  # whole or not at all: half of one would pass for the learner's
+        file.write(content)
+
+
 @click.command(cls=Command)
 @click.argument("folder", metavar="DIR")
 @json_option
 def notebooks(folder: str, as_json: bool) -> int:
     """Copy the course's notebooks to the new folder DIR, or bring an earlier copy up to date: no work is lost."""
+    output.deliver(as_json, bring(folder, f"Open the first one:  jupyter lab {Path(folder) / FIRST}"))
+    return YES
+
+
+def bring(folder: str, *notes: str) -> Description:
+    """Copy the course to a folder, or bring the copy there up to date, and tell what is new. Raises BadValue."""
     target = Path(folder)
     with checked():
         there = files.kind_at(folder, follow=False)
-    if there and not (target / _MADE).is_file():
+    again = (target / _MADE).is_file()
+    if there and not again and (there != "a folder" or any(target.iterdir())):
         raise BadValue(f"folder {folder!r}: it exists; name a new one, so that no answers are overwritten")
     try:
         written = copy_course(target)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0][:200]
-        raise BadValue(f"folder {folder!r}: {reason}; name one that can be made") from None
-    output.deliver(as_json, _told(target, written, bool(there)))
-    return YES
+        raise BadValue(f"folder {folder!r}: {_why(error)}; mend that, or name one that can be made") from None
+    return _told(target, written, again, notes)
 
 
-def _told(target: Path, written: dict[str, str], again: bool) -> Description:
+def _why(error: OSError | ValueError) -> str:
+    if not isinstance(error, OSError):
+        return str(error).splitlines()[0][:200]
+    return f"{error.strerror} ({error.filename})"
+
+
+def _told(target: Path, written: dict[str, str], again: bool, more: Sequence[str]) -> Description:
     names = sorted(path.name for path in target.glob("[0-9]*.ipynb"))
     beside = {name: place for name, place in written.items() if place != name}
     notes = [f"You changed {name}, which stays; the new one is {place}" for name, place in beside.items()]
     if again and not written:
         notes.append("Nothing of the course is new.")
-    notes.append(f"Open the first one:  jupyter lab {target / names[0]}")
     items = (
         Item("folder", str(target)),
         Item("notebooks", names),
         Item("written", sorted(set(written) - set(beside))),
         Item("beside", sorted(beside.values())),
     )
-    return Description(f"{len(names)} notebooks in {target}", items=items, notes=tuple(notes))
+    return Description(f"{len(names)} notebooks in {target}", items=items, notes=(*notes, *more))

@@ -13,6 +13,7 @@ from .audit import audit
 from .course import notebooks
 from .crossing import cross
 from .grade import grade, handout
+from .jupyter import lab
 from .kernels import inside, kernels
 from .laws import model, study
 from .loops import capture, connect, program
@@ -22,7 +23,7 @@ from .root import INTERRUPTED, NOT_ON_THIS_MACHINE, WRONG_ARGUMENTS, tcploop
 from .values import BadValue
 
 _LAB = (doctor, check, connect, capture, probe, model, study, cross, audit)
-for _command in (*_LAB, find, port, kernels, inside, notebooks, handout, grade):
+for _command in (*_LAB, find, port, kernels, inside, lab, notebooks, handout, grade):
     tcploop.add_command(_command)
 tcploop.program = program
 

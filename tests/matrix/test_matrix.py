@@ -128,6 +128,29 @@ def test_every_module_is_imported_elsewhere(tmp_path: Path, name: str) -> None:
     assert len(done.stdout.splitlines()) > 200
 
 
+SERVED = """if True:
+    import threading, time, urllib.request
+    from jupyter_server.serverapp import ServerApp
+    from tcploop_lab.cli import main
+    def visit():
+        while not (ServerApp.initialized() and getattr(ServerApp.instance(), "_http_server", None)):
+            time.sleep(0.05)
+        app = ServerApp.instance()
+        page = f"{app.connection_url}api/contents/course/00_start_here.ipynb?token={app.identity_provider.token}"
+        print("answered", urllib.request.urlopen(page, timeout=40).status, flush=True)
+        app.io_loop.add_callback(app.stop)
+    threading.Thread(target=visit, daemon=True).start()
+    main(["lab", "--no-browser", "--port=0"])
+"""
+
+
+@pytest.mark.parametrize("name", ["macOS", "Windows"])
+def test_the_course_opens_without_make(tmp_path: Path, name: str) -> None:
+    """`tcploop lab` makes the copy and serves its first lesson with what Python has there."""
+    done = inside.run(BY_NAME[name], [sys.executable, "-c", SERVED], tmp_path, tmp_path, 90)
+    assert done.returncode == 0 and "answered 200" in done.stdout, done.stdout + done.stderr
+
+
 def test_an_ordinary_user_has_no_capability(tmp_path: Path, ordinary: Situation) -> None:
     """The ordinary user of the matrix is an account of this machine, in its first user namespace, without any right."""
     code = "import getpass, os; print(getpass.getuser(), os.geteuid(), os.readlink('/proc/self/ns/user'));"
