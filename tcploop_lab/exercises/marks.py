@@ -29,7 +29,8 @@ _SUSPICIOUS = re.compile(
     r"judg(?:e|ing)|gradebook|NBGRADER|input_transformer|_getframe|inspect\.stack|exercises\.(?:inside|plain|cage)"
     r"|ctypes|subprocess|os\.(?:fork|_exit|kill|system)|__eq__|rm -rf|/proc/"
 )
-# What Moodle and Canvas put behind a name: _NUMBER_assignsubmission_file_, and _NUMBER_NUMBER.
+# What platforms put behind a name: numbers, and Moodle _NUMBER_assignsubmission_file_
+# (https://rdrr.io/github/kenjisato/examtools/man/rewrite_for_moodle.html).
 _PLATFORM = re.compile(r"(?:_late)?_\d+_(?:\d+|assignsubmission_file_?)$", re.IGNORECASE)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
 

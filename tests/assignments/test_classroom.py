@@ -59,7 +59,7 @@ def test_the_workflow_grades_the_repositories_of_a_class(tmp_path: Path) -> None
     repository(tmp_path, "ada", right(FIRST), LATE, back_dated)
     repository(tmp_path, "bea", right(FIRST) | PARTLY[FIRST][0], IN_TIME)
     repository(tmp_path, "dan", right(FIRST), IN_TIME, hostile)
-    (tmp_path / "names.txt").write_text("ada\nbea\ncem\ndan\n")
+    (tmp_path / "names.txt").write_text("ada\nbea\ncem\ndan")  # the last line has no end
     (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "tcploop").write_text(f'#!/bin/sh\nexec {sys.executable} -m tcploop_lab "$@"\n')
