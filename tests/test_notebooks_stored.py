@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import socket
@@ -12,6 +13,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
+
+from tcploop_lab import exercises as lessons
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 GENERATED = {".ipynb_checkpoints", "release", "submitted", "autograded", "feedback"}
@@ -32,6 +35,11 @@ INSIDE = re.compile(r"\s*(import|from) tcploop_lab")
 EXERCISE = re.compile(r"^### Exercise (\S+)$", re.MULTILINE)
 FOLDED = re.compile(r"^<details><summary>Solution</summary>\n\n(.*?)\n\n</details>$", re.MULTILINE | re.DOTALL)
 
+# A section of this course: "section 3", "lesson 05, section 8", "section 8 of lesson 05"; not "RFC 9293 section 3.5".
+SECTION = re.compile(
+    r"(?:[Ll]esson (\d\d)\]?(?:\(\S+?\))?, )?(?<!\d )[Ss]ection (\d+)(?!\d|\.\d)(?: of lesson (\d\d))?"
+)
+
 
 def ids(paths: list[Path]) -> list[str]:
     """How the tests name these notebooks."""
@@ -45,6 +53,11 @@ each_lesson = pytest.mark.parametrize("path", COURSE, ids=ids(COURSE))
 def read(path: Path) -> NotebookNode:
     """The notebook as nbformat version 4."""
     return nbformat.read(path, as_version=4)
+
+
+def written(path: Path) -> str:
+    """All text and code of a notebook."""
+    return "\n".join(cell.source for cell in read(path).cells)
 
 
 def code(notebook: NotebookNode) -> list[NotebookNode]:
@@ -199,10 +212,21 @@ def test_lesson_asks_the_exercises_that_the_lab_checks(path):
 
 
 @each_lesson
+def test_what_a_lesson_and_its_hints_refer_to_is_there(path):
+    """Every section that they name has a heading in its lesson, and a hint names exercises of its own lesson only."""
+    headings = {one.name[:2]: set(re.findall(r"^## (\d+)\. ", written(one), re.MULTILINE)) for one in COURSE}
+    own, text = path.name[:2], written(path)
+    tree = ast.walk(ast.parse(Path(lessons.__path__[0], f"lesson_{own}.py").read_text()))
+    hints = "\n".join(node.value for node in tree if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    named = [(before or after or own, section) for before, section, after in SECTION.findall(f"{text}\n{hints}")]
+    assert [(lesson, section) for lesson, section in named if section not in headings[lesson]] == []
+    assert set(re.findall(r"\b0\d\.\d\b", hints)) <= set(EXERCISE.findall(text))
+
+
+@each_lesson
 def test_every_exercise_has_one_folded_solution(path):
     """Below each exercise, and before the next one, there is one solution, folded, that gives an answer."""
-    text = "\n".join(cell.source for cell in read(path).cells)
-    _, *parts = EXERCISE.split(text)
+    _, *parts = EXERCISE.split(written(path))
     folded = {number: FOLDED.findall(part) for number, part in zip(parts[::2], parts[1::2], strict=True)}
     assert folded
     assert [number for number, found in folded.items() if len(found) != 1 or "answer = " not in found[0]] == []

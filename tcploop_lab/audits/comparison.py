@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from ..tcp.words import counted
 from .attempts import Attempt, Behaviour
 
 PAIRS = 11  # runs in each world until a difference counts
@@ -105,7 +106,9 @@ def is_beside(attempt: Attempt, tries: Sequence[Attempt]) -> bool:
 def _shape(run: Behaviour, one: Attempt) -> str:
     if one.answer != "open":
         return {"none": "gets no answer", "refused": "is refused"}[one.answer]
-    wrote = f"writes {one.sent:,} bytes and " if one.sent else ""  # then a reset tells only whether it read the answer
+    wrote = (
+        f"writes {counted(one.sent, 'byte')} and " if one.sent else ""
+    )  # then a reset tells only whether it read the answer
     return wrote + ("keeps it" if run.keeps(one) else "resets it" if one.reset and not wrote else "closes it")
 
 

@@ -31,6 +31,7 @@ from ..stacks import constants, notified, packet_filter, wire
 from ..stacks.linux import LinuxStack, LivePacketSocket
 from ..stacks.namespace import NamespaceRefused, enter_private_network, read_port_range
 from ..tcp.endpoint import Endpoint
+from ..tcp.words import counted
 from .scene import leave_no_time_wait
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -56,7 +57,7 @@ class Dial:
         `until` is when the function returned, in seconds since the epoch, as is `closed`.
         """
         if self.sent:
-            return f"wrote {self.sent:,} bytes to itself"
+            return f"wrote {counted(self.sent, 'byte')} to itself"
         if self.closed is None or self.closed > until:
             return "kept the connection until the end"
         return "" if self.asked else "closed it without a look at its own name, as if it had met a server"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..tcp.words import counted
 from .attempts import Attempt, Behaviour, other_ports
 from .comparison import connection_that_differs, differences, is_beside, unsteady
 
@@ -148,7 +149,11 @@ def _used(own: Sequence[Behaviour], port: int, attempts: int) -> _Reasons:
 
 def _first_use(met: Sequence[Attempt], place: int, attempts: int) -> _Reasons:
     sent = sum(one.sent for one in met)
-    how = f"it went on and wrote {sent:,} bytes to itself" if sent else "it kept the connection and waited for itself"
+    how = (
+        f"it went on and wrote {counted(sent, 'byte')} to itself"
+        if sent
+        else "it kept the connection and waited for itself"
+    )
     if place >= attempts:
         quick = f"it dialled again before the lab could end that, and attempt {place + 1} met itself: raise --attempts"
         return AuditVerdict.UNCLEAR, [how, quick]
@@ -204,7 +209,7 @@ def _describe(number: int, attempt: Attempt, behaviour: Behaviour) -> str:
         until = f"open until {behaviour.why_ended}"
     else:
         until = f"closed after {(attempt.closed - attempt.began) * 1000:,.1f} ms"
-    return f"self-connection {number}: {attempt}, SYN to itself, {attempt.sent:,} bytes written, {until}"
+    return f"self-connection {number}: {attempt}, SYN to itself, {counted(attempt.sent, 'byte')} written, {until}"
 
 
 def _after(behaviour: Behaviour, met: Sequence[Attempt], port: int) -> list[str]:

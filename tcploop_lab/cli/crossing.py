@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..tcp.words import counted
 from . import options, output
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
@@ -30,7 +31,7 @@ def cross(delay: float, kind: options.Place, as_json: bool) -> int:
             interrupted = _run(crossing, delay)
         where = testbed.describe().record()
     ends = "both ends ESTABLISHED" if crossing.established else "not established"
-    title = f"{ends}: {len(crossing.segments)} segments, {delay * 1000:g} ms on the cable"
+    title = f"{ends}: {counted(len(crossing.segments), 'segment')}, {delay * 1000:g} ms on the cable"
     told = replace(crossing.describe(brief=True), title=title, good=crossing.established)
     output.deliver(as_json, told, delay_ms=delay * 1000, **where)
     if interrupted:

@@ -26,10 +26,10 @@ def whole_number(answer: Any) -> int:
     if isinstance(answer, bool):
         raise wanted
     if isinstance(answer, str):
-        digits = re.sub(r"[\s,_]", "", answer)
-        if not re.fullmatch(rf"-?[0-9]{{1,{_MOST_DIGITS}}}", digits):
+        digits = re.fullmatch(rf"(-?[0-9]{{1,{_MOST_DIGITS}}})(\.0)?", re.sub(r"[\s,_]", "", answer))
+        if digits is None:
             raise wanted
-        return int(digits)
+        return int(digits[1])
     if hasattr(answer, "__index__"):
         return int(answer.__index__())
     if not (hasattr(answer, "__float__") and math.isfinite(float(answer)) and float(answer).is_integer()):
@@ -38,15 +38,18 @@ def whole_number(answer: Any) -> int:
 
 
 def percent(answer: Any) -> int:
-    """Read 62, "62", "62 %", 62.0 or the share 0.62: a whole number of percent."""
-    text = answer.strip() if isinstance(answer, str) else ""
-    if text.endswith("%"):
-        return whole_number(text.removesuffix("%"))
-    if re.fullmatch(r"0?\.[0-9]{1,9}", text):
-        answer = float(text)
-    if hasattr(answer, "__float__") and not isinstance(answer, bool) and 0 < float(answer) < 1:
-        return round(100 * float(answer))
-    return whole_number(answer)
+    """Read 62, "62", "62 %", "62 percent", 62.0 or the share 0.62: a whole number of percent."""
+    given = answer
+    if isinstance(answer, str):
+        given = re.sub(r"\s*(%|per ?cent)\s*$", "", answer.strip().lower())
+        if given == answer.strip().lower() and re.fullmatch(r"0?[.,][0-9]{1,9}", given):
+            given = float(given.replace(",", "."))
+    if hasattr(given, "__float__") and not isinstance(given, bool) and 0 < float(given) < 1:
+        return round(100 * float(given))
+    try:
+        return whole_number(given)
+    except ValueError:
+        raise ValueError("this asks for a whole number of percent, such as 50") from None
 
 
 def truth(answer: Any) -> bool:
@@ -62,7 +65,7 @@ def one_of(letters: str) -> Callable[[Any], str]:
     """Return a reader of one letter of `letters`, such as "b", "B" or "b)"."""
 
     def read(answer: Any) -> str:
-        text = answer.strip().rstrip(").").lower() if isinstance(answer, str) else ""
+        text = answer.strip(" ().").lower() if isinstance(answer, str) else ""
         if len(text) != 1 or text not in letters:
             raise ValueError(f'this asks for one letter from {letters[0]} to {letters[-1]}, such as "{letters[0]}"')
         return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..results.run import Run
+from ..tcp.words import counted
 from .answers import a_run, truth
 from .engine import Exercise, Mistake
 from .forms import one_letter
@@ -33,7 +34,7 @@ EXERCISES = (
         asks="the run that you made",
         reads=a_run,
         right=lambda run: run.self_connected and run.port != FIRST_PORT,
-        because=lambda run: f"Port {run.port} met itself after {run.tries:,} {'try' if run.tries == 1 else 'tries'}.",
+        because=lambda run: f"Port {run.port} met itself after {counted(run.tries, 'try')}.",
         hint="`run.self_connected` must be True.",
         stronger="For example: `answer = testbed.connect_loop(45678)`.",
         mistakes=(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..ports.clients import ClientKind
 from ..results.run import Run
+from ..tcp.words import counted
 from .answers import a_run, a_verdict, truth, whole_number
 from .engine import Exercise, Mistake
 from .forms import one_letter, one_value, some_letters
@@ -26,7 +27,7 @@ def _the_way(run: Run) -> str:
         way = "With a range of its own a socket has no preference for a parity on this kernel."
     else:
         way = f"The range {run.port_range} begins with an odd port, so odd ports go first."
-    return f"Port {run.port} met itself after {run.tries:,} {'try' if run.tries == 1 else 'tries'}. {way}"
+    return f"Port {run.port} met itself after {counted(run.tries, 'try')}. {way}"
 
 
 # goes_first(port, low, high) for ranges of an even number of ports, and what it is.

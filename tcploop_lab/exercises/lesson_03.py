@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..tcp.replay import replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
-from ..tcp.words import Numbers
+from ..tcp.words import Numbers, counted
 from ..testbed.capture import Exchange
 from ..testbed.recorded import recorded
 from .answers import a, order_of, whole_number
@@ -215,7 +215,8 @@ EXERCISES = (
         reads=an_exchange,
         right=_is_whole,
         because=lambda exchange: (
-            f"{len(exchange.segments)} segments and {len(_sent(exchange))} bytes, from CLOSED to TIME-WAIT."
+            f"{counted(len(exchange.segments), 'segment')} and {counted(len(_sent(exchange)), 'byte')}, "
+            "from CLOSED to TIME-WAIT."
         ),
         hint="It must hold the opening, some data and the close, in one capture.",
         stronger="Inside one `with` block: `run = testbed.connect_loop(40200)`, `run.echo(b'me')`, "

@@ -56,7 +56,7 @@ def a_prediction(answer: Any) -> tuple[float, StudyResult]:
     """Read (a number of tries, the result of a study of one cell)."""
     try:
         predicted, result = answer
-        predicted = float(predicted)
+        predicted = float(predicted.replace(",", "") if isinstance(predicted, str) else predicted)
     except (TypeError, ValueError):
         raise ValueError("this asks for two things: answer = (predicted_mean, result)") from None
     if not isinstance(result, StudyResult) or len(result.cells) != 1:

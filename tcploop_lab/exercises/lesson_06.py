@@ -6,6 +6,7 @@ from typing import Any
 
 from ..audits.audit import AuditResult
 from ..audits.verdicts import AuditVerdict
+from ..tcp.words import counted
 from .answers import a, letters_of
 from .engine import Exercise, Mistake
 from .forms import one_letter
@@ -50,7 +51,9 @@ EXERCISES = (
         asks="the result of an audit",
         reads=an_audit,
         right=lambda result: result.verdict is AuditVerdict.SELF_CONNECTED and _sent(result) > 0,
-        because=lambda result: f"It wrote {_sent(result)} bytes to itself. Its last words: {_last_words(result)}",
+        because=lambda result: (
+            f"It wrote {counted(_sent(result), 'byte')} to itself. Its last words: {_last_words(result)}"
+        ),
         hint="Look at `answer.evidence`: what did your program do?",
         stronger="Four lines: import socket, `socket.create_connection((...))`, `sendall(...)`, `print(s.recv(100))`.",
         mistakes=(
@@ -59,7 +62,7 @@ EXERCISES = (
             _REFUSED,
             Mistake(
                 _is(AuditVerdict.DETECTED),
-                "Well done, but that is the answer to 05.2. Here the client shall not look at the names.",
+                "Well done, but that is the answer to 06.2. Here the client shall not look at the names.",
             ),
             Mistake(_is(AuditVerdict.SELF_CONNECTED), "It connected, and wrote nothing. Send a line."),
         ),

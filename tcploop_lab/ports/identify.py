@@ -21,6 +21,7 @@ from typing import Any
 
 from ..results.description import Bar, Description, Item, Said, Table, plainly
 from ..results.shown import Shown
+from ..tcp.words import counted
 from .candidates import Order
 from .era import Era
 from .eras import BY_NAME
@@ -61,7 +62,7 @@ class ProbeResult(Shown):
 
     def describe(self) -> Description:
         """Return what was found; `increments` counts the steps between successive source ports."""
-        sure = f"{self.confidence:.1%}, from {self.tries:,} tries in {self.port_range}"
+        sure = f"{self.confidence:.1%}, from {counted(self.tries, 'try')} in {self.port_range}"
         items = (
             *plainly(self, "era", "alike", "tries", "increments"),
             Item("parity", self.parity, "parity"),

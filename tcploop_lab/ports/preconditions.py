@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..results.description import Description, Item, Table, plainly
 from ..results.shown import Shown
+from ..tcp.words import counted
 from .clients import Binds, ClientKind
 from .ranges import PortRange
 
@@ -158,9 +159,9 @@ def _parity(facts: Facts) -> Rule:
         return _parity_by_rule(facts)
     parity, tries = parity_of(facts.sampled), len(facts.sampled)
     if parity == "both":
-        return Rule(name, True, f"by trying: {tries} tries used even and odd source ports")
+        return Rule(name, True, f"by trying: {counted(tries, 'try')} used even and odd source ports")
     mine = parity_of([facts.port])
-    evidence = f"by trying: all {tries} tries used an {parity} source port, and {facts.port} is {mine}"
+    evidence = f"by trying: all {counted(tries, 'try')} used an {parity} source port, and {facts.port} is {mine}"
     if mine == parity and _left_over(facts):
         return Rule(name, False, f"{facts.port} is the last port of a range with an odd number of ports: {_LAST}")
     return Rule(name, mine == parity, evidence)

@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogFormatter, PercentFormatter
 from numpy.typing import NDArray
 
 from ..study.result import Cell, StudyResult
+from ..tcp.words import counted
 from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
 
@@ -83,7 +84,7 @@ def curve_of(cell: Cell) -> Curve:
 def _cell_label(cell: Cell) -> str:
     name = _name(cell.law)
     if cell.mean is None:
-        return f"{name}\n{cell.hits} of {cell.samples:,} in {int(cell.tries.max(initial=0)):,} tries each"
+        return f"{name}\n{cell.hits} of {cell.samples:,} in {counted(int(cell.tries.max(initial=0)), 'try')} each"
     theory = f", theory {cell.expected:,.0f}" if cell.law.can_loop else ""
     if cell.hits < cell.samples:
         return f"{name}\n{cell.samples - cell.hits:,} censored; mean of the hits {cell.mean:,.0f}{theory}"
@@ -120,7 +121,9 @@ def predictions(study: Any, ax: Axes | None = None, title: str | None = None) ->
     curves = [Curve(_law_label(law), law, none, none.astype(bool)) for law in laws]
     ax = draw_curves(curves, ax)
     ax.set_title(title or "What the theory expects, before any try", pad=26)
-    subtitle(ax, f"{START_WORDS[study.start]} · era {laws[0].era} · {study.samples:,} samples planned per cell")
+    subtitle(
+        ax, f"{START_WORDS[study.start]} · era {laws[0].era} · {counted(study.samples, 'sample')} planned per cell"
+    )
     return style.set_alt(ax, _alt(ax, curves))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from ..tcp.words import counted
 from . import style
 from .figures import KEY, Curve, draw_curves, subtitle
 
@@ -35,7 +36,7 @@ def _label(cell: Any) -> str:
 
 
 def _clients(count: int) -> str:
-    return f"{count} client{'s' if count > 1 else ''}"
+    return counted(count, "client")
 
 
 def _finding(curves: Sequence[Curve]) -> str:

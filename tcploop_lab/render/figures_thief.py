@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from ..tcp.words import counted
 from . import style
 from .figures import subtitle
 
@@ -69,7 +70,10 @@ class _Timeline:
             self._bar(_SERVER, begin, end, style.PALE, hatch="///")
             failed = seen.attempts - (seen.started is not None)
             self._note(
-                (begin * end) ** 0.5, _SERVER, f"{failed:,} attempts to start, each: {seen.error}", color=style.ALERT
+                (begin * end) ** 0.5,
+                _SERVER,
+                f"{counted(failed, 'attempt')} to start, each: {seen.error}",
+                color=style.ALERT,
             )
         if seen.started is not None:
             self._bar(_SERVER, seen.started, self.right, _OURS, "listens")

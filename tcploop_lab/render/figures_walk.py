@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..ports.eras import parse_era
 from ..ports.identify import ProbeResult
 from ..results.run import Run
+from ..tcp.words import counted
 from . import style
 from .figures import readable, subtitle, tries_axis
 from .ladder import ladder
@@ -82,14 +83,14 @@ def _walk_finding(run: Run, ports: NDArray[np.int64]) -> str:
         return f"The source port never leaves its range, and {run.port} is outside"
     if len(parities) == 1 and run.port % 2 not in parities:
         return f"Every source port is {_parity(parities.pop())}, so it never meets {run.port}"
-    return f"The source port of the first {len(ports):,} tries to port {run.port}"
+    return f"The source port of the first {counted(len(ports), 'try')} to port {run.port}"
 
 
 def _close_up(ports: NDArray[np.int64]) -> str:
     steps = np.diff(ports)
     forward = steps[steps > 0]
     if not len(forward):
-        return f"The source ports of the first {len(ports):,} tries"
+        return f"The source ports of the first {counted(len(ports), 'try')}"
     return f"Seen from near: the source port moves on by {forward.min()} to {forward.max()} each time"
 
 

@@ -20,6 +20,7 @@ from ..tcp.segments import Segment
 from ..tcp.states import Event, State
 from ..tcp.words import (
     Numbers,
+    counted,
     flag_words,
     number_words,
     option_words,
@@ -79,7 +80,7 @@ def ladder(
     """
     segments = tuple(segments)
     if len(segments) > _MOST:
-        part = f"the first {_MOST} of {len(segments):,} segments"
+        part = f"the first {_MOST} of {counted(len(segments), 'segment')}"
         label = "; ".join(filter(None, (label, part)))
         segments, replay = segments[:_MOST], None
     found = replay or replay_segments(segments, received=received)
@@ -108,7 +109,7 @@ def _draw(layout: _Layout, title: str | None, ax: Axes | None, label: str) -> Ax
 
 
 def _default_title(replay: Replay, unfinished: bool) -> str:
-    count = f"{len(replay.steps)} segment{'' if len(replay.steps) == 1 else 's'}"
+    count = counted(len(replay.steps), "segment")
     if replay.kind == "self-connection":
         return f"Self-connection: {count}, one socket"
     return f"{replay.kind.capitalize() or 'Exchange'}{' so far' if unfinished else ''}: {count}"

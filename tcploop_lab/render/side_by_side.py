@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
-from ..tcp.words import Numbers, flag_words, number_words, payload_words
+from ..tcp.words import Numbers, counted, flag_words, number_words, payload_words
 from . import style
 from .ladder import STATE_COLOURS
 
@@ -57,7 +57,7 @@ def _draw(
     label: str,
     rungs: Mapping[tuple[int, bool], float],
 ) -> None:
-    many = f"{len(segments)} segment{'' if len(segments) == 1 else 's'}"
+    many = counted(len(segments), "segment")
     ax.set_title(f"{_title(name, found)}: {many}", fontsize=12)
     ax.text(0.02, 0.06, label, fontsize=8.5, color=style.GREY, va="center")
     ends = ["the socket", "the same socket"] if found.one_socket else [end.name for end in found.ends]
@@ -150,4 +150,5 @@ def _words(segment: Segment, numbers: Numbers, crossed: bool) -> str:
 def _alt(name: str, segments: tuple[Segment, ...], found: Replay, label: str) -> str:
     flags = ", ".join(f"{step.sender} {flag_words(step.segment.flags)}" for step in found.steps)
     ways = "; ".join(f"{end.name}: {' to '.join(end.path)}" for end in found.ends)
-    return f"{_title(name, found)}{f' ({label})' if label else ''}, {len(segments)} segments: {flags}. States: {ways}."
+    title = f"{_title(name, found)}{f' ({label})' if label else ''}"
+    return f"{title}, {counted(len(segments), 'segment')}: {flags}. States: {ways}."

@@ -12,6 +12,7 @@ from typing import Any
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
 from ..tcp.endpoint import Endpoint
+from ..tcp.words import counted
 from .description import Description, Item, Said, plainly
 from .shown import Shown
 
@@ -136,7 +137,7 @@ class Run(Shown):
 
     @property
     def _story(self) -> str:
-        tries = f"{self.tries:,} {'try' if self.tries == 1 else 'tries'}"
+        tries = counted(self.tries, "try")
         pace = f"{tries} ({self.seconds:.2f} s, {self.rate:,.0f} tries/s)"
         if self.self_connected:
             return f"connected to itself: {self.local} = {self.peer} after {pace}"

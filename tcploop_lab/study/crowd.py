@@ -23,6 +23,7 @@ from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange, parse_port
 from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
+from ..tcp.words import counted
 from ..testbed.crowd import MAX_CLIENTS, draw_crowd
 from ..testbed.crowd_samples import CrowdSamples
 from ..testbed.loop import LoopSpec
@@ -143,8 +144,7 @@ class CrowdResult(Shown):
     def summary(self) -> str:
         """One sentence: how many tries together, and how long, for each number of clients."""
         found = "; ".join(
-            f"{cell.clients} client{'s' if cell.clients > 1 else ''}: {cell.mean:,.0f} tries together, "
-            f"{1e3 * cell.mean_seconds:.1f} ms"
+            f"{counted(cell.clients, 'client')}: {cell.mean:,.0f} tries together, {1e3 * cell.mean_seconds:.1f} ms"
             for cell in self.cells
         )
         verdict = "follow" if self.follows() else "do not follow"

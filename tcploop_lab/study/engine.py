@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import WorkerDied
 from ..stacks.namespace import NamespaceRefused
+from ..tcp.words import counted
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
 from .plan import CellPlan, Plan, parse_whole
@@ -64,7 +65,7 @@ def _run(study: Plan, pool: Pool, store: Store, progress: bool) -> StudyResult:
 def _stopped(error: Exception, store: Store, study: Plan) -> StudyStopped:
     way_out = "run it again with resume=True to go on" if store.path else "give out=FILE to be able to go on"
     result = StudyResult.read(store)
-    done = f"{result.samples:,} of {study.size:,} samples are there"
+    done = f"{result.samples:,} of {counted(study.size, 'sample')} are there"
     return StudyStopped(f"the study stopped: {_reason(error)}; {done}", result, way_out)
 
 

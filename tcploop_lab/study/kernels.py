@@ -13,6 +13,7 @@ from ..results.description import Description, Table
 from ..results.shown import Shown
 from ..stacks import constants
 from ..stacks.stack import Stack
+from ..tcp.words import counted
 from ..testbed.testbed import Testbed
 
 RECORD = Path(__file__).parents[1] / "recorded" / "kernels.json"
@@ -59,7 +60,7 @@ class KernelTable(Shown):
     def summary(self) -> str:
         """One sentence: how many kernels, and how many walks."""
         walks = sum(row.era == "random-walk" for row in self.rows)
-        return f"{len(self.rows)} kernels; {walks} of them take random even steps"
+        return f"{counted(len(self.rows), 'kernel')}; {walks} of them take random even steps"
 
     def describe(self) -> Description:
         """Return a row for each kernel."""

@@ -13,6 +13,7 @@ from ..ports.clients import ClientKind, parse_client
 from ..ports.ranges import PortRange, parse_ports, parse_ranges
 from ..results.description import Description, Said, Table
 from ..results.shown import Shown
+from ..tcp.words import counted
 from ..testbed.limits import default_max_tries, parse_tries
 from ..tries.theory import STARTS, TriesDistribution, distribution
 from .tasks import ADDRESSES
@@ -121,8 +122,8 @@ class Plan(Shown):
     def summary(self) -> str:
         """One sentence: what is sampled, how often."""
         kinds = {"random": "first hits from a random start", "return": "returns to the port just left"}
-        cells = f"{len(self.cells)} cell{'s' if len(self.cells) > 1 else ''}"
-        return f"{self.samples:,} samples in each of {cells}, {kinds[self.start]}"
+        cells = counted(len(self.cells), "cell")
+        return f"{counted(self.samples, 'sample')} in each of {cells}, {kinds[self.start]}"
 
     def describe(self) -> Description:
         """Return what theory expects of each cell."""

@@ -17,6 +17,7 @@ from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
 from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
+from ..tcp.words import counted
 from ..testbed.sampling import Samples
 from ..tries.theory import TriesDistribution
 from .plan import DEFAULT_ERA, CellPlan, Plan
@@ -191,10 +192,11 @@ class StudyResult(Shown):
     @property
     def summary(self) -> str:
         """One sentence: how many samples, how many hits, on which kernel."""
-        done = f"{self.samples:,}" if self.complete else f"{self.samples:,} of {self.study.size:,}"
-        cells = f"{len(self.cells)} cell{'s' if len(self.cells) > 1 else ''}"
+        done = "" if self.complete else f"{self.samples:,} of "
+        samples = counted(self.samples if self.complete else self.study.size, "sample")
+        cells = counted(len(self.cells), "cell")
         where = f" on {self.provenance['kernel']}" if "kernel" in self.provenance else ""
-        return f"{done} samples in {cells}, {self.hits:,} hits, {self.tries:,} tries{where}"
+        return f"{done}{samples} in {cells}, {counted(self.hits, 'hit')}, {counted(self.tries, 'try')}{where}"
 
     def describe(self) -> Description:
         """Return the cells, measured beside theory; `loop_seconds` adds up the time of all loops."""

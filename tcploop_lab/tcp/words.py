@@ -75,6 +75,12 @@ def number_words(segment: Segment, numbers: Numbers | None = None) -> str:
     return f"seq {seq}, ack {numbers.ack(segment) if numbers else segment.ack}"
 
 
+def counted(number: int, what: str) -> str:
+    """Return "1 try", "0 tries", "1,234 bytes": `what` is the singular."""
+    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{number:,} {what if number == 1 else many}"
+
+
 def payload_words(segment: Segment) -> str:
     """Return "2 bytes: 'hi'", or "" without data."""
     if not segment.payload:
@@ -83,7 +89,7 @@ def payload_words(segment: Segment) -> str:
     shown = segment.payload[:_SHOWN_BYTES].decode("ascii", "backslashreplace")
     text = repr(shown) if shown.isprintable() else repr(segment.payload[:_SHOWN_BYTES])
     more = " ..." if count > _SHOWN_BYTES else ""
-    return f"{count} byte{'' if count == 1 else 's'}: {text}{more}"
+    return f"{counted(count, 'byte')}: {text}{more}"
 
 
 def option_words(segment: Segment) -> tuple[str, ...]:
@@ -147,7 +153,7 @@ def _change(step: Step, name: str, verb: str, before: str, after: str) -> str:
 
 def replay_sentence(replay: Replay) -> str:
     """Return one sentence that says what the exchange was."""
-    count = f"{len(replay.steps)} segment{'' if len(replay.steps) == 1 else 's'}"
+    count = counted(len(replay.steps), "segment")
     if replay.kind == "self-connection":
         return f"A self-connection in {count}: both lifelines are the same socket, {replay.ends[0].name}."
     names = " and ".join(end.name for end in replay.ends)

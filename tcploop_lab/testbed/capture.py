@@ -18,6 +18,7 @@ from ..results.shown import Shown, enumerated
 from ..stacks.stack import Frame, PacketSocket, Stack
 from ..tcp.replay import Replay, replay
 from ..tcp.segments import Segment
+from ..tcp.words import counted
 from . import dissect, files, links
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Exchange(Shown):
         segments = self.segments
         flags = enumerated([segment.flags for segment in segments]) or _NOTHING
         label = f"{self.label}: " if self.label else ""
-        return f"{label}{len(segments):,} segments on port {self.port}: {flags}; {self.dropped} dropped"
+        return f"{label}{counted(len(segments), 'segment')} on port {self.port}: {flags}; {self.dropped} dropped"
 
     def describe(self, brief: bool = False) -> Description:
         """Return the segments, each once, with the states that they lead to; `brief` for a terminal."""

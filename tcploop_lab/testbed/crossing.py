@@ -27,6 +27,7 @@ from ..tcp.outcomes import Ending, ending
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
+from ..tcp.words import counted
 from . import advice, cable, dissect
 from .cable import HOSTS, Held, Passed, SoFar
 from .capture import write_pcap
@@ -236,7 +237,7 @@ class Crossing(Shown):
         flags = enumerated([f"{one.sender} {one.flags}" for one in self.segments]) or "nothing yet"
         states = ", ".join(f"{host} {state}" for host, state in self.states.items())
         label = f"{self.label}: " if self.label else ""
-        return f"{label}{len(self.segments)} segments passed ({flags}), {len(self.held)} held; {states}"
+        return f"{label}{counted(len(self.segments), 'segment')} passed ({flags}), {len(self.held)} held; {states}"
 
     def describe(self, brief: bool = False) -> Description:
         """Return what was sent, and the states of both hosts as their kernels tell them.

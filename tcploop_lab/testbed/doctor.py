@@ -20,6 +20,7 @@ from ..results.shown import Shown
 from ..stacks import namespace
 from ..stacks.executor import NamespaceExecutor
 from ..stacks.two_hosts import make_two_hosts
+from ..tcp.words import counted
 from . import advice
 from .check import sample_source_ports
 from .loop import LoopSpec, free_port
@@ -106,7 +107,7 @@ def _machine() -> Iterator[Capability]:
     new_enough = sys.version_info >= _OLDEST_PYTHON
     yield _capability("python", new_enough, platform.python_version(), advice.PYTHON, needed=True)
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = f"{count} core{'' if count == 1 else 's'}: a study keeps as many workers busy"
+    cores = f"{counted(count, 'core')}: a study keeps as many workers busy"
     yield _capability("cores", True, cores, "")
 
 
@@ -189,7 +190,9 @@ def _capture(testbed: Testbed, port: int) -> Capability:
         return _capability("capture", False, str(refusal), advice.CAPTURE)
     run.close()
     count = sum(frame.outgoing for frame in exchange.copies)
-    return _capability("capture", count > 0, f"saw the {count} segments of a self-connection", advice.CAPTURE)
+    return _capability(
+        "capture", count > 0, f"saw the {counted(count, 'segment')} of a self-connection", advice.CAPTURE
+    )
 
 
 def _programs() -> Iterator[Capability]:

@@ -19,6 +19,7 @@ from ..ports.eras import era_of_kernel
 from ..ports.ranges import PortRange
 from ..stacks.stack import Exchanged, SocketRow, Stack
 from ..tcp.states import State
+from ..tcp.words import counted
 
 PLAIN = ClientKind.SAME_SOCKET  # connect(), and no bind() before it; a new socket each time makes no difference
 _LOOKS = 3  # the counters may be read between a segment's leaving and its coming in
@@ -118,10 +119,10 @@ def _contradiction(seen: Exchanged) -> str:
     """What cannot be of a socket that receives what it sends; "" if all can."""
     taken, received = seen.bytes_acknowledged, seen.bytes_received
     if taken > received or (seen.bytes_sent is not None and received > seen.bytes_sent):
-        return f"{taken:,} bytes that it sent were acknowledged, and it received {received:,}"
+        return f"{counted(taken, 'byte')} that it sent were acknowledged, and it received {received:,}"
     sent, came_in = seen.segments_sent, seen.segments_received
     if came_in < _AT_LEAST or (sent != came_in and not seen.retransmitted):
-        return f"it sent {sent:,} segments and received {came_in:,}, and lost none"
+        return f"it sent {counted(sent, 'segment')} and received {came_in:,}, and lost none"
     return ""
 
 

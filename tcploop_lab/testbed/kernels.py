@@ -9,6 +9,7 @@ from ..results.description import Description, Table
 from ..results.shown import Shown
 from ..stacks.kernels import fetch, table
 from ..stacks.kernels.executor import must_run_here
+from ..tcp.words import counted
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class RealKernels(Shown):
             return self.refusal
         there = len(self.kernels)
         ready = f"{', '.join(self.here)} can be run at once" if self.here else "none of them was fetched yet"
-        return f"{there} kernels can be had for this machine; {ready}"
+        return f"{counted(there, 'kernel')} can be had for this machine; {ready}"
 
     def describe(self) -> Description:
         """Return every kernel, and how to get it."""

@@ -16,6 +16,7 @@ from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
 from ..results.run import RESET
 from ..stacks.stack import SocketRow, Stack
+from ..tcp.words import counted
 from .loop import LoopSpec, OneSocket, run_loop
 from .sockets import SocketTable
 
@@ -41,7 +42,7 @@ class ByLuck:
 
     def __repr__(self) -> str:
         if not self.met:
-            return f"they did not meet in {self.most:,} tries each"
+            return f"they did not meet in {counted(self.most, 'try')} each"
         return "\n".join([f"they met at tries {self.tries[0]:,} and {self.tries[1]:,}", *map(repr, self.tables)])
 
 

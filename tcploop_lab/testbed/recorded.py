@@ -19,6 +19,7 @@ from ..ports.ranges import Port, parse_port
 from ..stacks.stack import Frame
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
+from ..tcp.words import counted
 from . import dissect
 from .capture import Exchange
 from .pcap_file import Found, read_frames
@@ -160,7 +161,7 @@ def _choose(found: Sequence[Found]) -> tuple[list[Found], list[str]]:
     if len(sizes) == 1:
         return list(found), []
     left, many = len(found) - sizes[best], len(sizes) - 1
-    note = f"{left:,} segments of {many:,} other connection{'s' if many > 1 else ''} are left out"
+    note = f"{counted(left, 'segment')} of {many:,} other connection{'s' if many > 1 else ''} are left out"
     return [one for one in found if one.connection == best], [note]
 
 
@@ -177,7 +178,7 @@ def _pair(found: Sequence[Found]) -> tuple[list[Found], list[Found], list[str]]:
         seen[one.datagram] += 1
     if not arrived or [one.datagram for one in sent] == [one.datagram for one in arrived]:
         return sent, arrived, []
-    note = f"{len(arrived)} of {len(sent)} segments are in the file twice; each is shown once"
+    note = f"{len(arrived)} of {counted(len(sent), 'segment')} are in the file twice; each is shown once"
     return sent, [], [note]
 
 

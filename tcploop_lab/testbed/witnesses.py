@@ -20,6 +20,7 @@ from ..tcp.endpoint import Endpoint
 from ..tcp.replay import replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
+from ..tcp.words import counted
 from .capture import Exchange
 from .sockets import SocketTable
 
@@ -69,7 +70,9 @@ class Witnesses(Shown):
         """One sentence: how many were heard, whether they agree, and who was not there."""
         found = "they agree" if self.agree else f"they differ on: {', '.join(self.disagreements)}"
         missing = "".join(f"; {name} is missing: {why}" for name, why in self.absent.items())
-        return f"{len(self.accounts)} witnesses of one run of {self.run.tries:,} tries: {found}{missing}"
+        return (
+            f"{counted(len(self.accounts), 'witness')} of one run of {counted(self.run.tries, 'try')}: {found}{missing}"
+        )
 
     def describe(self) -> Description:
         """Return a row for each witness; an empty place where one was not asked or cannot know."""

@@ -17,6 +17,7 @@ from ..errors import NotOnThisTestbed
 from ..stacks import constants
 from ..stacks.stack import SocketRow, Stack
 from ..stacks.task import current_task
+from ..tcp.words import counted
 from ..testbed.loop import LoopSpec, make_socket, run_loop
 
 REQUEST = b"are you there?"
@@ -151,7 +152,9 @@ class _Play:
         if sock is not None:
             sock.close()
         outcome.check(spec.port)
-        raise NotOnThisTestbed(f"port {spec.port}: the client did not meet itself in {seen.tries:,} tries; try again")
+        raise NotOnThisTestbed(
+            f"port {spec.port}: the client did not meet itself in {counted(seen.tries, 'try')}; try again"
+        )
 
     def _ask_itself(self, sock: socket.socket) -> None:
         sock.sendall(REQUEST)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..results.shown import Shown
+from ..tcp.words import counted
 from .theory import TriesDistribution
 
 
@@ -37,7 +38,9 @@ class Fit(Shown):
     @property
     def summary(self) -> str:
         """One sentence: the era, the sample, and how well the one explains the other."""
-        return f"{self.era}: p-value {self.p_value:.2g} for {self.samples:,} samples, {self.hits:,} of them hits"
+        return (
+            f"{self.era}: p-value {self.p_value:.2g} for {counted(self.samples, 'sample')}, {self.hits:,} of them hits"
+        )
 
     def rejected(self, level: float = 0.01) -> bool:
         """True if the era is rejected at this level: a right era is rejected so often."""

@@ -36,7 +36,7 @@ MISTAKEN = [
     ("06.1", audited("never-tried", 1), "failed before it dialled"),
     ("06.1", audited("never-tried"), "without an f-string"),
     ("06.1", audited("refused", 1), "Let the kernel choose"),
-    ("06.1", audited("detected", 1), "the answer to 05.2"),
+    ("06.1", audited("detected", 1), "the answer to 06.2"),
     ("06.1", audited("self-connected"), "Send a line"),
     ("06.1", audited("unclear"), "answer.evidence"),
     ("06.1", "python3 -c", "asks for the result of an audit"),

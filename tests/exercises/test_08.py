@@ -60,9 +60,10 @@ def test_a_night_is_worked_out_by_hand() -> None:
     assert overnight(1) == round(100 * (1 - (1 - 10 / 14_116) ** 2880)) == 87
 
 
-def test_a_share_is_an_answer_in_percent() -> None:
-    """0.87 and 87 % say the same."""
-    assert Checker().check("08.5", 0.87).right and Checker().check("08.5", "87 %").right
+@pytest.mark.parametrize("share", [87, 87.0, 0.87, "87", "87%", "87 %", "87.0", "87 percent", "0.87", ".87", "0,87"])
+def test_a_share_is_an_answer_in_percent(share: object) -> None:
+    """However a share is written, as a number or in words, it is the same one."""
+    assert Checker().check("08.5", share).right
 
 
 @pytest.mark.parametrize("number", sorted(set(SOLUTIONS) - {"08.6"}))

@@ -96,7 +96,7 @@ def test_unanswered_says_what_to_do(checker, answer):
     assert (feedback.attempt, feedback.right) == (0, False)
 
 
-@pytest.mark.parametrize("answer", [10, 10.0, "10", " 1_0 ", np.int16(10), np.float32(10)])
+@pytest.mark.parametrize("answer", [10, 10.0, "10", "10.0", " 1_0 ", "1,0", np.int16(10), np.float32(10)])
 def test_right_answer_in_any_spelling(checker, answer):
     """The same number counts, however it is written, and the explanation may use it."""
     feedback = checker.check("99.1", answer)

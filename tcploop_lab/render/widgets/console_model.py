@@ -16,6 +16,7 @@ from typing import Any
 from ...ports.clients import ClientKind, parse_client
 from ...ports.ranges import PortRange, parse_port
 from ...results.run import Run
+from ...tcp.words import counted
 from .background import Background, in_words, parse_count
 
 MOST_TRIES = 300_000  # the default bound: the walk through the default range needs more once in 30 billion loops
@@ -75,7 +76,7 @@ class LoopConsole:
     def words(self) -> str:
         """How things stand."""
         if self.work.busy:
-            so_far = f": {self.run.tries:,} tries, {self.run.rate:,.0f} tries/s" if self.run else ""
+            so_far = f": {counted(self.run.tries, 'try')}, {self.run.rate:,.0f} tries/s" if self.run else ""
             return " ".join(filter(None, (f"Dialling{so_far}.", self._note)))
         if problem := self.work.problem:
             return problem
@@ -127,7 +128,7 @@ class LoopConsole:
     @staticmethod
     def _echo(run: Run, data: bytes) -> str:
         try:
-            return f"Sent {len(data)} bytes, read {run.echo(data)!r} on the same socket."
+            return f"Sent {counted(len(data), 'byte')}, read {run.echo(data)!r} on the same socket."
         except (OSError, RuntimeError) as error:
             return f"The echo failed: {in_words(error)}"
 

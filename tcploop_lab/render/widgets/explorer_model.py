@@ -17,6 +17,7 @@ import numpy as np
 from ...ports.clients import ClientKind, parse_client
 from ...ports.eras import ERAS
 from ...ports.ranges import PortRange
+from ...tcp.words import counted
 from ...tries.theory import TriesDistribution, distribution
 from ..figures import Curve
 from .background import Background, in_words, parse_count
@@ -47,7 +48,7 @@ class Sampled:
         if self.hits and all(self.hits):
             mean += f",\n{np.mean(self.tries):,.0f} measured"
         elif any(self.hits):  # the mean of the hits alone is another quantity
-            mean += f",\n{self.hits.count(False)} of {len(self.hits)} not met in {self.most_tries:,} tries"
+            mean += f",\n{self.hits.count(False)} of {len(self.hits)} not met in {counted(self.most_tries, 'try')}"
         samples = np.array(self.tries, dtype=np.int64), np.array(self.hits, dtype=bool)
         return Curve(f"{self.law.client}\n{mean}", self.law, *samples)
 
@@ -98,8 +99,8 @@ class DistributionExplorer:
             return "Ready."
         laws = "; ".join(map(_law_words, self.laws))
         if self.work.busy:
-            return f"Measuring: {self.measured:,} of {self.goal:,} samples. Theory: {laws}."
-        found = f" {self.measured:,} samples for each client. {self._finding()}" if self.measured else ""
+            return f"Measuring: {self.measured:,} of {counted(self.goal, 'sample')}. Theory: {laws}."
+        found = f" {counted(self.measured, 'sample')} for each client. {self._finding()}" if self.measured else ""
         return f"Theory: {laws}.{found}"
 
     def choose(self, port: Any, port_range: Any, era: Any, clients: Iterable[Any]) -> bool:
