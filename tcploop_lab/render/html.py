@@ -71,8 +71,7 @@ def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
     look = f"{_CELL}; padding: 3px 5px" if many else _CELL
     whole = name == "td" and not many
     written = (
-        f'<{tag} style="{look}; text-align: {side}{_NO_WRAP if whole and len(cell) <= _SHORT else ""}">'
-        f"{cell}</{name}>"
+        f'<{tag} style="{look}; text-align: {side}{_NO_WRAP if whole and len(cell) <= _SHORT else ""}">{cell}</{name}>'
         for cell, side in zip(cells, sides, strict=True)
     )
     return f"<tr>{''.join(written)}</tr>"

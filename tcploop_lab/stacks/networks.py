@@ -8,7 +8,6 @@ network_namespaces(7), ip-netns(8).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
 import pickle
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..results.printable import printable
+from . import libc
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _TIMEOUT = 20.0  # seconds; an interpreter is up in a tenth of one
@@ -191,9 +191,6 @@ def _enter(entrance: str, kind: int) -> None:
         raise PermissionError("this user may not know its number")
     descriptor = os.open(entrance, os.O_RDONLY)
     try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(descriptor, kind):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+        libc.call("setns", descriptor, kind)
     finally:
         os.close(descriptor)

@@ -15,6 +15,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import libc
+
 _CONNECT, _GETSOCKNAME = {"x86_64": (42, 51), "aarch64": (203, 204)}.get(platform.machine(), (0, 0))
 _SECCOMP = {"x86_64": 317, "aarch64": 277}.get(platform.machine(), 0)
 _ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}.get(platform.machine(), 0)
@@ -37,15 +39,14 @@ def why_none() -> str:
 
 def make_calls_wait() -> int:
     """Make the connect() and getsockname() of the calling process wait; return the listener. OSError if refused."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in _program()))
     program = ctypes.create_string_buffer(struct.pack("@HP", len(_program()), ctypes.addressof(code)))
     flags = ctypes.c_ulong(_NEW_LISTENER | _WAIT_KILLABLE)
-    listener: int = libc.syscall(_SECCOMP, _SET_MODE_FILTER, flags, program)
-    if listener < 0:
-        raise OSError(ctypes.get_errno(), f"seccomp() said {os.strerror(ctypes.get_errno())}")
-    return listener
+    try:
+        return libc.call("syscall", _SECCOMP, _SET_MODE_FILTER, flags, program)
+    except OSError as error:
+        raise OSError(error.errno, f"seccomp() said {error.strerror}") from None
 
 
 def _program() -> list[tuple[int, int, int, int]]:
@@ -75,13 +76,9 @@ class Call:
         """Return the same socket. OSError if that is no socket, or nobody may have it."""
         process = os.pidfd_open(_process_of(self.thread))
         try:
-            libc = ctypes.CDLL(None, use_errno=True)
-            copy = libc.syscall(_PIDFD_GETFD, process, self.descriptor, 0)
+            return socket.socket(fileno=libc.call("syscall", _PIDFD_GETFD, process, self.descriptor, 0))
         finally:
             os.close(process)
-        if copy < 0:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-        return socket.socket(fileno=copy)
 
     def address(self) -> bytes:
         """Return the address that is dialled, as connect(2) takes it."""
@@ -127,8 +124,11 @@ def _answer(listener: int, words: bytes) -> None:
 
 def connect(sock: socket.socket, address: bytes) -> int:
     """Connect to an address as connect(2) takes it; return the errno, 0 for success."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    return ctypes.get_errno() if libc.connect(sock.fileno(), address, len(address)) else 0
+    try:
+        libc.call("connect", sock.fileno(), address, len(address))
+    except OSError as error:
+        return error.errno or 0
+    return 0
 
 
 def cookie(sock: socket.socket) -> int:

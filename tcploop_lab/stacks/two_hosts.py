@@ -8,15 +8,13 @@ were made, so the lab's process may own both ends of the cable. No device file i
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import os
 import socket
 import struct
 from collections.abc import Iterator
 
 from ..tcp.states import State
-from . import interfaces
+from . import interfaces, libc
 from .constants import PACKET_STATISTICS, SOL_PACKET
 from .kernel_states import open_table, state_of
 from .stack import ADDRESSES, PATIENCE, PORTS
@@ -112,13 +110,13 @@ def _new_network() -> Iterator[int]:
     home = _this_network()
     try:
         with _refusal("namespace"):
-            _check(_libc().unshare(_CLONE_NEWNET))
+            libc.call("unshare", _CLONE_NEWNET)
         here = _this_network()
         try:
             yield here
         finally:
             os.close(here)
-            _check(_libc().setns(home, _CLONE_NEWNET))
+            libc.call("setns", home, _CLONE_NEWNET)
     finally:
         os.close(home)
 
@@ -141,13 +139,3 @@ def _refusal(what: str) -> Iterator[None]:
 
 def _this_network() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _check(result: int) -> None:
-    if result:
-        number = ctypes.get_errno() or errno.EPERM
-        raise OSError(number, os.strerror(number))

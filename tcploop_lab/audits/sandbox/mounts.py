@@ -7,10 +7,10 @@ with nobody at the other end.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from dataclasses import dataclass, field
 
+from ...stacks import libc
 from .places import Places, within
 
 STAGE = "/dev/shm"  # covered in the worker's own view
@@ -33,8 +33,7 @@ def cover_stage(size: int) -> None:
 
     `size` is how many bytes of files there may be. It ends with the process. Raises OSError where that is refused.
     """
-    if ctypes.CDLL(None, use_errno=True).unshare(_NEWNS):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    libc.call("unshare", _NEWNS)
     _mount("none", "/", None, _REC | _PRIVATE)
     _mount("tcploop", STAGE, "tmpfs", _NOSUID | _NODEV, f"size={size},mode=755")
     os.mkdir(f"{STAGE}/empty")
@@ -89,5 +88,4 @@ def _overlay(path: str, target: str) -> None:
 
 def _mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     arguments = [text and text.encode() for text in (source, target, kind)]
-    if ctypes.CDLL(None, use_errno=True).mount(*arguments, flags, data and data.encode()):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    libc.call("mount", *arguments, flags, data and data.encode())
