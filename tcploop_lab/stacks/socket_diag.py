@@ -31,7 +31,7 @@ _HEADER, _REQUEST = struct.Struct("=IHHII"), struct.Struct("=BBBxI")  # nlmsghdr
 _SOCKET_ID = struct.Struct("!HH16s16s12x")  # inet_diag_sockid: ports, addresses, interface and cookie
 _KIND, _NUMBER, _SIGNED = struct.Struct("=IH"), struct.Struct("=I"), struct.Struct("=i")
 _ANY_COOKIE = b"\xff" * 8  # INET_DIAG_NOCOOKIE
-_INODE, _ATTRIBUTES = 68, 72  # where they begin in an inet_diag_msg
+_INTERFACE, _INODE, _ATTRIBUTES = 40, 68, 72  # where they begin in an inet_diag_msg
 _INFO = 2  # INET_DIAG_INFO: a struct tcp_info
 # Of a struct tcp_info: last_data_sent, total_retrans, bytes_acked up to segs_in, data_segs_in and _out, bytes_sent.
 _SILENT_AT, _LOST_AT, _COUNTERS_AT, _DATA_AT, _SENT_AT = 44, 100, 120, 152, 200
@@ -53,7 +53,7 @@ def exchanged(row: SocketRow) -> Exchanged | None:
     local, peer = Endpoint.parse(row.local), Endpoint.parse(row.peer)
     family = socket.AF_INET6 if ":" in local.address else socket.AF_INET
     packed = (socket.inet_pton(family, end.address).ljust(16, b"\0") for end in (local, peer))
-    name = struct.pack("!HH16s16s", local.port, peer.port, *packed) + bytes(4) + _ANY_COOKIE
+    name = struct.pack("!HH16s16s", local.port, peer.port, *packed) + _NUMBER.pack(row.interface) + _ANY_COOKIE
     with contextlib.suppress(OSError):
         for data, begin, end in _answers(family, _EVERY_STATE, _ONE, name, 1 << (_INFO - 1)):
             return _exchanged(_attribute(data[begin:end], _INFO))
@@ -82,7 +82,8 @@ def _ask(family: int, states: int) -> Iterator[SocketRow]:
         kind, state = data[begin], STATES[data[begin + 1]]
         port, to, source, target = _SOCKET_ID.unpack_from(data, begin + 4)
         peer = "" if state in no_peer else f"{_written(kind, target)}:{to}"
-        yield SocketRow(f"{_written(kind, source)}:{port}", peer, state, *_NUMBER.unpack_from(data, begin + _INODE))
+        (inode,), (interface,) = (_NUMBER.unpack_from(data, begin + at) for at in (_INODE, _INTERFACE))
+        yield SocketRow(f"{_written(kind, source)}:{port}", peer, state, inode, interface)
 
 
 def _answers(

@@ -97,6 +97,14 @@ def written(sock: Any) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+def bound_to_an_interface(stack: Stack) -> str:
+    """Plant one whose socket is bound to an interface, as all with a link-local address are; return its name."""
+    sock = make("127.0.0.9")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
+    sock.connect(sock.getsockname())
+    return written(sock)
+
+
 def closed_in_order(stack: Stack) -> None:
     """Plant a self-connection that was closed in order."""
     _kept.remove(sock := with_itself("127.0.0.1", 40512))

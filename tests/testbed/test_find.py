@@ -39,6 +39,12 @@ def test_who_has_it_and_since_when(testbed: Testbed) -> None:
     assert all(0 <= one.silent_s < 60 for one in seen.values() if one.silent_s is not None)
 
 
+def test_one_that_is_bound_to_an_interface_is_counted_too(testbed: Testbed) -> None:
+    """The kernel knows such a socket by its interface as well: it tells its age, and so what it has exchanged."""
+    name = testbed.submit(planted.bound_to_an_interface).result()
+    assert [(one.local, one.age_s is not None) for one in testbed.find().self_connections] == [(name, True)]
+
+
 def test_what_an_orderly_close_leaves_is_no_open_one(testbed: Testbed) -> None:
     """In TIME-WAIT it holds its port, and is named as that."""
     testbed.submit(planted.closed_in_order).result()
