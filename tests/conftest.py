@@ -25,11 +25,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # pytest-xdist gives its processes a terminal's width; the tests read what the command writes into a pipe.
 os.environ.pop("COLUMNS", None)
 
-# Whose tests may make tries on the real kernel. They run one after another: its table of port offsets is one for the
-# whole host, so that two who dial the same port at once move each other's walk. All others run beside them (make test),
-# and those in the browser, which look at pages and not at walks. Files elsewhere carry the mark `kernel` themselves.
-MAKE_TRIES = {"matrix", "notebooks", "testbed"}
-
 # All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is slow.
 FOR_ANY_USER = {"testbed"}
 
@@ -46,14 +41,13 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     report.longrepr = f"{reason}\nIn CI a test must run: install what it needs, or mark it may_skip(reason)."
 
 
-@cache
 def together(file: str) -> str:
-    """The name of the group of tests that run one after another in one process: the tries, the browser, or a file."""
-    path = ROOT / file
-    if "e2e" in path.parts:
-        return "browser"
-    makes_tries = MAKE_TRIES & set(path.relative_to(ROOT).parts) or "mark.kernel" in path.read_text(encoding="utf-8")
-    return "tries" if makes_tries else file
+    """The name of the group of tests that run one after another in one process: a file, or all that share a browser.
+
+    Tries disturb no other process: who looks at steps dials an address of its own, since the kernel's table of port
+    offsets, one for the whole host, is indexed by addresses and port.
+    """
+    return "browser" if "e2e" in Path(file).parts else file
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,10 +63,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark who makes tries and what must work for any user, and refuse a may_skip mark that gives no reason."""
+    """Mark what must work for any user, and refuse a may_skip mark that gives no reason."""
     for item in items:
-        if MAKE_TRIES & set(item.path.relative_to(config.rootpath).parts):
-            item.add_marker(pytest.mark.kernel)
         if FOR_ANY_USER & set(item.path.parent.parts) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.anyuser)
         mark = item.get_closest_marker("may_skip")
@@ -83,10 +75,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def long_ones_first(items: list[pytest.Item]) -> None:
-    """Where processes share the tests: begin with the tries, which are most, then with files that hold a slow test."""
+    """Where processes share the tests: begin with the browser, which lasts longest, then files with a slow test."""
     group = {item: together(item.nodeid.split("::")[0]) for item in items}
     long = {group[item] for item in items if item.get_closest_marker("slow") is not None}
-    items.sort(key=lambda item: (group[item] != "tries", group[item] not in long))
+    items.sort(key=lambda item: (group[item] != "browser", group[item] not in long))
 
 
 @cache

@@ -106,21 +106,20 @@ def worker_stopped() -> tuple[str, str]:
     return f"WorkerDied: {found[0]}".replace("0.6", f"{before:g}"), "the testbed: the next call gets a new worker"
 
 
-def study_worker_killed() -> tuple[str, str]:
+def study_worker_killed(folder: Path) -> tuple[str, str]:
     """SIGKILL of one of two workers in the middle of a study."""
-    study = lab.Study(ports=[40500, NEVER], ranges=[RANGE], samples=40, max_tries=6_000)
+    study, path = lab.Study(ports=[40500, NEVER], ranges=[RANGE], samples=40, max_tries=6_000), folder / "study.sqlite"
     outside = {child.pid for child in psutil.Process().children()}
     found: list[Any] = []
-    thread = threading.Thread(target=lambda: found.append(study.run(workers=2, progress=False)))
+    thread = threading.Thread(target=lambda: found.append(study.run(workers=2, out=path, progress=False)))
     thread.start()
-    victims: set[int] = set()
-    while len(victims) < 2 and thread.is_alive():
-        victims = {child.pid for child in psutil.Process().children()} - outside
+    while thread.is_alive() and not (path.exists() and path.stat().st_size and lab.StudyResult.load(path).samples):
         time.sleep(0.01)
-    time.sleep(0.3)
+    victims = {child.pid for child in psutil.Process().children()} - outside
     with suppress(ProcessLookupError):
         os.kill(min(victims), signal.SIGKILL)
     thread.join(60)
+    path.unlink()
     assert found[0].complete and found[0].cells[1].hits == 0
     return "nothing: the task is begun again by another worker", "every sample, each once"
 

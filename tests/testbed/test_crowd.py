@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import pairwise
+from random import SystemRandom
 from typing import Any
 
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.errors import WorkerDied
+from tcploop_lab.study.tasks import ADDRESSES, address
 from tcploop_lab.testbed.crowd import draw_crowd
 from tcploop_lab.testbed.crowd_samples import CrowdSamples
 from tcploop_lab.testbed.loop import LoopSpec
@@ -27,13 +29,13 @@ from . import inside
 pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
 
 NEVER_LOOPS = 40501  # an odd port in an even range
-ADDRESSES = ["127.9.8.7", "127.9.8.8"]
+CLIENTS = ["127.9.8.7", "127.9.8.8"]
 
 
 def begin(testbed: Testbed, port: int, max_tries: int, timeout: float, samples: int = 1) -> Future[Any]:
     """Let two clients dial the port in the testbed, and return the future of it."""
     spec = LoopSpec("", port, lab.ClientKind.SAME_SOCKET, max_tries, timeout)
-    return testbed.submit(draw_crowd, spec, [2] * samples, ADDRESSES, None, False)
+    return testbed.submit(draw_crowd, spec, [2] * samples, CLIENTS, None, False)
 
 
 def clients_of(testbed: Testbed) -> list[psutil.Process]:
@@ -63,8 +65,9 @@ def test_clients_of_one_address_share_a_counter(testbed: Testbed) -> None:
     False alarms: a new counter begins every 10 s, which makes one odd step. Two walks that are apart made fewer than
     60 odd steps of 199 in none of a million simulated pairs.
     """
-    together = merged_steps(testbed, ("127.0.0.1", "127.0.0.1"))
-    apart = merged_steps(testbed, ("127.0.0.1", "127.0.0.2"))
+    one, other = (address(SystemRandom().randrange(ADDRESSES)) for _ in range(2))  # which nobody else dials
+    together = merged_steps(testbed, (one, one))
+    apart = merged_steps(testbed, (one, other))
     assert sum(step not in range(2, 17, 2) for step in together) <= 2
     assert sum(step not in range(2, 17, 2) for step in apart) >= 40
 
