@@ -186,7 +186,6 @@ def test_what_the_machine_cannot_do_is_exit_code_3(monkeypatch, capsys, kind: ty
     assert err.startswith("tcploop: no room; build a house") and err.count("\n") == 1
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("line", LIGHT)
 def test_it_starts_without_heavy_packages(line: str) -> None:
     """Help, and a loop that is told its bound, load none of the packages that take long."""

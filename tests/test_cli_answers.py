@@ -12,7 +12,7 @@ from scapy.utils import rdpcap
 from tcploop_lab.cli import main
 from tcploop_lab.tries.theory import ERAS, distribution
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 ONE = ("40500", "--range", "40500-40500")  # a range of one port: certain on the first try
 ODD = ("40501", "--range", "40000-40999", "--max-tries", "2000")

@@ -12,7 +12,7 @@ import pytest
 
 from tcploop_lab.cli import main
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 CONNECT = "import socket, sys\ns = socket.create_connection(('127.0.0.1', {port}))\n"
 CARELESS = (sys.executable, "-c", CONNECT + "s.send(b'hello'); s.recv(9)")

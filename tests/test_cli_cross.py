@@ -17,7 +17,7 @@ from tcploop_lab.testbed.crossing import Crossing
 from .matrix import situations
 from .matrix.seccomp import Refusal
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 
 def answer(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict]:

@@ -23,7 +23,7 @@ from tcploop_lab.cli import main
 from .matrix.situations import BY_NAME
 from .waiting import wait_until
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 COMMAND = [sys.executable, "-m", "tcploop_lab", "find"]
 
 

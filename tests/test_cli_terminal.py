@@ -20,7 +20,7 @@ import pytest
 from tcploop_lab.cli import looking, main
 from tcploop_lab.cli.loops import Dots
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 COMMAND = [sys.executable, "-m", "tcploop_lab"]
 ONE = ["40500", "--range", "40500-40500"]

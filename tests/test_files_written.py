@@ -82,7 +82,6 @@ PLACES = {
 }
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("writer", WRITERS)
 def test_what_is_there_is_left_alone(
@@ -100,7 +99,6 @@ def test_what_is_there_is_left_alone(
 
 
 @pytest.mark.private_network
-@pytest.mark.kernel
 @pytest.mark.parametrize(
     "words", [("capture", "40000", *LOOP, "--pcap"), (*STUDY, "--out")], ids=lambda words: words[0]
 )

@@ -17,8 +17,6 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.cli import main
 
-pytestmark = pytest.mark.kernel
-
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text()
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)

@@ -17,7 +17,7 @@ from tcploop_lab.stacks import notified
 from tcploop_lab.stacks.linux import LivePacketSocket
 
 FLAKES = Path(__file__).with_name("flakes")
-pytestmark = [pytest.mark.kernel, pytest.mark.private_network]
+pytestmark = pytest.mark.private_network
 
 # What else is installed takes seconds to load; in CI pytest says each reason twice.
 ALONE = {name: value for name, value in os.environ.items() if name != "CI"} | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

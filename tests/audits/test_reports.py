@@ -80,7 +80,6 @@ def test_a_finding_points_at_the_program_of_the_project(tmp_path: Path, monkeypa
     assert finding["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "my%20client.py"
 
 
-@pytest.mark.kernel
 @pytest.mark.private_network
 def test_the_command_writes_both_and_replaces_them_with_force(tmp_path: Path) -> None:
     """--junit and --sarif in one run; a file that is there stays without --force, and the two cannot be one."""

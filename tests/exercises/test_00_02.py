@@ -13,8 +13,6 @@ from tcploop_lab.testbed.testbed import Testbed
 
 from .folded import answer_of, solutions
 
-pytestmark = pytest.mark.kernel
-
 SOLUTIONS = solutions("00") | solutions("01") | solutions("02")
 
 

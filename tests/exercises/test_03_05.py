@@ -222,7 +222,6 @@ MOVES = {  # what is done by hand: a host calls, a number is delivered, lose0 is
 }
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("moves", MOVES)
 def test_who_delivers_otherwise_is_told_what_happened(checker, moves):
     """Exercise 04.1 recognizes each other way in which two hosts may end."""
@@ -235,7 +234,6 @@ def test_who_delivers_otherwise_is_told_what_happened(checker, moves):
     assert MOVES[moves] in feedback.message
 
 
-@pytest.mark.kernel
 def test_the_hosts_of_the_widget_are_an_answer_too(checker):
     """Who has let the RST come late with the buttons may give the widget, or its model."""
     with lab.open_testbed(kind="namespace") as testbed:
@@ -309,7 +307,6 @@ def test_the_folded_solution_is_right(checker, number):
 
 
 @pytest.mark.private_network
-@pytest.mark.kernel
 @pytest.mark.parametrize("number", sorted(LIVE))
 def test_the_live_solution_is_right(checker, number):
     """The solutions that capture or measure succeed on this kernel."""

@@ -75,7 +75,6 @@ def test_each_mistake_has_its_hint(number: str, answer: Any, hint: str) -> None:
     assert len(feedback.message) > len(hint) + 20
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("number", SOLUTIONS)
 def test_the_folded_solutions_are_right(number: str) -> None:
     """Each solution of the notebook, run as it stands, is accepted."""

@@ -17,8 +17,6 @@ from tcploop_lab.tries.theory import distribution
 
 from .folded import answer_of, solutions
 
-pytestmark = [pytest.mark.kernel]
-
 SOLUTIONS = solutions("07")
 
 RIGHT = [

@@ -13,7 +13,6 @@ from tcploop_lab.exercises.lesson_08 import Incident, incident, overnight
 
 from .folded import answer_of, solutions
 
-pytestmark = [pytest.mark.kernel]
 SOLUTIONS = solutions("08")
 RANGE = (40000, 40099)
 STACKS = ["simulated", pytest.param("namespace", marks=pytest.mark.private_network)]

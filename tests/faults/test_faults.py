@@ -12,7 +12,6 @@ from .elsewhere import ELSEWHERE, FUZZED
 from .table import COMMANDS_LINE, DOCUMENT, MUTATED_LINE, make
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.kernel
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -228,7 +228,6 @@ def test_numbers_stand_right_and_words_left() -> None:
     assert re.findall(r"text-align: (\w+)", text) == ["left", "right"] * 3
 
 
-@pytest.mark.kernel
 def test_a_testbed_shows_itself_open_and_closed() -> None:
     """Kind, kernel and range; once closed, how to go on."""
     with lab.open_testbed(RANGE) as testbed:
@@ -238,7 +237,6 @@ def test_a_testbed_shows_itself_open_and_closed() -> None:
     assert "open another one" in testbed._repr_html_()
 
 
-@pytest.mark.kernel
 def test_an_exchange_shows_its_segments() -> None:
     """One row per segment, in order, flags in words."""
     with lab.open_testbed((40500, 40500), kind="namespace") as testbed:

@@ -32,7 +32,7 @@ WORKERS = 8  # they mostly wait
 TIMES = 3
 KERNEL = ".".join(platform.release().split(".")[:2])
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @functools.cache

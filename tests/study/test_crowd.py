@@ -11,8 +11,6 @@ import tcploop_lab as lab
 from tcploop_lab.study.crowd import CrowdResult
 from tcploop_lab.tries.fit import fit
 
-pytestmark = [pytest.mark.kernel]
-
 NEVER = 1e-7
 
 

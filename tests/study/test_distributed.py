@@ -16,8 +16,6 @@ from tcploop_lab.study import engine
 
 from .test_engine import left_after
 
-pytestmark = [pytest.mark.kernel]
-
 STUDY = lab.Study("40100,40101", (40000, 40199), samples=200)
 PROCESSES = ("multiprocessing.spawn", worker.NAME)  # dask's, and those the study starts in them
 

@@ -27,7 +27,7 @@ from tcploop_lab.study.store import Store, StoreFull
 
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 ENDLESS = lab.Study(40501, (40000, 40999), samples=100_000, max_tries=20_000)
 

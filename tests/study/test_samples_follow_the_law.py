@@ -14,7 +14,7 @@ from scipy import stats
 import tcploop_lab as lab
 from tcploop_lab.tries.theory import TriesDistribution, distribution
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 RANGE, PORT = (40000, 40999), 40500
 BOUND = 5.5  # standard errors

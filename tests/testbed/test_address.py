@@ -9,7 +9,6 @@ import pytest
 
 import tcploop_lab as lab
 
-pytestmark = pytest.mark.kernel
 TRIES = 20_000
 
 

@@ -13,7 +13,7 @@ from tcploop_lab.testbed.witnesses import CALLS, LISTENED, QUESTIONS, SEGMENTS, 
 
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 
 def difference(after: dict[str, int], before: dict[str, int]) -> dict[str, int]:

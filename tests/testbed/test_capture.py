@@ -15,7 +15,7 @@ from tcploop_lab.testbed.testbed import Testbed
 from ..waiting import wait_until
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 # `_held`: a connection that nobody holds is reset, which is one segment more.
 
 

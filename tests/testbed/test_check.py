@@ -11,7 +11,7 @@ from tcploop_lab.testbed.testbed import Testbed
 from ..waiting import wait_until
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 RULES = ["same address", "in range", "parity", "not reserved", "nobody listens", "not held", "not in TIME-WAIT"]
 ENOUGH = 8_000  # tries; in 40000-40999 a port that can loop misses it with a chance of 6e-8 (the walk, M = 500)

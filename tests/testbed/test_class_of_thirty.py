@@ -24,7 +24,7 @@ from tcploop_lab.tries.theory import TriesDistribution, distribution
 from ..waiting import wait_until
 from .student import PORT, RANGE, SAMPLES
 
-pytestmark = [pytest.mark.kernel, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 STUDENTS = 30

@@ -23,7 +23,7 @@ from tcploop_lab.testbed.testbed import Testbed
 from ..waiting import wait_until
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 
 ONLY_LIVE = pytest.mark.parametrize("testbed", ["namespace"], indirect=True)

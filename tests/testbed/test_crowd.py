@@ -26,7 +26,7 @@ from tcploop_lab.testbed.testbed import Testbed
 from ..waiting import PATIENCE, wait_until
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 NEVER_LOOPS = 40501  # an odd port in an even range
 CLIENTS = ["127.9.8.7", "127.9.8.8"]

@@ -19,8 +19,6 @@ from tcploop_lab.defence import table as defence_table
 from tcploop_lab.defence.results import DefenceResult, DefenceTable, Situation
 from tcploop_lab.testbed.testbed import Testbed
 
-pytestmark = pytest.mark.kernel
-
 VERDICTS = {
     "nothing": "none",
     "detect-reset": "holds",

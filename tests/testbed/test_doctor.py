@@ -14,7 +14,7 @@ from tcploop_lab.testbed.doctor import Capability, Doctor
 
 from .elsewhere import doctor_by
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 NEEDS_NAMESPACE = {"private namespace", "own port range", "two hosts"}
 

@@ -14,7 +14,7 @@ from tcploop_lab.testbed import exchanges
 
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 KINDS = {
     "refused": "refused try",

@@ -21,7 +21,7 @@ from tcploop_lab.testbed.testbed import Testbed
 from ..waiting import PATIENCE, wait_until
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 
 def is_gone(pid: int) -> bool:

@@ -15,7 +15,7 @@ from tcploop_lab.testbed.testbed import Testbed
 from ..waiting import wait_until
 from . import planted
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 
 def test_every_kind_of_self_connection_is_found(testbed: Testbed) -> None:

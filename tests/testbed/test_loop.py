@@ -21,7 +21,7 @@ from tcploop_lab.tries.theory import distribution
 
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 # Bounds in the range 40000-40999 (M = 500 or, for bind-zero, 500 odd ports; 1000 for socket-range): a port that can
 # loop misses its default max_tries once in a million.

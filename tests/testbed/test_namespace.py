@@ -16,7 +16,7 @@ from tcploop_lab.testbed.testbed import Testbed
 
 from . import inside
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 SYSCTLS = sorted(Path("/proc/sys/net/ipv4").glob("*"))
 

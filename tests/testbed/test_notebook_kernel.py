@@ -10,7 +10,7 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 
 from .test_executor import wait_until_gone
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 OPEN = "import tcploop_lab as lab; testbed = lab.open_testbed((40500, 40500)); worker = testbed.executor.info['pid']"
 FAIL = "with lab.open_testbed() as other:\n    print(other.executor.info['pid'], flush=True)\n    1 / 0"

@@ -17,7 +17,7 @@ from tcploop_lab.tries.theory import distribution
 
 from . import planted
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 
 
 def outlook(stack: object, port: int, pace: float = 10.0) -> Outlook:

@@ -115,7 +115,6 @@ def test_kernel_date_and_settings_stand_beside_it(name: str) -> None:
     assert exchange.settings.get("delay_ms") == (50.0 if name == "simultaneous-open" else None)
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("name", KINDS)
 def test_live_and_recorded_are_alike(name: str) -> None:
     """This kernel, asked again, sends what the recorded one did: same flags, same states at each end."""

@@ -19,7 +19,7 @@ from tcploop_lab.testbed.safe_port import SafePort, chosen
 
 from . import planted
 
-pytestmark = [pytest.mark.kernel, pytest.mark.anyuser]
+pytestmark = pytest.mark.anyuser
 COMMAND = [sys.executable, "-m", "tcploop_lab", "port"]
 ALL_BUT_TWO, ALL = PortRange(1024, HIGHEST_PORT - 2), PortRange(1024, HIGHEST_PORT)
 

@@ -17,8 +17,6 @@ from tcploop_lab.thief.thief import COMBINATIONS, Ending, ThiefTable
 from ..stories import CASES as FINISHED
 from ..stories import STORY
 
-pytestmark = pytest.mark.kernel
-
 HOLDS_PORT = (Ending.STAYS, Ending.CLOSES)
 CASES = [(ending, *pair) for ending in Ending for pair in COMBINATIONS]
 

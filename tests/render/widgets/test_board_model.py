@@ -7,7 +7,7 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.render.widgets.board_model import PreconditionBoard
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("nothing_left")]
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tcploop_lab.render.widgets.console_model import LoopConsole
 from ...waiting import wait_until
 from .conftest import workers
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("nothing_left")]
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 NEVER = (40101, "40000-40199")  # odd, in an even range
 AT_ONCE = (40100, "40100-40100")

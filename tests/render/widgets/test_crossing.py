@@ -17,8 +17,6 @@ from tcploop_lab.testbed.testbed import Testbed
 
 from ...waiting import wait_until
 
-pytestmark = [pytest.mark.kernel]
-
 MOVES = {
     Ending.CROSSED: "both 0 0 0 0 0 0",
     Ending.REFUSED: "A 0 0",

@@ -13,7 +13,7 @@ from tcploop_lab.render.widgets.explorer_model import DistributionExplorer
 from ...waiting import wait_until
 from .conftest import workers
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("nothing_left")]
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 ERA = "random-walk"
 SAMPLES = 150

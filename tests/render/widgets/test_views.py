@@ -11,7 +11,7 @@ import tcploop_lab as lab
 from tcploop_lab.render.widgets import views
 from tcploop_lab.render.widgets.views import View
 
-pytestmark = [pytest.mark.kernel, pytest.mark.usefixtures("nothing_left")]
+pytestmark = pytest.mark.usefixtures("nothing_left")
 
 MAKERS = {
     "console": lambda testbed: lab.loop_console(testbed, port=40100),
