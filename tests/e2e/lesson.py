@@ -71,6 +71,20 @@ class Lesson:
         self.page.goto(re.sub(r"/lab/tree/[^?]*", place, address))
         self.page.get_by_text(_IDLE).wait_for()
 
+    def open_from_menu(self) -> None:
+        """Open the notebook in the JupyterLab that the page has loaded already, which takes seconds."""
+        self.choose("File", "Open from Path")
+        self.page.locator(".jp-Dialog input").fill(f"notebooks/{self.name}")
+        self.page.keyboard.press("Enter")
+        self.page.get_by_text(_IDLE).wait_for()
+
+    def close(self) -> None:
+        """End the kernel and close the notebook, of which nothing is saved."""
+        self.shut_down()
+        self.choose("File", "Close Tab")
+        self.page.get_by_role("button", name="Discard").click()
+        self.page.locator(".jp-Notebook").wait_for(state="detached")
+
     def run_all(self, seconds: float = 600) -> None:
         """Run all cells and wait until each is stored with its count, or one has raised."""
         self.choose("Run", "Run All Cells")

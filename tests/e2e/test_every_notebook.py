@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
 from .browser import page
 from .conftest import notebooks
@@ -22,16 +23,24 @@ MEASURED = """figures => figures.map(one => {
 })"""
 
 
+@pytest.fixture(scope="module")
+def shown(chromium) -> Iterator[Page]:
+    """One page for all of them."""
+    with page(chromium) as empty:
+        yield empty
+
+
 @pytest.fixture(scope="module", params=notebooks(), ids=lambda path: path.stem)
-def lesson(request, server, chromium) -> Iterator[Lesson]:
+def lesson(request, server, shown) -> Iterator[Lesson]:
     """Each notebook with its stored outputs."""
-    name = str(request.param.relative_to(ROOT / "notebooks"))
-    with page(chromium) as shown:
-        opened = Lesson(shown, server.folder, name, stored=True)
+    opened = Lesson(shown, server.folder, str(request.param.relative_to(ROOT / "notebooks")), stored=True)
+    if shown.url == "about:blank":
         opened.open(server.address)
-        opened.picture("stored")
-        yield opened
-        opened.shut_down()
+    else:
+        opened.open_from_menu()
+    opened.picture("stored")
+    yield opened
+    opened.close()
 
 
 def test_all_of_it_is_on_the_page(lesson):
