@@ -24,7 +24,7 @@ SITE_ARGS ?=
 COPY ?= course
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences kernels env clean
+.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences kernels env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ audit: env ## audit the real programs of this machine again, and store the table
 
 site: env ## build the course as web pages in build/site/html, and check their links (SITE_ARGS=--no-kernel: offline)
 	@$(PY) tools/site.py $(SITE_ARGS)
+
+slides: env ## make slides of the lessons in build/slides: the question first, the answer with the next key
+	@$(PY) tools/slides.py
 
 site-test: site ## try the kernel in the first page, in Chromium (a minute)
 	@$(PY) -m pytest -q -s tests/e2e/page_kernel.py
