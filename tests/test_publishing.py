@@ -266,7 +266,7 @@ def test_the_checks_before_a_commit_are_those_of_the_project() -> None:
 
 
 def test_slides_ask_before_they_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each output comes with a key of its own or on the next slide; exercises are left out; nothing is from elsewhere."""
+    """An output comes with a key of its own or on the next slide; exercises are left out; nothing is from elsewhere."""
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     slides = load("slides")
     text = slides.page(LESSONS[1])
