@@ -46,7 +46,9 @@ TEMPLATE = """{%- extends 'reveal/index.html.j2' -%}
 {%- endblock -%}
 {%- block footer_js -%}
 <script src="reveal.js/dist/reveal.js"></script>
-    """Yield the cells that a class needs, those of text parted where a section begins or a question is asked."""
+<script>
+  Reveal.initialize({ hash: true, slideNumber: true, width: 1280, height: 800, margin: 0.03, center: false })
+</script>
 {%- endblock -%}"""
 
 
