@@ -1,13 +1,14 @@
 """make kernels: fetch every kernel that can be had, measure it with the lab inside, and write docs/kernels.md.
 
 Nothing is installed: the kernels are kept in the user's cache. A kernel that cannot be had, or does not start, is
-listed as such.
+listed as such. `make kernels VERSIONS="7.1 6.16"` measures these alone, and leaves the rows of the others as they are.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,14 +44,21 @@ def markdown(rows: KernelTable) -> str:
 
 def main() -> None:
     """Measure, store, write."""
+    releases = [table.named(version) for version in sys.argv[1:]] or table.RELEASES
     found = []
-    for release in table.USER_MODE:
+    for release in releases:
         found.append(measured(release.version))
         print(found[-1], flush=True)
-    rows = tuple(row for row in found if isinstance(row, KernelRow))
-    missing = [f"- {reason}" for reason in found if isinstance(reason, str)]
-    if not rows:
+    new = {row.kernel: row for row in found if isinstance(row, KernelRow)}
+    if not new:
         sys.exit("no kernel could be had: what is recorded stays as it is")
+    write({row.kernel: row for row in stored.load(RECORD, tuple[KernelRow, ...])} | new, found)
+
+
+def write(known: dict[str, KernelRow], found: Sequence[KernelRow | str]) -> None:
+    """Store the rows of the kernels in the order of their versions, and write the page, with what is missing."""
+    rows = tuple(sorted(known.values(), key=lambda row: list(map(int, row.kernel.split()[1].split(".")))))
+    missing = [f"- {reason}" for reason in found if isinstance(reason, str)]
     stored.store(RECORD, rows)
     text = "\n".join([markdown(KernelTable(rows)), *(["", "Not to be had:", "", *missing] if missing else [])])
     page = DOCUMENT.read_text(encoding="utf-8")

@@ -23,8 +23,9 @@ from .values import checked
 def kernels(wanted: str | None, as_json: bool) -> int:
     """List the real kernels that this machine can run.
 
-    They are programs for Linux on x86-64, of Debian's package user-mode-linux, and need no right. They are kept in
-    the folder tcploop-lab/kernels of XDG_CACHE_HOME, or of ~/.cache.
+    They are for Linux on x86-64 and need no right. Those of Debian's package user-mode-linux are programs, up in a
+    second or two; the others run in QEMU, without KVM, and take some ten seconds to start, more on a busy machine.
+    They are kept in the folder tcploop-lab/kernels of XDG_CACHE_HOME, or of ~/.cache.
     """
     if wanted is not None:
         from ..testbed.kernels import fetch_kernel
@@ -42,9 +43,9 @@ def kernels(wanted: str | None, as_json: bool) -> int:
 def inside(version: str, command: tuple[str, ...]) -> int:
     """Run a COMMAND of tcploop inside another kernel, VERSION.
 
-    The kernel is a process of yours: it sees your files, and can change none of them; it has no network but its own
-    loopback; and it ends with the command. The exit code is that of the command, and
-    so is --json.
+    The kernel is a process of yours: it can change none of your files (one of user-mode Linux sees them all, one in
+    QEMU a copy of Python and the lab); it has no network but its own loopback; and it ends with the command. The exit
+    code is that of the command, and so is --json.
 
     Example: tcploop in 5.10 -- probe
     """

@@ -112,6 +112,10 @@ class LinuxStack:
         """Reserve these ports in the private namespace, and no others."""
         namespace.write_reserved(",".join(map(str, ranges)))
 
+    def set_step_width(self, width: int) -> None:
+        """Set the width of the random steps in the private namespace."""
+        namespace.write_step_width(width)
+
     def redirect(self, port: int, to: int | None) -> None:
         """Lead who dials the port elsewhere, by a rule of nftables in the private namespace."""
         redirect.remove() if to is None else redirect.redirect(port, to)

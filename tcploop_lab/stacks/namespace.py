@@ -30,6 +30,8 @@ PORT_RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _UNPRIVILEGED_FILE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 RESERVED_FILE = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
 
+_STEP_WIDTH_FILE = Path("/proc/sys/net/ipv4/ip_local_port_step_width")  # from Linux 7.1 on
+
 
 class NamespaceRefused(OSError):
     """The system does not let this user make a private network namespace. The text says what refused.
@@ -136,6 +138,11 @@ def write_port_range(port_range: PortRange) -> None:
 def write_reserved(text: str) -> None:
     """Set the reserved ports of the private namespace, for example "33334" or "" for none."""
     RESERVED_FILE.write_text(text + "\n")
+
+
+def write_step_width(width: int) -> None:
+    """Set the width of the random steps of the private namespace. FileNotFoundError where the kernel has none."""
+    _STEP_WIDTH_FILE.write_text(str(width))
 
 
 def network_id() -> str:

@@ -207,6 +207,10 @@ class Stack(Protocol):
         """Reserve these ports and no others. OSError where that is refused."""
         ...
 
+    def set_step_width(self, width: int) -> None:
+        """Set how wide connect()'s random steps are (ip_local_port_step_width). OSError where there is none."""
+        ...
+
     def redirect(self, port: int, to: int | None) -> None:
         """Lead who dials TCP `port` to the port `to` (NAT); None ends it. OSError or NotOnThisTestbed where refused."""
         ...

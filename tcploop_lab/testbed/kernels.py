@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..errors import NotOnThisTestbed
 from ..results.description import Description, Table
 from ..results.shown import Shown
-from ..stacks.kernels import fetch, table
+from ..stacks.kernels import emulated, fetch, table
 from ..stacks.kernels.executor import must_run_here
 from ..tcp.words import counted
 
@@ -56,19 +56,25 @@ class RealKernels(Shown):
 
 
 def real_kernels() -> RealKernels:
-    """Return the kernels that this machine can run as ordinary processes, for `open_testbed(kernel=..., real=True)`."""
+    """Return the kernels that this machine can run as ordinary processes, for `open_testbed(kernel=..., real=True)`.
+
+    Those of the package user-mode-linux are programs, up in one or two seconds; those of linux-image and linux-binary
+    run in QEMU, which takes some ten seconds of processor time to start one.
+    """
     refusal = ""
     try:
         must_run_here()
     except NotOnThisTestbed as error:
         refusal = str(error)
-    return RealKernels(tuple(map(_one, table.USER_MODE)), refusal)
+    return RealKernels(tuple(map(_one, table.RELEASES)), refusal)
 
 
 def _one(release: table.Release) -> RealKernel:
     path = fetch.found(release)
     package = f"{release.package.name} {release.package.version} ({release.package.suite})"
     get = f"tcploop in {release.version} -- probe" if path else f"tcploop kernels --fetch {release.version}"
+    if release.emulated and not emulated.is_here():
+        return RealKernel(release.version, package, "", f"first {emulated.INSTALL}")
     return RealKernel(release.version, package, str(path or ""), get)
 
 

@@ -71,8 +71,7 @@ def named(process: psutil.Process) -> str:
 def copy_of_the_course(folder: Path) -> Path:
     """A folder with the Makefile and the notebooks, so that saving one leaves the project as it is."""
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-    shutil.copytree(ROOT / "environment", folder / "environment")
-    for name in ("Makefile", "pyproject.toml"):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, folder)
     for name, values in SETTINGS.items():
         file = folder / "settings" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"

@@ -137,7 +137,7 @@ def test_a_kernel_that_panics_or_hangs_is_one_line(
 ) -> None:
     """It is killed after the time limit, its last lines are told, and its files are gone."""
     planted(tmp_path, monkeypatch, program)
-    monkeypatch.setattr("tcploop_lab.stacks.kernels.executor.START_TIMEOUT", 1)
+    monkeypatch.setattr("tcploop_lab.stacks.kernels.user_mode.START_TIMEOUT", 1)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     begun = time.monotonic()
@@ -153,7 +153,7 @@ def test_a_kernel_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
     assert missing.returncode == 3
     assert "kernel 5.10.46 is not here yet: tcploop kernels --fetch 5.10.46 gets it" in missing.stderr
     unknown = tcploop("in", "4.1", "--", "probe")
-    there = ", ".join(release.version for release in table.USER_MODE)
+    there = ", ".join(release.version for release in table.RELEASES)
     assert (unknown.returncode, unknown.stdout) == (2, "")
     assert unknown.stderr.startswith(f"tcploop: kernel '4.1': the real kernels to be had are {there}")
 

@@ -160,10 +160,7 @@ def _secrets(folder: str, hidden: set[str], needed: set[str], deep: int = _DEEP)
     for entry in _entries(folder):
         if entry.path in hidden or entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
             continue
-        try:
-            mode = entry.stat(follow_symlinks=False).st_mode
-        except FileNotFoundError:  # it went away meanwhile
-            continue
+        mode = entry.stat(follow_symlinks=False).st_mode
         if not mode & stat.S_IROTH and not any(within(path, entry.path) for path in needed):
             yield entry.path
         elif entry.is_dir() and deep > 1:

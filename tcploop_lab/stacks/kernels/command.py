@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as NotYet
 
+from ...errors import WorkerDied
 from .executor import Link
 
 _LOOK_EVERY = 0.2  # seconds, in which a Ctrl-C is noticed
@@ -47,11 +48,12 @@ def _write(stream: int, data: bytes) -> None:
 
 
 def _type_into(link: Link) -> None:
-    """Hand on what is typed, or piped in, to its end."""
+    """Hand on what is typed, or piped in, to its end, no faster than it is read: a Ctrl-C must not wait behind it."""
     data = b"-"
-    while data:
-        try:
-            data = os.read(0, 1 << 12)
-        except OSError:  # it was closed before the program began
-            data = b""
-        link.tell("input", 0, data)
+    with contextlib.suppress(OSError, WorkerDied):  # nobody reads any more
+        while data:
+            try:
+                data = os.read(0, 1 << 12)
+            except OSError:  # it was closed before the program began
+                data = b""
+            link.ask("input", data).result()

@@ -11,8 +11,10 @@ import platform
 import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
+from functools import partial
 from typing import Any
 
 from ...errors import NotOnThisTestbed
@@ -20,9 +22,9 @@ from ...ports.ranges import PortRange
 from .. import linux
 from ..executor import MAX_WORKERS, importable
 from ..ownership import OfOneProcess
-from . import fetch, table, user_mode
+from . import fetch, table
+from .machine import Machine, environment
 
-START_TIMEOUT = 20.0  # seconds; a kernel is up in one or two
 _CALL_TIMEOUT = 120.0  # seconds for one call on a socket; no call of the lab waits so long
 
 
@@ -32,18 +34,21 @@ class Link:
     def __init__(self, version: object) -> None:
         must_run_here()
         release = table.named(version)
-        self.kernel = user_mode.UserModeKernel(release, fetch.files_of(release), user_mode.environment())
-        self.version = self.kernel.wait_until_up(START_TIMEOUT)
+        self.kernel = Machine(release, fetch.files_of(release), environment())
+        self.version = release.version  # what it says itself may be shorter: 5.10.0-30 is Debian's 5.10.218
+        self.kernel.wait_until_up(self.kernel.start_timeout)
         self.output: Callable[[int, bytes], None] = lambda stream, data: None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
+        self.dropped: deque[tuple[str, int]] = deque()  # to be told with the next request
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def ask(self, kind: str, value: Any) -> Future[Any]:
         """Send a request and return the future of its answer; `future.reports` are as a worker's."""
+        self.tell_dropped()
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         number = future.number = next(self._numbers)  # type: ignore[attr-defined]
@@ -62,6 +67,12 @@ class Link:
         except Exception as error:  # what cannot be pickled
             self._take(number).set_exception(error)
         return future
+
+    def tell_dropped(self) -> None:
+        """Tell what nobody here refers to any more."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self.tell(*self.dropped.popleft())
 
     def tell(self, kind: str, number: int, value: Any = None) -> None:
         """Send what has no answer."""
@@ -119,7 +130,8 @@ class Remote:
 
     def __init__(self, link: Link, kind: str, number: int) -> None:
         self._link, self._name = link, (kind, number)
-        weakref.finalize(self, link.tell, "drop", number).atexit = False
+        # The collector may come while this thread sends, and holds the lock for that: it only makes a note.
+        weakref.finalize(self, link.dropped.append, ("drop", number)).atexit = False
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._link.ask("call", (self, method, args, kwargs)).result(_CALL_TIMEOUT)
@@ -183,18 +195,23 @@ class KernelExecutor(OfOneProcess, Executor):
 
     kind = "namespace"
 
-    def __init__(self, version: object, workers: int = 1, port_range: PortRange | None = None) -> None:
+    def __init__(
+        self, version: object, workers: int = 1, port_range: PortRange | None = None, beside: Link | None = None
+    ) -> None:
         super().__init__()
         if not 1 <= workers <= MAX_WORKERS:
             raise ValueError(f"workers {workers!r}: give 1 to {MAX_WORKERS}")
-        self._link = Link(version)
-        self._end = weakref.finalize(self, self._link.end)
+        self._link = beside or Link(version)
+        opened = self._link.ask("open", (workers, port_range))
+        self._number: int = opened.number  # type: ignore[attr-defined]
+        end = partial(self._link.dropped.append, ("close", self._number)) if beside else self._link.end
+        self._end = weakref.finalize(self, end)
         self.workers, self.closed = workers, False
         try:
-            self.info: dict[str, Any] = self._link.ask("open", (workers, port_range)).result(START_TIMEOUT)
+            self.info: dict[str, Any] = opened.result(self._link.kernel.start_timeout)
         except TimeoutError:
             self._end()
-            late = f"kernel {self._link.version} was not ready within {START_TIMEOUT:g} s"
+            late = f"kernel {self._link.version} was not ready within {self._link.kernel.start_timeout:g} s"
             raise NotOnThisTestbed(late + self._link.kernel.last_words()) from None
         except BaseException:
             self._end()
@@ -208,7 +225,7 @@ class KernelExecutor(OfOneProcess, Executor):
         if self.closed:
             raise RuntimeError("this testbed is closed: open another one with open_testbed()")
         importable(function)
-        return self._link.ask("submit", (function, args, kwargs))
+        return self._link.ask("submit", (self._number, function, args, kwargs))
 
     def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(stack, *args, **kwargs)` in a worker there, with the stack of its network."""
@@ -216,8 +233,8 @@ class KernelExecutor(OfOneProcess, Executor):
         return self.submit(linux.on_stack, function, args, kwargs)
 
     def sibling(self, workers: int, port_range: PortRange | None) -> KernelExecutor:
-        """Return an executor inside one more kernel of this version."""
-        return KernelExecutor(self.version, workers, port_range)
+        """Return an executor with workers of its own inside the same kernel, which ends with this one."""
+        return KernelExecutor(self.version, workers, port_range, self._link)
 
     def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
         """Let a function run beside the caller, with sockets of the testbed, and return its thread."""
@@ -228,7 +245,8 @@ class KernelExecutor(OfOneProcess, Executor):
         self._link.tell("stop", future.number)  # type: ignore[attr-defined]
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the kernel, and with it all that runs there. A fork of this process ends nothing."""
+        """End the workers, and the kernel with all that runs there if it is this one's. A fork ends nothing."""
         if not self.elsewhere:
             self.closed = True
             self._end()
+            self._link.tell_dropped()

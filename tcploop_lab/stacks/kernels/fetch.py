@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import os
 import shutil
 import subprocess
@@ -63,7 +64,7 @@ def fetch(release: Release) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".half-", dir=folder.parent) as half:
             made = Path(half) / "made"
-            for package in filter(None, (release.package, release.library)):
+            for package in release.packages:
                 _unpack(_download(package, Path(half)), package, made)
             if release.library is not None:
                 _use_own_loader(made / "linux.uml")
@@ -78,7 +79,7 @@ def fetch(release: Release) -> Path:
 
 
 def _folder(release: Release) -> Path:
-    pinned = hashlib.sha256(repr(release).encode()).hexdigest()
+    pinned = hashlib.sha256(repr(release.packages).encode()).hexdigest()
     return cache() / f"{release.version}-{pinned[:12]}"
 
 
@@ -98,7 +99,8 @@ def _download(package: Package, place: Path) -> bytes:
         (home / folder).mkdir(parents=True)
     (home / "status").touch()
     # Not by the archive's signature, for which not every system has the keys, but by the checksum below.
-    (home / "sources.list").write_text(f"deb [trusted=yes] {ARCHIVE} {package.suite} main\n")
+    archive = f"{ARCHIVE}-security" if package.suite.endswith("-security") else ARCHIVE
+    (home / "sources.list").write_text(f"deb [trusted=yes] {archive} {package.suite} main\n")
     (home / "apt.conf").write_text(_CONFIGURATION.format(place=home))
     _apt(home, "update")
     _apt(home, "download", f"{package.name}={package.version}")
@@ -139,7 +141,8 @@ def _unpack(content: bytes, package: Package, into: Path) -> None:
             member = archive.extractfile(f"./{path}")
             assert member is not None, path
             (into / name).parent.mkdir(parents=True, exist_ok=True)
-            (into / name).write_bytes(member.read())
+            content = member.read()
+            (into / name).write_bytes(lzma.decompress(content) if path.endswith(".xz") else content)
             (into / name).chmod(0o755)
 
 

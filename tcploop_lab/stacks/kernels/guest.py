@@ -17,6 +17,7 @@ import stat
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,8 @@ from typing import Any
 from . import console
 
 _MOUNTS = (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/dev/shm"))
-_CONSOLE = (4, 1)  # tty1, the device of a user-mode kernel's second console
+_APPEARS = 30.0  # seconds
+_READ_ONLY = 0x21  # MS_REMOUNT | MS_RDONLY, mount(2)
 _PR_CAPBSET_DROP = 24
 _KEPT = {1, 31}  # CAP_DAC_OVERRIDE: whose files are on a read-only root; CAP_SETFCAP: root in a user namespace
 _LAST_CAP = 40
@@ -40,14 +42,8 @@ def main(settings: dict[str, Any]) -> None:
         _libc.mount(kind.encode(), where.encode(), kind.encode(), 0, None)
     _load(settings["modules"])
     _be_random(settings["random"])
-    node = "/dev/shm/.console"  # the host's /dev may have none, and this place is the guest's own
-    os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(*_CONSOLE))
-    descriptor = os.open(node, os.O_RDWR | os.O_NOCTTY)
-    os.unlink(node)
-    import termios  # neither is there on Windows
-    import tty
-
-    tty.setraw(descriptor, termios.TCSANOW)
+    descriptor = _console(settings["console"])
+    _libc.mount(None, b"/", None, _READ_ONLY, None)
     child = os.fork()
     if not child:
         _serve_and_end(descriptor, settings)
@@ -55,6 +51,23 @@ def main(settings: dict[str, Any]) -> None:
         pass
     os.sync()
     _libc.reboot(0x4321FEDC)  # RB_POWER_OFF, reboot(2)
+
+
+def _console(where: str) -> int:
+    """Open the console of the lab, a device of a class (sysfs(5)): the host's /dev may have no name for it."""
+    import termios  # neither is there on Windows
+    import tty
+
+    end = time.monotonic() + _APPEARS
+    while not (found := list(Path("/sys/class").glob(f"{where}/dev"))) and time.monotonic() < end:
+        time.sleep(0.01)  # a device of a machine is found while the machine starts
+    node = "/dev/shm/.console"  # this place is the guest's own
+    os.mknod(node, stat.S_IFCHR | 0o600, os.makedev(*map(int, found[0].read_text().split(":"))))
+    descriptor = os.open(node, os.O_RDWR | os.O_NOCTTY)
+    os.unlink(node)
+    if os.isatty(descriptor):
+        tty.setraw(descriptor, termios.TCSANOW)
+    return descriptor
 
 
 def _load(modules: Sequence[str]) -> None:
@@ -108,8 +121,8 @@ class Server:
     def __init__(self, channel: console.Channel) -> None:
         self.channel = channel
         self.kept: dict[int, Any] = {}
-        self.futures: dict[int, Any] = {}
-        self.executor: Any = None
+        self.futures: dict[int, Callable[[], None]] = {}  # what stops each task
+        self.executors: dict[int, Any] = {}
         self.command = 0  # the process of a command that runs
         self._stdin = -1
 
@@ -147,22 +160,29 @@ class Server:
         return self.kept[name[1]]
 
     def do_open(self, number: int, value: Any) -> None:
-        """Start the workers."""
+        """Start workers, and tell what they say of themselves."""
+        self._answer(number, lambda: self._open(number, *value))
+
+    def _open(self, number: int, workers: int, port_range: Any) -> dict[str, Any]:
         from ..executor import NamespaceExecutor
 
-        self._answer(number, lambda: self._open(NamespaceExecutor, *value))
-
-    def _open(self, make: Any, workers: int, port_range: Any) -> dict[str, Any]:
-        self.executor = make(workers, port_range)
-        info: dict[str, Any] = self.executor.info
+        self.executors[number] = NamespaceExecutor(workers, port_range)
+        info: dict[str, Any] = self.executors[number].info
         return info
+
+    def do_close(self, number: int, value: Any) -> None:
+        """End workers, if they were started."""
+        if number not in self.executors:
+            return
+        threading.Thread(target=self.executors.pop(number).shutdown, daemon=True).start()
 
     def do_submit(self, number: int, value: Any) -> None:
         """Have a worker run a function."""
-        function, args, kwargs = value
-        future = self.executor.submit(function, *args, **kwargs)
+        which, function, args, kwargs = value
+        executor = self.executors[which]
+        future = executor.submit(function, *args, **kwargs)
         future.reports = _Reports(partial(self.say, "progress", number))
-        self.futures[number] = future
+        self.futures[number] = partial(executor.stop, future)
         future.add_done_callback(lambda done: self._done(number, done))
 
     def _done(self, number: int, future: Any) -> None:
@@ -172,7 +192,7 @@ class Server:
     def do_stop(self, number: int, value: Any) -> None:
         """Ask a task to return what it has."""
         if number in self.futures:
-            self.executor.stop(self.futures[number])
+            self.futures[number]()
 
     def do_call(self, number: int, value: Any) -> None:
         """Call a method of a live thing that is kept here."""
@@ -223,9 +243,8 @@ class Server:
         self.say("result", number, os.waitstatus_to_exitcode(status))
 
     def do_input(self, number: int, data: bytes) -> None:
-        """Hand on what was typed; nothing means that no more comes."""
-        with contextlib.suppress(OSError):
-            os.write(self._stdin, data) if data else os.close(self._stdin)
+        """Hand on what was typed, and tell when it is taken; nothing means that no more comes."""
+        threading.Thread(target=self._answer, args=(number, partial(_type, self._stdin, data)), daemon=True).start()
 
     def do_interrupt(self, number: int, value: Any) -> None:
         """Hand on a Ctrl-C."""
@@ -236,6 +255,13 @@ class Server:
 def _call(thing: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     value = getattr(thing, method)
     return value(*args, **kwargs) if callable(value) else value
+
+
+def _type(descriptor: int, data: bytes) -> None:
+    if not data:
+        os.close(descriptor)
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def _readable(sockets: list[Any], timeout: float) -> list[int]:

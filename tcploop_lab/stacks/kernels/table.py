@@ -19,11 +19,21 @@ class Package:
 
 @dataclass(frozen=True)
 class Release:
-    """One kernel: the package that it comes in, and the C library of its suite, if newer than Debian 12's."""
+    """One kernel: the package that it comes in, and the C library of its suite, if newer than Debian 12's.
+
+    An `emulated` one is for any PC, and needs QEMU; `modules` are those that come in a package of their own.
+    """
 
     version: str
     package: Package
     library: Package | None = None
+    modules: Package | None = None
+    emulated: bool = False
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """All that is fetched."""
+        return tuple(filter(None, (self.package, self.library, self.modules)))
 
 
 _LIBC = (("ld-linux-x86-64.so.2", "ld.so"), ("libc.so.6", "libc.so.6"))
@@ -49,6 +59,86 @@ def _user_mode(
     return Release(version, Package("user-mode-linux", package_version, suite, sha256, files), library)
 
 
+_BESIDE = ("net/ipv4/inet_diag", "net/ipv4/tcp_diag", "drivers/net/veth")
+_OF_5_10 = tuple(f"drivers/{name}" for name in ("virtio/virtio", "virtio/virtio_ring", "virtio/virtio_pci"))
+_OF_6_1 = (*_OF_5_10[:2], "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci_legacy_dev", _OF_5_10[2])
+_CONSOLE = "drivers/char/virtio_console"  # of later kernels it is a part, as virtio is
+
+# Where a cloud kernel and its modules are: kind of package, file of the kernel, file of a module.
+_OLD = ("image", "boot/vmlinuz-{0}", "lib/modules/{0}/kernel/{1}.ko")
+_NEW = ("image", "boot/vmlinuz-{0}", "usr/lib/modules/{0}/kernel/{1}.ko.xz")
+_BARE = ("binary", "boot/vmlinuz-{0}", "")  # the package of their modules is not in the archive
+_APART = ("binary", "usr/lib/modules/{0}/vmlinuz", "usr/lib/modules/{0}/kernel/{1}.ko.xz")
+
+
+def _cloud(
+    name: str, package_version: str, suite: str, sha256: str, layout: tuple[str, str, str],
+    modules: tuple[str, ...] = _BESIDE, apart: str = "",
+) -> Release:  # fmt: skip
+    """A kernel for virtual machines; `apart` is the checksum of the package of its modules, where they have one."""
+    tag, (kind, kernel, module) = f"{name}-cloud-amd64", layout
+    kept = () if not module else tuple(
+        (module.format(tag, path), f"modules/{number}-{Path(path).name}.ko") for number, path in enumerate(modules)
+    )  # fmt: skip
+    files = ((kernel.format(tag), "vmlinuz"), *(() if apart else kept))
+    package = Package(f"linux-{kind}-{tag}", package_version, suite, sha256, files)
+    loaded = Package(f"linux-modules-{tag}", package_version, suite, apart, kept) if apart else None
+    return Release(package_version.split("-")[0], package, modules=loaded, emulated=True)
+
+
+_BACKPORTS = "trixie-backports"
+EMULATED: tuple[Release, ...] = (
+    _cloud(
+        "5.10.0-30", "5.10.218-1", "bullseye",
+        "24fce24f8c058b426b3eb4ec4778d0ac10d84302743cacba53f3ea168cf0b0a5", _OLD, (*_OF_5_10, _CONSOLE, *_BESIDE),
+    ),
+    _cloud(
+        "5.10.0-46", "5.10.262-1", "bullseye-security",
+        "18d94781d1b3052e21967ac2262239e5f14fbf511d6c3e110629d7aa35340760", _OLD, (*_OF_5_10, _CONSOLE, *_BESIDE),
+    ),
+    _cloud(
+        "6.1.0-56", "6.1.192-2", "bookworm-security",
+        "e7d02b943971edcb8790e256c02cfab3bca6c3d37c1bf25392a57c71300615ee", _OLD, (*_OF_6_1, _CONSOLE, *_BESIDE),
+    ),
+    _cloud(
+        "6.12.118+deb13", "6.12.118-1", "trixie-security",
+        "07f23ba1de88377d700e1e2f5b2ee495ff89b0d0bb73fdbd3eac8f6b27609b9a", _NEW,
+    ),
+    _cloud(
+        "6.16.12+deb13", "6.16.12-1~bpo13+1", _BACKPORTS,
+        "b56d926c1dc9bbdf151794753df57bd427af2398a033999016dcbbd211e8e461", _NEW,
+    ),
+    _cloud(
+        "6.17.13+deb13", "6.17.13-1~bpo13+1", _BACKPORTS,
+        "2ac533a36b0c5107527166716414a4d04b00f7108e419df2084ca5aec268d1ff", _NEW,
+    ),
+    _cloud(
+        "6.18.15+deb13", "6.18.15-1~bpo13+1", _BACKPORTS,
+        "5a507681ea8c978d02265a7fec2f02c9588fb48b54b7f71edc1059e86007f3ec", _NEW,
+    ),
+    _cloud(
+        "6.19.14+deb13", "6.19.14-1~bpo13+1", _BACKPORTS,
+        "2c7b515d7846cc4ff80943dde6c22e323214b54bfc3e73e02c470034d953193a", _BARE,
+    ),
+    _cloud(
+        "7.0.13+deb13", "7.0.13-1~bpo13+1", _BACKPORTS,
+        "7e2f91866f9d857e5b08fcd915491b4cff79fbe51cdcb081b42658612074a552", _BARE,
+    ),
+    _cloud(
+        "7.1.13+deb13", "7.1.13-1~bpo13+1", _BACKPORTS,
+        "2feb3588cd790e0fd7f4c425b8ede990b34f80f70703aeb3a6b3c21207e59785", _BARE,
+    ),
+    _cloud(
+        "7.2.12+deb13", "7.2.12-1~bpo13+1", _BACKPORTS,
+        "aa6720823145e351d3c817c95fe58d89995a2bcba4978ad2418c36a1c272f795", _APART,
+        apart="2f15b42b88ae56836b5fb3ac74c6cb795047891a5a25e5e69dedf8805b54017d",
+    ),
+    _cloud(
+        "7.3.4+deb13", "7.3.4-1~bpo13+1", _BACKPORTS,
+        "c4fbc8e404958693b28825474c20742d70594d65ca58aea7be6a279c81eb6fa0", _APART,
+        apart="359f04c363b7d3c5f9ce999ccb7351e00cc8eec0a30d6bc1cda37734987fc43d",
+    ),
+)  # fmt: skip
 USER_MODE: tuple[Release, ...] = (
     _user_mode(
         "5.10.46",
@@ -80,11 +170,17 @@ USER_MODE: tuple[Release, ...] = (
 )
 
 
+RELEASES = (*USER_MODE, *EMULATED)
+
+
 def named(version: object) -> Release:
-    """Return the kernel for a version such as "5.10" or "5.10.46"; ValueError lists those that there are."""
+    """Return the kernel for a version such as "5.10" or "5.10.46"; ValueError lists those that there are.
+
+    Of several the first of the table: one of user-mode Linux, if there is one, which is sooner up.
+    """
     wanted = str(version).split(".")
-    for release in USER_MODE:
+    for release in RELEASES:
         if release.version.split(".")[: len(wanted)] == wanted:
             return release
-    there = ", ".join(release.version for release in USER_MODE)
+    there = ", ".join(release.version for release in RELEASES)
     raise ValueError(f"kernel {version!r}: the real kernels to be had are {there} (tcploop kernels lists them)")

@@ -1,169 +1,35 @@
-"""A kernel that is an ordinary process: user-mode Linux, with the host's files as its root, read-only.
+"""A kernel that is an ordinary program: user-mode Linux, with the host's files as its root, read-only.
 
-Sources: Documentation/virt/uml/user_mode_linux_howto_v2.rst and arch/um of the kernel. The process needs no right. It
-has no network but its own loopback, it and all its processes end when the lab lets go of a pipe, and nothing of it
-stays.
+Sources: Documentation/virt/uml/user_mode_linux_howto_v2.rst and arch/um of the kernel.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections import deque
 from pathlib import Path
-from typing import Any
 
-from ...errors import NotOnThisTestbed, WorkerDied
-from . import console, fetch
+from . import fetch
+from .program import Program
 from .table import Release
 
+CONSOLE = "tty/tty1"  # in /sys/class: the second console
 MEMORY = 256  # MiB that it may use; what it does not touch is not taken
-END_TIMEOUT = 2.0  # seconds it gets to switch itself off
-_LAST_LINES = 4  # of what the kernel printed, when something went wrong
+START_TIMEOUT = 20.0  # seconds; it is up in one or two
 _INIT = "#!/bin/sh\nexec {python} -I {guest}\n"
-_GUEST = """import sys
-sys.path[:] = {path!r}
-from tcploop_lab.stacks.kernels.guest import main
-main({settings!r})
-"""
 
 
-class UserModeKernel:
-    """One kernel that runs, and the channel to the lab's part in it."""
-
-    def __init__(self, release: Release, files: Path, environment: dict[str, str]) -> None:
-        self.release = release
-        self._place = Path(tempfile.mkdtemp(prefix="tcploop-kernel-"))
-        self._printed: deque[str] = deque(maxlen=50)
-        ours, theirs = socket.socketpair()
-        lifeline, alive = os.pipe()
-        self._alive = [alive]
-        try:
-            self._write_init(files, environment)
-            self.process = self._start(files, theirs.fileno(), lifeline)
-            _end_with(lifeline, self.process.pid)
-        except BaseException:
-            os.close(alive)
-            ours.close()
-            shutil.rmtree(self._place, ignore_errors=True)
-            raise
-        finally:
-            theirs.close()
-            os.close(lifeline)
-        self._socket = ours
-        self.channel = console.Channel(ours.fileno())
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def wait_until_up(self, timeout: float) -> str:
-        """Return the version that it says it is. Raises NotOnThisTestbed if it panics or says nothing in time."""
-        watch = threading.Timer(timeout, self.kill)
-        watch.start()
-        end = time.monotonic() + timeout
-        try:
-            _, _, version = self.channel.receive(lambda name: None)
-        except (EOFError, OSError):
-            late = time.monotonic() >= end
-            self.end()
-            how = f"was not up within {timeout:g} s" if late else "ended while it started"
-            raise NotOnThisTestbed(f"kernel {self.release.version} {how}{self.last_words()}") from None
-        except BaseException:  # Ctrl-C while it starts
-            self.end()
-            raise
-        finally:
-            watch.cancel()
-        shutil.rmtree(self._place, ignore_errors=True)  # now, since who is killed removes nothing
-        return str(version)
-
-    def last_words(self) -> str:
-        """Return what it printed last, for an error."""
-        self._listener.join(1.0)
-        lines = [line for line in self._printed if line.strip()][-_LAST_LINES:]
-        return f"; its last lines: {' | '.join(lines)}" if lines else "; it printed nothing"
-
-    def died(self) -> WorkerDied:
-        """Return the error for a kernel that is gone in the middle of a task."""
-        return WorkerDied(f"kernel {self.release.version} ended{self.last_words()}")
-
-    def end(self) -> None:
-        """Switch it off, or kill it if it does not within a moment, and remove what it kept in files."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(END_TIMEOUT)
-        self.kill()
-        self._socket.close()
-        shutil.rmtree(self._place, ignore_errors=True)
-
-    def kill(self) -> None:
-        """End every process of it at once."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        with contextlib.suppress(IndexError):
-            os.close(self._alive.pop())
-
-    def _write_init(self, files: Path, environment: dict[str, str]) -> None:
-        settings = {
-            "user": os.geteuid(),
-            "group": os.getegid(),
-            "environment": {**environment, "TMPDIR": "/dev/shm"},
-            "directory": os.getcwd(),
-            "random": os.urandom(64),
-            "modules": [str(path) for path in sorted((files / "modules").glob("*.ko"))],
-        }
-        guest, init = self._place / "guest.py", self._place / "init"
-        path = [os.path.abspath(entry) for entry in sys.path]
-        guest.write_text(_GUEST.format(path=path, settings=settings))
-        init.write_text(_INIT.format(python=shlex.quote(sys.executable), guest=shlex.quote(str(guest))))
-        init.chmod(0o700)
-
-    def _start(self, files: Path, channel: int, lifeline: int) -> subprocess.Popen[bytes]:
-        options = (
-            f"mem={MEMORY}M", "umid=lab", f"uml_dir={self._place}/", "root=/dev/root", "rootfstype=hostfs",
-            "rootflags=/", "ro", f"init={self._place}/init", "con=null", "con0=null,fd:1",
-            f"con1=fd:{channel},fd:{channel}",
-            "quiet", "panic=-1", "random.trust_cpu=on",
-        )  # fmt: skip
-        environment = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-        if self.release.library is not None:
-            environment["LD_LIBRARY_PATH"] = str(files)
-        return subprocess.Popen(
-            ["./linux.uml", *options], cwd=files,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(channel, lifeline),
-            env={**environment, **fetch.preloaded(), "HOME": str(self._place)}, start_new_session=True,
-        )  # fmt: skip
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as printed:
-            for line in printed:
-                self._printed.append(line.decode(errors="replace").strip())
-
-
-def _end_with(lifeline: int, group: int) -> None:
-    """Have the system kill the process group when the other end of the pipe closes, however this process ends.
-
-    fcntl(2): with F_SETSIG the signal of O_ASYNC is any; the settings belong to the open pipe, which the kernel's
-    processes keep.
-    """
-    import fcntl  # there is none on Windows
-
-    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -group)
-    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
-
-
-def environment() -> dict[str, Any]:
-    """Return the variables that a program in the other kernel gets."""
-    names = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "PYTHONPATH", "PYTHONUTF8")
-    return {name: os.environ[name] for name in names if name in os.environ}
+def program(release: Release, files: Path, place: Path, guest: str, channel: int) -> Program:
+    """Return the program of a kernel that runs `guest`, the lab's part in it, with a console on `channel`."""
+    script, init = place / "guest.py", place / "init"
+    script.write_text(guest)
+    init.write_text(_INIT.format(python=shlex.quote(sys.executable), guest=shlex.quote(str(script))))
+    init.chmod(0o700)
+    own_library = {} if release.library is None else {"LD_LIBRARY_PATH": str(files)}
+    options = (
+        f"mem={MEMORY}M", "umid=lab", f"uml_dir={place}/", "root=/dev/root", "rootfstype=hostfs",
+        "rootflags=/", "ro", f"init={init}", "con=null", "con0=null,fd:1",
+        f"con1=fd:{channel},fd:{channel}",
+        "quiet", "panic=-1", "random.trust_cpu=on",
+    )  # fmt: skip
+    return Program(("./linux.uml", *options), {**own_library, **fetch.preloaded()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Sequence
 from socket import AF_INET, SOCK_STREAM
@@ -98,6 +99,10 @@ class SimulatedStack:
     def set_reserved(self, ranges: Sequence[PortRange]) -> None:
         """Reserve these ports and no others."""
         self._kernel.reserve(ranges)
+
+    def set_step_width(self, width: int) -> None:
+        """No width but that of the era is simulated: raises FileNotFoundError."""
+        raise FileNotFoundError(errno.ENOENT, "no other step width is simulated")
 
     def redirect(self, port: int, to: int | None) -> None:
         """NAT is not simulated: raises NotOnThisTestbed."""

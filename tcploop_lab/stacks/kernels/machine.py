@@ -1,0 +1,168 @@
+"""A kernel that runs as an ordinary process of this user, and the channel to the lab's part in it.
+
+The process needs no right. It has no network but its own loopback, it and all its processes end when the lab lets go of
+a pipe, and nothing of it stays. What starts it is `user_mode.py` or `emulated.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from ...errors import NotOnThisTestbed, WorkerDied
+from . import console, emulated, user_mode
+from .table import Release
+
+END_TIMEOUT = 2.0  # seconds it gets to switch itself off
+_LAST_LINES = 4  # of what the kernel printed, when something went wrong
+_GUEST = """import sys
+sys.path[:] = {path!r}
+from tcploop_lab.stacks.kernels.guest import main
+main({settings!r})
+"""
+
+
+class Machine:
+    """One kernel that runs, and the channel to the lab's part in it."""
+
+    def __init__(self, release: Release, files: Path, environment: dict[str, str]) -> None:
+        self.release = release
+        self._how = emulated if release.emulated else user_mode
+        self._place = Path(tempfile.mkdtemp(prefix="tcploop-kernel-"))
+        self._printed: deque[str] = deque(maxlen=50)
+        ours, theirs = socket.socketpair()
+        lifeline, alive = os.pipe()
+        self._alive = [alive]
+        try:
+            self.process = self._start(files, environment, theirs.fileno(), lifeline)
+            _end_with(lifeline, self.process.pid)
+        except BaseException:
+            os.close(alive)
+            ours.close()
+            shutil.rmtree(self._place, ignore_errors=True)
+            raise
+        finally:
+            theirs.close()
+            os.close(lifeline)
+        self._socket = ours
+        self.channel = console.Channel(ours.fileno())
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    @property
+    def start_timeout(self) -> float:
+        """Seconds that it may take until the lab's part answers."""
+        return float(self._how.START_TIMEOUT)
+
+    def wait_until_up(self, timeout: float) -> None:
+        """Wait until the lab's part answers. Raises NotOnThisTestbed if it panics or says nothing in time."""
+        watch = threading.Timer(timeout, self.kill)
+        watch.start()
+        end = time.monotonic() + timeout
+        try:
+            self.channel.receive(lambda name: None)
+        except (EOFError, OSError):
+            late = time.monotonic() >= end
+            self.end()
+            how = f"was not up within {timeout:g} s" if late else "ended while it started"
+            raise NotOnThisTestbed(f"kernel {self.release.version} {how}{self.last_words()}") from None
+        except BaseException:  # Ctrl-C while it starts
+            self.end()
+            raise
+        finally:
+            watch.cancel()
+        shutil.rmtree(self._place, ignore_errors=True)  # now, since who is killed removes nothing
+
+    def last_words(self) -> str:
+        """Return what it printed last, for an error."""
+        self._listener.join(1.0)
+        lines = [line for line in self._printed if line.strip()][-_LAST_LINES:]
+        return f"; its last lines: {' | '.join(lines)}" if lines else "; it printed nothing"
+
+    def died(self) -> WorkerDied:
+        """Return the error for a kernel that is gone in the middle of a task."""
+        return WorkerDied(f"kernel {self.release.version} ended{self.last_words()}")
+
+    def end(self) -> None:
+        """Switch it off, or kill it if it does not within a moment, and remove what it kept in files."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_TIMEOUT)
+        self.kill()
+        self._socket.close()
+        shutil.rmtree(self._place, ignore_errors=True)
+
+    def kill(self) -> None:
+        """End every process of it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        with contextlib.suppress(IndexError):
+            os.close(self._alive.pop())
+
+    def _start(self, files: Path, environment: dict[str, str], channel: int, lifeline: int) -> subprocess.Popen[bytes]:
+        guest = _GUEST.format(path=_search_path(), settings=_settings(files, environment, self._how.CONSOLE))
+        program = self._how.program(self.release, files, self._place, guest, channel)
+        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+        try:
+            return subprocess.Popen(
+                program.arguments, cwd=files, env={**kept, **program.environment, "HOME": str(self._place)},
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                pass_fds=(channel, lifeline, *program.descriptors), start_new_session=True,
+            )  # fmt: skip
+        finally:
+            for descriptor in program.descriptors:
+                os.close(descriptor)
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as printed:
+            for line in printed:
+                self._printed.append(line.decode(errors="replace").strip())
+
+
+def _search_path() -> list[str]:
+    return [os.path.abspath(entry) for entry in sys.path]
+
+
+def _settings(files: Path, environment: dict[str, str], console_of_lab: str) -> dict[str, Any]:
+    return {
+        "user": os.geteuid(),
+        "group": os.getegid(),
+        "environment": {**environment, "TMPDIR": "/dev/shm"},
+        "directory": os.getcwd(),
+        "random": os.urandom(64),
+        "modules": [str(path) for path in sorted((files / "modules").glob("*.ko"))],
+        "console": console_of_lab,
+    }
+
+
+def _end_with(lifeline: int, group: int) -> None:
+    """Have the system kill the process group when the other end of the pipe closes, however this process ends.
+
+    fcntl(2): with F_SETSIG the signal of O_ASYNC is any; the settings belong to the open pipe, which the kernel's
+    processes keep.
+    """
+    import fcntl  # there is none on Windows
+
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, -group)
+    fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def environment() -> dict[str, Any]:
+    """Return the variables that a program in the other kernel gets."""
+    names = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "COLUMNS", "NO_COLOR", "PYTHONPATH", "PYTHONUTF8")
+    return {name: os.environ[name] for name in names if name in os.environ}
