@@ -24,7 +24,7 @@ SITE_ARGS ?=
 COPY ?= course
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences kernels env clean
+.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences kernels env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ audit: env ## audit the real programs of this machine again, and store the table
 
 site: env ## build the course as web pages in build/site/html, and check their links (SITE_ARGS=--no-kernel: offline)
 	@$(PY) tools/site.py $(SITE_ARGS)
+
+slides: env ## make slides of the lessons in build/slides: the question first, the answer with the next key
+	@$(PY) tools/slides.py
 
 site-test: site ## try the kernel in the first page, in Chromium (a minute)
 	@$(PY) -m pytest -q -s tests/e2e/page_kernel.py
@@ -119,36 +122,36 @@ differences: env ## play 20,000 random scripts on this kernel and on the simulat
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png
 
-pins: ## write constraints.txt again with the newest versions, for maintainers
-	@echo "Making a fresh environment without constraints ..."
-	@$(PYTHON) -m venv build/pins
-	@build/pins/bin/python -m pip install -qq --editable '.[test]'
-	@grep '^#' constraints.txt > build/constraints.txt
-	@# --all: nbgrader needs setuptools, which freeze leaves out otherwise.
-	@build/pins/bin/python -m pip freeze --all --exclude pip --exclude-editable >> build/constraints.txt
-	@mv build/constraints.txt constraints.txt && rm -rf build/pins
+# For every Python from the oldest on, and for every system: uv resolves them without being there.
+pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
+pins: ## write the lock again with the newest versions, for maintainers (needs uv)
+	@mkdir -p build
+	@$(pin) --upgrade --extra test --output-file environment/tests.txt
+	@$(pin) --constraint environment/tests.txt --output-file environment/lab.txt
+	@{ grep '^#' constraints.txt; sed -n 's/^\([^ ]*==[^ ]*\) .*/\1/p' environment/tests.txt; } > build/constraints.txt
+	@mv build/constraints.txt constraints.txt
 
 env: $(TESTS_TOO) ## make the environment in .venv, that of the tests too, if it is not there yet
 
-# uv does the same as pip in a fraction of the time, where it is installed.
-install = $(if $(shell command -v uv),uv pip install --quiet --python $(PY),$(PY) -m pip install -qq --disable-pip-version-check) \
-  --constraint constraints.txt --editable
+# uv does the same as pip in a fraction of the time, where it is installed. A file with another hash is refused.
+install = $(if $(shell command -v uv),uv pip install --quiet --python $(PY),$(PY) -m pip install -qq --disable-pip-version-check)
 
-$(LAB): pyproject.toml constraints.txt
+$(LAB): pyproject.toml environment/lab.txt
 	@echo "Making the environment in $(VENV): a minute the first time, seconds after that ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "This needs Python 3.11 or later. With another one: make lab PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv --clear $(VENV) > /dev/null 2>&1 \
 	  || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@$(install) .
+	@$(install) --require-hashes --requirement environment/lab.txt
+	@$(install) --no-deps --editable .
 	@# No news or update check: the lab asks nothing of the network.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR \
 	  "@jupyterlab/apputils-extension:announcements"
 	@touch $@
 
-$(TESTS_TOO): $(LAB)
+$(TESTS_TOO): $(LAB) environment/tests.txt
 	@echo "Adding what the tests need ..."
-	@$(install) '.[test]'
+	@$(install) --require-hashes --requirement environment/tests.txt
 	@# nbgrader is here for the tests and the command line; its menus and its server are not the learner's business.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyter/nbgrader"
 	@$(PY) -m jupyter server extension disable --sys-prefix --log-level=ERROR \

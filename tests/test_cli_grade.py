@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -88,6 +89,23 @@ def test_a_link_to_the_file_of_another_is_not_that_ones(handed_in: list[str], tm
     main(["grade", handed_in[2], *COURSE, "--json"])
     (row,) = json.loads(capsys.readouterr().out)["grades"]
     assert (row["student"], row["points"]) == ("cem", 0)
+
+
+@pytest.mark.parametrize(
+    "cells, why",
+    [
+        ([{"cell_type": "raw", "metadata": {}, "source": ""}] * 100_000, "it has 100000 cells, and 1000 are read"),
+        ([{"cell_type": "code", "metadata": {}, "source": "", "outputs": ["x"] * 1_000_000}], "none of the assign"),
+        ([{"cell_type": "raw", "metadata": {}, "source": [1]}], "it is no notebook"),
+    ],
+)
+def test_a_notebook_of_many_pieces_is_not_checked_piece_by_piece(cells, why, tmp_path: Path) -> None:
+    """It is read outside the sandbox, where no time limit is: a million pieces took minutes."""
+    page = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    (tmp_path / "bea.ipynb").write_text(json.dumps(page))
+    began = time.process_time()
+    assert why in marks.mark(tmp_path / "bea.ipynb", marks.Course.at(ASSIGNMENTS)).failed
+    assert time.process_time() - began < 10
 
 
 def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> None:

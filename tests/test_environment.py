@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 PIN = re.compile(r"[A-Za-z0-9][\w.-]*==[\w.!+]+")
+ENTRY = re.compile(r"(\S+==\S+)( ; [^\\\n]+)?((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n")
 # Named by the people who asked for the course as what a learner's environment must hold.
 NAMED = {"jupyterlab", "ipywidgets", "matplotlib", "scapy", "nbval"}
 
@@ -36,6 +38,20 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
+def lock(name: str) -> dict[str, Requirement]:
+    """The pins of environment/NAME.txt by canonical name; each has hashes, and nothing else stands in the file."""
+    text = (ROOT / "environment" / f"{name}.txt").read_text()
+    entries = ENTRY.findall(text)
+    assert entries and "".join(ENTRY.sub("", text).split()) == ""
+    parsed = [Requirement(pin + marker) for pin, marker, _ in entries]
+    return {canonicalize_name(one.name): one for one in parsed}
+
+
+def here(name: str) -> set[str]:
+    """What the lock installs on this machine."""
+    return {each for each, pin in lock(name).items() if pin.marker is None or pin.marker.evaluate()}
+
+
 def conda_specs() -> dict[str, MatchSpec]:
     """What environment.yml asks of conda, by name; the nested pip list is not a spec."""
     specs = [MatchSpec(line) for line in CONDA["dependencies"] if isinstance(line, str)]
@@ -47,21 +63,21 @@ TEST = requirements(PROJECT["optional-dependencies"]["test"])
 ASKED = RUNTIME | TEST
 
 
-def needs(name: str, extra: str = "") -> set[str]:
-    """The canonical names that an installed distribution requires on this Python."""
-    parsed = [Requirement(line) for line in metadata.requires(name) or []]
-    wanted = [r for r in parsed if r.marker is None or r.marker.evaluate({"extra": extra})]
-    return {canonicalize_name(requirement.name) for requirement in wanted}
+def needs(lines: list[str], extra: str = "") -> set[tuple[str, str]]:
+    """The distributions that these requirements name on this Python, each with "" and with each extra asked of it."""
+    parsed = [Requirement(line) for line in lines]
+    wanted = [one for one in parsed if one.marker is None or one.marker.evaluate({"extra": extra})]
+    return {(canonicalize_name(one.name), each) for one in wanted for each in ("", *one.extras)}
 
 
-def closure() -> set[str]:
-    """Every distribution that the tested project brings along, itself left out."""
-    found: set[str] = set()
-    waiting = needs("tcploop-lab", "test")
+def closure(extra: str = "test") -> set[str]:
+    """Every distribution that the project brings along with this extra, "" for none; itself left out."""
+    found: set[tuple[str, str]] = set()
+    waiting = needs(PROJECT["dependencies"] + PROJECT["optional-dependencies"].get(extra, []))
     while waiting:
         found |= waiting
-        waiting = {name for known in waiting for name in needs(known)} - found
-    return found
+        waiting = {one for name, more in waiting for one in needs(metadata.requires(name) or [], more)} - found
+    return {name for name, _ in found}
 
 
 def test_constraints_are_exact_pins():
@@ -83,6 +99,34 @@ def test_constraints_cover_all_that_is_installed():
     brought = closure()
     assert set(RUNTIME) < brought
     assert sorted(brought - set(pins())) == []
+
+
+@pytest.mark.parametrize(("name", "extra"), [("lab", ""), ("tests", "test")])
+def test_the_lock_is_all_that_is_asked_for_and_no_more(name: str, extra: str) -> None:
+    """environment/NAME.txt has each distribution that pyproject.toml brings along on this machine, and no other."""
+    assert here(name) == closure(extra)
+
+
+def test_the_lock_and_the_constraints_are_the_same_versions() -> None:
+    """constraints.txt is environment/tests.txt without hashes, and a learner gets what was tested."""
+    tested = {name: str(pin.specifier).removeprefix("==") for name, pin in lock("tests").items()}
+    assert pins() == tested
+    assert {name: str(pin.specifier).removeprefix("==") for name, pin in lock("lab").items()}.items() < tested.items()
+
+
+@pytest.mark.parametrize("uv", [True, False])
+def test_make_installs_by_hash(tmp_path: Path, uv: bool) -> None:
+    """With uv and without it, all that comes from elsewhere is in a lock, and the project brings nothing along."""
+    if uv:
+        (tmp_path / "uv").touch(mode=0o755)
+    others = [each for each in os.environ["PATH"].split(":") if not (Path(each) / "uv").exists()]
+    path = {"PATH": ":".join([str(tmp_path), *others])}
+    printed = subprocess.check_output(["make", "-n", "-B", "env"], cwd=ROOT, text=True, env=os.environ | path)
+    installed = [line for line in printed.splitlines() if "pip install" in line]
+    assert [line.startswith("uv pip") for line in installed] == [uv] * 3
+    by_hash, alone = "--require-hashes --requirement environment/{}.txt", "--no-deps --editable ."
+    wanted = [by_hash.format("lab"), alone, by_hash.format("tests")]
+    assert [line for line, end in zip(installed, wanted, strict=True) if not line.endswith(f" {end}")] == []
 
 
 @pytest.mark.parametrize("name", sorted(ASKED))
@@ -146,5 +190,5 @@ def test_the_learners_lab_shows_nothing_of_nbgrader():
 def test_a_learner_installs_nothing_that_only_tests_need():
     """`make lab` installs the project alone; `make test` adds the tests' tools to the same environment."""
     lab, tests = (subprocess.check_output(["make", "-n", "-B", goal], cwd=ROOT, text=True) for goal in ("lab", "env"))
-    assert "--editable ." in lab and "[test]" not in lab
-    assert "--editable ." in tests and "--editable '.[test]'" in tests
+    assert "environment/lab.txt" in lab and "environment/tests.txt" not in lab
+    assert "environment/lab.txt" in tests and "environment/tests.txt" in tests

@@ -99,7 +99,7 @@ def test_public_names_load():
 
 
 VERBS = "capture check close connect_loop counters cross crossing find hold holders listen look probe reserve sockets"
-VERBS += " tcp_socket use_range wait"
+VERBS += " own_address redirect tcp_socket use_range wait"
 FACTS = "address closed kernel kind missing port_range stack summary why"
 
 

@@ -263,3 +263,17 @@ def test_the_checks_before_a_commit_are_those_of_the_project() -> None:
     assert (ROOT / entries["notebook-rules"].split()[-1]).is_file()
     lint = (ROOT / "Makefile").read_text()
     assert "-m ruff check ." in lint and "-m mypy" in lint
+
+
+def test_slides_ask_before_they_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An output comes with a key of its own or on the next slide; exercises are left out; nothing is from elsewhere."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    slides = load("slides")
+    text = slides.page(LESSONS[1])
+    assert "Exercise 01.1" not in text and "Solution" not in text and "What to remember" in text
+    assert not re.search(r'(?:src|<link[^>]*href)="https?:', text)
+    for cell in slides.slides(LESSONS[1]).cells:
+        kind, data = cell.metadata.slideshow.slide_type, [one.get("data", {}) for one in cell.get("outputs", [])]
+        assert cell.metadata.get("answer") or not any("image/svg+xml" in one or "text/html" in one for one in data)
+        assert kind == "subslide" if cell.metadata.get("answer") else kind in ("slide", "subslide", "-")
+    assert text.count('class="fragment"') > 10

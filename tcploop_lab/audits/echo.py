@@ -1,8 +1,11 @@
-"""The control of an audit: a server that gives back every byte, and the end, as the program's own socket would.
+"""The control of an audit: an echo that gives back every byte, and the end, as the program's own socket would.
 
 In a self-connection whatever is written is read again, a half close is read as the end of the stream, and a reset ends
 all. An echo does the same. So a program that talks to it lives in the same world, but for the names of the two ends.
-It runs in a process of its own: what the lab has to do beside it does not delay an answer.
+
+The best echo is the program's own socket, with another name for its peer: nftables gives each segment back with the
+ports swapped (`stacks/redirect.py`), at once, and the port stays free. Where the kernel has none it is a listener, in a
+process of its own: that answers some microseconds later, and holds the port.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import signal
 import socket
 from collections.abc import Iterator
 
+from ..stacks import redirect
+
 _ROOM = 256 << 10  # bytes of a connection that wait to be given back; then the echo reads no more, as a full socket
 _PR_SET_PDEATHSIG = 1
 
@@ -25,12 +30,27 @@ def echo(port: int) -> Iterator[None]:
 
     The calling process has one thread.
     """
+    try:
+        redirect.mirror(port)
+    except OSError:
+        with listener(port):
+            yield
+        return
+    try:
+        yield
+    finally:
+        redirect.remove(mirrored=True)
+
+
+@contextlib.contextmanager
+def listener(port: int) -> Iterator[None]:
+    """The same by a process that listens there."""
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
-    with socket.create_server(("", port), family=family, backlog=128, dualstack_ipv6=both) as listener:
+    with socket.create_server(("", port), family=family, backlog=128, dualstack_ipv6=both) as server:
         child = os.fork()
         if child == 0:
-            _serve_until_killed(listener)
+            _serve_until_killed(server)
     try:
         yield
     finally:
@@ -39,11 +59,11 @@ def echo(port: int) -> Iterator[None]:
             os.waitpid(child, 0)
 
 
-def _serve_until_killed(listener: socket.socket) -> None:
+def _serve_until_killed(server: socket.socket) -> None:
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the lab's to answer
-        _Echo(listener).serve()
+        _Echo(server).serve()
     finally:
         os._exit(1)
 
@@ -51,11 +71,11 @@ def _serve_until_killed(listener: socket.socket) -> None:
 class _Echo:
     """All connections of one listener."""
 
-    def __init__(self, listener: socket.socket) -> None:
-        listener.setblocking(False)
-        self._listener = listener
+    def __init__(self, server: socket.socket) -> None:
+        server.setblocking(False)
+        self._server = server
         self._selector = selectors.DefaultSelector()
-        self._selector.register(listener, selectors.EVENT_READ)
+        self._selector.register(server, selectors.EVENT_READ)
         self._waiting: dict[socket.socket, bytearray] = {}
         self._ended: set[socket.socket] = set()
 
@@ -63,14 +83,14 @@ class _Echo:
         """Answer, without end."""
         while True:
             for key, events in self._selector.select():
-                if key.fileobj is self._listener:
+                if key.fileobj is self._server:
                     self._accept()
                 else:
                     self._answer(key.fileobj, events)  # type: ignore[arg-type]
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):  # it was reset before it was accepted
-            connection, _ = self._listener.accept()
+            connection, _ = self._server.accept()
             connection.setblocking(False)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._waiting[connection] = bytearray()

@@ -43,6 +43,8 @@ _LOOK_EVERY = 0.05  # seconds
 _TAIL_OF_CAPTURE = 0.02  # seconds after the end: closing segments are sent by another context
 _GRACE = 2.0  # seconds the supervisor gets to end all; after that the lab does
 _PR_SET_CHILD_SUBREAPER = 36
+_MOST_AGAIN = 5  # times that the sandbox is built anew where files of the system come and go
+_LONGEST = 200  # characters of the last words in an error
 INTERRUPT = "an interrupt"
 _NO_PROCESS = "no process can be made for the program: {}; raise the limit (ulimit -u, pids.max of the cgroup)"
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
@@ -127,15 +129,22 @@ def run_programs(stack: Stack, orders: Sequence[Order]) -> list[Report]:
     missing and all are wanted.
     """
     reports: list[Report] = []
-    known = None
-    for order in orders:
-        if reports:
+    known, again = None, 0
+    while len(reports) < len(orders) and INTERRUPT not in {one.why_ended for one in reports[-1:]}:
+        if reports or again:
             enter_another_network()
-        report, known = _run(stack, order, known)
-        reports.append(report)
-        if report.why_ended == INTERRUPT:
-            break
+        try:
+            report, known = _run(stack, orders[len(reports)], known)
+            reports.append(report)
+        except _NotEntered:
+            again += 1
+            if again > _MOST_AGAIN:
+                raise
     return reports
+
+
+class _NotEntered(NotOnThisTestbed):
+    """Nothing was started: bubblewrap was told of a file that went away, or came, before it was there."""
 
 
 def _run(stack: Stack, order: Order, known: Entrance | None) -> tuple[Report, Entrance]:
@@ -350,9 +359,12 @@ class _Watch:
         if "unforked" in told:
             raise NotOnThisTestbed(_NO_PROCESS.format(os.strerror(int(told["unforked"]))))
         if "left" not in told and "failed" not in told and self.report.ended is None:
-            raise NotOnThisTestbed(
+            last = self._output.kept.decode(errors="replace").strip().splitlines()[-1:]
+            words = f", whose last words were {last[0][:_LONGEST]!r}" if last else ""
+            nothing_ran = not told and self._output.kept.startswith(b"bwrap: ")
+            raise (_NotEntered if nothing_ran else NotOnThisTestbed)(
                 f"the process that keeps the program together was ended from outside ({_how(self._code)}), so nothing "
-                "is known of the program: run the audit again, with more memory if the system ran out of it"
+                f"is known of the program{words}: run the audit again, with more memory if the system ran out of it"
             )
 
 

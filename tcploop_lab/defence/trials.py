@@ -15,7 +15,6 @@ from .clients import Address, NewSocket, close_with_reset, read_line, serve, sta
 from .results import Situation
 
 if TYPE_CHECKING:
-    from ..stacks.stack import Stack
     from ..testbed.testbed import Testbed
 
 Dial = Callable[[Address, NewSocket], socket.socket]
@@ -53,18 +52,6 @@ class Ground:
         with undo:
             yield
 
-    @contextlib.contextmanager
-    def redirected(self, port: int, to: int) -> Iterator[None]:
-        """Lead who dials `port` to `to`, until the end of the block. NotOnThisTestbed where that is refused."""
-        try:
-            self.testbed.submit(_redirect, port, to).result()
-        except OSError as error:
-            raise NotOnThisTestbed(f"a port cannot be redirected here ({error.strerror})") from None
-        try:
-            yield
-        finally:
-            self.testbed.submit(_redirect, port, None).result()
-
     def new_socket(self, host: str = HOST) -> NewSocket:
         """Return what makes sockets of this network, for addresses like `host`."""
 
@@ -87,10 +74,6 @@ class Ground:
         except OSError:
             return False
         return True
-
-
-def _redirect(stack: Stack, port: int, to: int | None) -> None:
-    stack.redirect(port, to)
 
 
 def is_own(sock: socket.socket) -> bool:
@@ -185,7 +168,7 @@ def meets_a_redirect(ground: Ground, dial: Dial, trials: int, port_range: PortRa
     """
     host = next(fresh_hosts)
     new_socket = _from(host, ground.new_socket())
-    with _serving(ground, _ELSEWHERE), ground.redirected(PORT, _ELSEWHERE), ground.range(port_range):
+    with _serving(ground, _ELSEWHERE), ground.testbed.redirect(PORT, _ELSEWHERE), ground.range(port_range):
         return sum(not _is_served(dial, (host, PORT), new_socket) for _ in range(trials))
 
 

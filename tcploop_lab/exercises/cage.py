@@ -69,8 +69,6 @@ def _build(settings: dict[str, Any]) -> None:
     _mount("cage", new, "tmpfs", _NOSUID | _NODEV, f"size={settings['megabytes']}m,mode=755")
     for source, target in settings["readable"]:
         _show(source, new + target)
-    if os.path.isdir(new + settings["hidden"]):
-        _mount("none", new + settings["hidden"], "tmpfs", _NOSUID | _NODEV | _RDONLY, "size=4k,mode=755")
     for link, target in settings["links"]:
         os.makedirs(os.path.dirname(new + link), exist_ok=True)
         os.symlink(target, new + link)

@@ -36,8 +36,8 @@ _LIMITS = {
     "RLIMIT_NOFILE": 256,
     "RLIMIT_CORE": 0,
 }
-_SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/sbin")
-_HIDDEN = "/usr/local/share"  # nbgrader's exchange is there, and nothing that Python needs
+# Of a system, and of where Python is, only the folders with programs and libraries: a course may lie beside them.
+_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libexec")
 _ENVIRONMENT = {
     "HOME": "/home/student",
     "PATH": "/usr/bin:/bin",
@@ -179,7 +179,6 @@ def _settings(root: str, files: Mapping[str, str], command: list[str], seconds: 
         "number": os.getpid(),
         "megabytes": 64,
         "readable": [*readable, (str(PACKAGE), "/lab/tcploop_lab")],
-        "hidden": _HIDDEN,
         "links": links,
         "files": dict(files),
         "limits": {**_LIMITS, "RLIMIT_CPU": int(seconds) + 1},
@@ -190,9 +189,12 @@ def _settings(root: str, files: Mapping[str, str], command: list[str], seconds: 
 
 def _visible() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The folders with the system's and Python's files, and the links between them that a system may have."""
-    links = [(path, os.readlink(path)) for path in _SYSTEM if os.path.islink(path)]
-    folders = [path for path in _SYSTEM if os.path.isdir(path) and not os.path.islink(path)]
-    for path in (sys.prefix, sys.base_prefix, *_packages()):
+    prefixes = dict.fromkeys(("/", "/usr", "/usr/local", sys.base_prefix, sys.prefix))
+    places = [os.path.join(prefix, name) for prefix in prefixes for name in _FOLDERS]
+    links = [(path, os.readlink(path)) for path in places if os.path.islink(path)]
+    folders: list[str] = []
+    real = [path for path in places if os.path.isdir(path) and not os.path.islink(path)]
+    for path in (*real, os.path.dirname(sys.executable), *_packages()):
         if not any(Path(path).is_relative_to(one) for one in folders):
             folders.append(path)
     return [(path, path) for path in folders], links

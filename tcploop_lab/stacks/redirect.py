@@ -1,7 +1,7 @@
-"""A redirect in the calling process's private network: who dials one port is led to another one (NAT).
+"""Rules of nftables in the calling process's private network: who dials one port is led to another one, or to itself.
 
-Sources: include/uapi/linux/netfilter/nf_tables.h and nfnetlink.h of the Linux kernel. It is what the nft command makes
-of `tcp dport 47050 redirect to :9000` in a nat chain of the output hook, without that command.
+Sources: include/uapi/linux/netfilter/nf_tables.h and nfnetlink.h of the Linux kernel. `redirect` is what nft makes of
+`tcp dport 47050 redirect to :9000` in a nat chain of the output hook; for `mirror` it has no words.
 """
 
 from __future__ import annotations
@@ -10,46 +10,66 @@ import os
 import socket
 import struct
 
-_NETFILTER, _IPV4 = 12, 2  # NETLINK_NETFILTER, NFPROTO_IPV4
+_NETFILTER, _INET, _IPV4 = 12, 1, 2  # NETLINK_NETFILTER, NFPROTO_INET (IPv4 and IPv6), NFPROTO_IPV4
 _REQUEST, _ACK, _CREATE = 0x1, 0x4, 0x400
 _BATCH_BEGIN, _BATCH_END, _TABLES = 0x10, 0x11, 10  # NFNL_MSG_BATCH_*, NFNL_SUBSYS_NFTABLES
 _NEW_TABLE, _DELETE_TABLE, _NEW_CHAIN, _NEW_RULE = 0xA00, 0xA02, 0xA03, 0xA06
 _OUTPUT_HOOK, _BEFORE_FILTERS = 3, -100  # NF_INET_LOCAL_OUT, NF_IP_PRI_NAT_DST
-_REGISTER, _TRANSPORT_HEADER, _L4PROTO, _EQUAL = 1, 2, 16, 0
-_TABLE, _CHAIN = b"tcploop\0", b"output\0"
+_ARRIVAL_HOOK, _FIRST = 0, -300  # NF_INET_PRE_ROUTING, NF_IP_PRI_RAW
+_REGISTER, _OTHER, _TRANSPORT_HEADER, _L4PROTO, _EQUAL = 1, 2, 2, 16, 0
+_FROM, _TO = 0, 2  # bytes into the header of TCP: the two ports
+_READ, _WRITE = 1, 5  # NFTA_PAYLOAD_DREG, NFTA_PAYLOAD_SREG
+_TABLE, _CHAIN = b"tcploop\0", b"chain\0"
 _TIMEOUT = 5.0  # seconds
 
 
 def redirect(port: int, to: int) -> None:
     """Lead every connection of this network to TCP `port` to `to`. Raises OSError where the kernel refuses."""
-    hook = _nested(4, _attribute(1, _number(_OUTPUT_HOOK)), _attribute(2, _number(_BEFORE_FILTERS)))
-    rule = (
-        _expression(b"meta", _attribute(1, _number(_REGISTER)), _attribute(2, _number(_L4PROTO))),
-        _compare(bytes([socket.IPPROTO_TCP])),
-        _expression(
-            b"payload",
-            *(_attribute(n, _number(v)) for n, v in ((1, _REGISTER), (2, _TRANSPORT_HEADER), (3, 2), (4, 2))),
-        ),
-        _compare(struct.pack("!H", port)),
-        _expression(b"immediate", _attribute(1, _number(_REGISTER)), _nested(2, _attribute(1, struct.pack("!H", to)))),
-        _expression(b"redir", _attribute(1, _number(_REGISTER))),
-    )
+    where = _expression(b"immediate", _with(1, _REGISTER), _nested(2, _attribute(1, struct.pack("!H", to))))
+    rule = (*_dialled(port), where, _expression(b"redir", _with(1, _REGISTER)))
+    _add(_IPV4, b"nat\0", _OUTPUT_HOOK, _BEFORE_FILTERS, *rule)
+
+
+def mirror(port: int) -> None:
+    """Give back whatever is sent to TCP `port`, by IPv4 or IPv6, with the two ports of each segment swapped.
+
+    So whoever dials it from another port of the same address meets itself, and both names say otherwise. Checksums stay
+    right: they are sums, in which a swap changes nothing. Raises OSError where the kernel refuses.
+    """
+    swap = (_port(_READ, _FROM, _OTHER), _port(_WRITE, _FROM, _REGISTER), _port(_WRITE, _TO, _OTHER))
+    _add(_INET, b"filter\0", _ARRIVAL_HOOK, _FIRST, *_dialled(port), *swap)
+
+
+def remove(mirrored: bool = False) -> None:
+    """Take the redirect, or the mirror, away. Raises OSError."""
+    _ask(_INET if mirrored else _IPV4, (_DELETE_TABLE, _attribute(1, _TABLE)))
+
+
+def _add(family: int, kind: bytes, hook: int, priority: int, *rule: bytes) -> None:
+    place = _nested(4, _with(1, hook), _with(2, priority))
     _ask(
+        family,
         (_NEW_TABLE, _attribute(1, _TABLE)),
-        (_NEW_CHAIN, _attribute(1, _TABLE) + _attribute(3, _CHAIN) + hook + _attribute(7, b"nat\0")),
+        (_NEW_CHAIN, _attribute(1, _TABLE) + _attribute(3, _CHAIN) + place + _attribute(7, kind)),
         (_NEW_RULE, _attribute(1, _TABLE) + _attribute(2, _CHAIN) + _nested(4, *rule)),
     )
 
 
-def remove() -> None:
-    """Take the redirect away. Raises OSError."""
-    _ask((_DELETE_TABLE, _attribute(1, _TABLE)))
+def _dialled(port: int) -> tuple[bytes, ...]:
+    """What matches segments of TCP to `port`, which is in _REGISTER afterwards."""
+    kind = _expression(b"meta", _with(1, _REGISTER), _with(2, _L4PROTO))
+    read = _port(_READ, _TO, _REGISTER)
+    return kind, _compare(bytes([socket.IPPROTO_TCP])), read, _compare(struct.pack("!H", port))
 
 
-def _ask(*changes: tuple[int, bytes]) -> None:
+def _port(way: int, place: int, register: int) -> bytes:
+    return _expression(b"payload", _with(way, register), _with(2, _TRANSPORT_HEADER), _with(3, place), _with(4, 2))
+
+
+def _ask(family: int, *changes: tuple[int, bytes]) -> None:
     """Send the changes as one batch, all or none, and wait until the kernel has said yes to each. Raises OSError."""
     wrapped = struct.pack("!BBH", 0, 0, _TABLES)
-    head = struct.pack("!BBH", _IPV4, 0, 0)
+    head = struct.pack("!BBH", family, 0, 0)
     messages = [_message(_BATCH_BEGIN, 0, wrapped)]
     messages += [_message(kind, _ACK | _CREATE, head + body) for kind, body in changes]
     messages.append(_message(_BATCH_END, 0, wrapped))
@@ -67,16 +87,15 @@ def _message(kind: int, flags: int, body: bytes) -> bytes:
 
 
 def _compare(value: bytes) -> bytes:
-    data = _nested(3, _attribute(1, value))
-    return _expression(b"cmp", _attribute(1, _number(_REGISTER)), _attribute(2, _number(_EQUAL)), data)
+    return _expression(b"cmp", _with(1, _REGISTER), _with(2, _EQUAL), _nested(3, _attribute(1, value)))
 
 
 def _expression(name: bytes, *attributes: bytes) -> bytes:
     return _nested(1, _attribute(1, name + b"\0"), _nested(2, *attributes))
 
 
-def _number(value: int) -> bytes:
-    return struct.pack("!i", value)
+def _with(kind: int, value: int) -> bytes:
+    return _attribute(kind, struct.pack("!i", value))
 
 
 def _nested(kind: int, *parts: bytes) -> bytes:

@@ -75,6 +75,11 @@ def set_reserved(stack: Stack, ranges: Sequence[PortRange]) -> tuple[PortRange, 
     return before
 
 
+def redirect(stack: Stack, port: int, to: int | None) -> None:
+    """Lead who dials `port` to `to`; None ends it."""
+    stack.redirect(port, to)
+
+
 def set_port_range(stack: Stack, port_range: PortRange) -> PortRange:
     """Set the ephemeral range of the stack's network, and return the one before."""
     before = stack.port_range()

@@ -216,6 +216,22 @@ class Testbed(TestbedBase):
             self._socket_range = wanted
         return undo
 
+    def redirect(self, port: Port, to: Port) -> contextlib.ExitStack:
+        """Lead who dials `port` to the port `to` (NAT), until the end of the `with` block, or until `.close()`.
+
+        Raises ValueError for what is no port, NotOnThisTestbed where it is refused.
+        """
+        dialled, server = parse_port(port), parse_port(to)
+        if self.kind == "host":
+            raise NotOnThisTestbed("the lab never changes the NAT of the host: use the namespace testbed")
+        try:
+            self.submit(sockets.redirect, dialled, server).result()
+        except OSError as error:
+            raise NotOnThisTestbed(f"a port cannot be redirected here ({error.strerror})") from None
+        undo = contextlib.ExitStack()
+        undo.callback(lambda: self.submit(sockets.redirect, dialled, None).result())
+        return undo
+
     def sockets(self, port: Port) -> SocketTable:
         """Return the kernel's table of sockets, those with this local port."""
         number = parse_port(port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -102,17 +103,20 @@ def _runs(number: int) -> bool:
 
 
 @pytest.mark.anyuser
-def test_nothing_of_the_course_is_in_reach(tmp_path: Path) -> None:
+def test_nothing_of_the_course_is_in_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a submission no judge, notebook, key or gradebook can be found, no process of others, and no network.
 
     The notebooks that an installed lab brings along are those that every student has. nbgrader's exchange is by default
-    in /usr/local/share, where nothing is that Python needs.
+    in /usr/local/share, where nothing is that Python needs; a course may lie in the folder of the environment.
     """
+    for folder in ("lib", "judges"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     look = f"""
 import os
 found = [(place, name) for place, folders, names in os.walk("/") for name in folders + names]
 seen = [one for one in found if one[1].startswith("1_preconditions") and "/tcploop_lab/course/" not in one[0] + "/"]
-seen += [place for place in {[str(ASSIGNMENTS), str(tmp_path)]} if os.path.exists(place)]
+seen += [place for place in {[str(ASSIGNMENTS), str(tmp_path / "judges")]} if os.path.exists(place)]
 seen += [place for place, _ in found if place == "/usr/local/share"]
 numbers = [number for number in range(2, 5000) if os.path.exists("/proc/" + str(number))]
 """
@@ -136,6 +140,15 @@ def test_numbers_of_another_student_earn_nothing() -> None:
     own = preconditions("ada")
     numbers = {"candidates": f"candidates = {own.port_range.width // 2}", "picks": "picks = 999999"}
     assert sum(points(answered(numbers)).values()) == 0
+
+
+def test_a_table_of_another_students_cases_is_no_rule() -> None:
+    """Functions are called with data of each student: what is right for one does not answer for the other."""
+    judge = judging.load(ASSIGNMENTS / "judges" / f"{FIRST}.py")
+    ada, bea = (judge.questions(judge.data(name, "")) for name in ("ada", "bea"))
+    asked = [(cell, question.calls, bea[cell].calls) for cell, question in ada.items() if question.calls]
+    assert len(asked) == 3
+    assert [cell for cell, hers, others in asked if hers == others] == []
 
 
 def test_what_is_not_the_students_is_restored() -> None:

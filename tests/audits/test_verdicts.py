@@ -97,6 +97,9 @@ OTHERWISE = {"exit_status": 1}
         (seen(with_itself(close=0.5), refused(1.2)), seen(with_echo(data=4)), "unclear", "dialled once more"),
         (seen(with_itself(), refused()), seen(with_echo(), with_echo(4, port=50002)), "unclear", "raise --attempts"),
         (seen(with_itself(), refused()), seen(with_echo(data=4)), "detected", "writes 4 bytes"),
+        (seen(with_itself(), listened=True), seen(with_echo(data=4)), "unclear", "listened on the port as well"),
+        (seen(with_itself(), with_echo(3, time=2.0)), seen(with_echo(3)), "unclear", "listened on the port as well"),
+        (seen(with_itself()), seen(with_echo(), output="Address already in use"), "unclear", "that was in use"),
     ],
 )  # fmt: skip
 def test_what_the_comparison_tells(own: Behaviour, echo: Behaviour, expected: str, why: str) -> None:
@@ -143,6 +146,19 @@ def test_more_connections_of_a_run_that_was_ended_are_no_difference() -> None:
     """A health check goes on for ever; that it came to three checks here and to one there tells nothing."""
     checks = [with_itself(float(time), seq=time) for time in (1, 2, 3)]
     assert verdict(seen(*checks, **ENDED), seen(with_echo(), **ENDED)) == "self-connected"
+
+
+def test_who_is_ended_right_after_a_dial_did_not_keep_it() -> None:
+    """A careful client that dials for ever is ended somewhere: a dial just before that tells nothing."""
+    own = seen(with_itself(), with_itself(8.95, close=None, seq=9), **ENDED)
+    assert verdict(own, seen(with_echo(data=4, close=None), **ENDED)) == "detected"
+    assert verdict(seen(with_itself(), with_itself(8.95, data=2, close=None, seq=9), **ENDED)) == "self-connected"
+
+
+def test_an_echo_by_mirror_is_a_connection() -> None:
+    """There the caller sends the SYN-ACK itself, as in any simultaneous open (RFC 9293, 3.5)."""
+    mirrored = [segment(1.0, CALLER, ME, "S", 1), segment(1.1, CALLER, ME, "SA", 1), segment(1.2, CALLER, ME, "FA", 2)]
+    assert [(one.answer, one.to_itself, one.closed) for one in attempts_of(mirrored, PORT)] == [("open", False, 1.2)]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def named(process: psutil.Process) -> str:
 def copy_of_the_course(folder: Path) -> Path:
     """A folder with the Makefile and the notebooks, so that saving one leaves the project as it is."""
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    shutil.copytree(ROOT / "environment", folder / "environment")
+    for name in ("Makefile", "pyproject.toml"):
         shutil.copy(ROOT / name, folder)
     for name, values in SETTINGS.items():
         file = folder / "settings" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"

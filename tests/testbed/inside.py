@@ -9,6 +9,8 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,19 +124,29 @@ def run_without_rights(stack: Any, orders: Any) -> Any:
     return run_programs(stack, orders)
 
 
-def talk_to_itself_or_an_echo(stack: Any, itself: bool, data: bytes, ending: str) -> tuple[bytes, str]:
+def talk_to(stack: Any, whom: str, data: bytes, ending: str) -> tuple[bytes, str]:
     """Write, close for writing if `ending` is half, and return what is read, and how that ended."""
-    from tcploop_lab.audits.echo import echo
+    from tcploop_lab.audits.echo import listener
     from tcploop_lab.audits.scene import set_scene
     from tcploop_lab.testbed.hosts import resolve_own
 
-    set_scene(stack, resolve_own("127.0.0.1"), 33334, itself)
-    with contextlib.nullcontext() if itself else echo(33334), socket.create_connection(("127.0.0.1", 33334)) as sock:
-        assert (sock.getsockname() == sock.getpeername()) == itself
+    set_scene(stack, resolve_own("127.0.0.1"), 33334, itself=whom == "itself")
+    echoes = {"itself": contextlib.nullcontext, "listener": partial(listener, 33334), "mirror": partial(mirror, 33334)}
+    with echoes[whom](), socket.create_connection(("127.0.0.1", 33334)) as sock:
+        assert (sock.getsockname() == sock.getpeername()) == (whom == "itself")
         sock.sendall(data)
         if ending == "half":
             sock.shutdown(socket.SHUT_WR)
         return read_to_the_end(sock, len(data), ending)
+
+
+@contextlib.contextmanager
+def mirror(port: int) -> Iterator[None]:
+    """The other echo; the network ends with it."""
+    from tcploop_lab.stacks import redirect
+
+    redirect.mirror(port)
+    yield
 
 
 def read_to_the_end(sock: socket.socket, size: int, ending: str) -> tuple[bytes, str]:
@@ -160,3 +172,18 @@ def no_processes() -> None:
     """Let the kernel refuse every new process, as it does at the limit."""
     calls = NUMBERS[platform.machine()].keys() & {"clone", "clone3", "vfork"}
     refuse_calls([Refusal(call, errno.EAGAIN) for call in calls])
+
+
+def run_while_a_file_goes(stack: Any, orders: Any) -> Any:
+    """Run a program where a file that bubblewrap was told of is gone, twice, when it wants to enter."""
+    from tcploop_lab.audits.run import run_programs
+    from tcploop_lab.audits.sandbox.entrance import Entrance
+
+    words, left = Entrance.words, [["--ro-bind", "/no/such/file", "/no/such/file"]] * 2
+
+    def told(way: Any, *program: str) -> list[str]:
+        first, *rest = words(way, *program)
+        return [first, *(left.pop() if left and program else []), *rest]
+
+    Entrance.words = told  # type: ignore[method-assign]
+    return run_programs(stack, orders)

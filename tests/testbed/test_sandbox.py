@@ -20,6 +20,7 @@ from tcploop_lab.audits.sandbox.wanted import Sandbox
 from tcploop_lab.cli import main
 
 from . import escapes
+from .inside import run_while_a_file_goes
 from .test_audit import alive, python
 
 pytestmark = pytest.mark.private_network
@@ -207,6 +208,14 @@ def test_what_it_can_read_is_what_the_page_says(victim: escapes.Victim) -> None:
     Path(victim.work, "page").write_text("words")
     code = f"import os\nprint(os.path.exists('/etc/passwd'), open('page').read(), os.path.exists({victim.home!r}))"
     assert lab.audit(python(code), sandbox=STRICT).output == "True words False\n"
+
+
+def test_a_file_that_goes_away_meanwhile_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody installs a package beside the audit, say: the sandbox is built anew, from what there is now."""
+    from tcploop_lab.audits import audit as module
+
+    monkeypatch.setattr(module, "run_programs", run_while_a_file_goes)
+    assert lab.audit(["echo", "ran"], sandbox=STRICT).output == "ran\n"
 
 
 def test_it_is_the_first_to_end_where_memory_runs_out() -> None:

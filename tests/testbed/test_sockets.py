@@ -114,13 +114,27 @@ def test_bad_reservation_is_refused(testbed, ports):
     assert testbed.check(40100).can_loop
 
 
-def test_host_never_reserves():
-    """On the host reserving is refused with the way out: its settings are not the lab's to change."""
+@pytest.mark.parametrize("change", [lambda host: host.reserve(40100), lambda host: host.redirect(40100, 9000)])
+def test_the_host_is_never_changed(change):
+    """Reserving and redirecting are refused there with the way out: its settings are not the lab's to change."""
     with (
         lab.open_testbed(kind="host") as host,
         pytest.raises(lab.NotOnThisTestbed, match="use the namespace testbed"),
     ):
-        host.reserve(40100)
+        change(host)
+
+
+@pytest.mark.may_skip("needs nf_tables in the kernel")
+def test_a_redirect_ends_with_its_block(testbed):
+    """In the block a call of the port is answered by the other one's server, after it by nobody."""
+    with testbed.listen(9000):
+        try:
+            with testbed.redirect(40100, to=9000):
+                inside = testbed.connect_loop(40100, client="new-socket", max_tries=1).connected
+        except lab.NotOnThisTestbed as reason:
+            pytest.skip(str(reason))
+        after = testbed.tcp_socket().connect_ex(("127.0.0.1", 40100))
+    assert (inside, after) == (True, errno.ECONNREFUSED)
 
 
 def test_unknown_tool_is_refused(testbed):

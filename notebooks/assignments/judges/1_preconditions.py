@@ -49,23 +49,26 @@ def why(own, letter):
         expect(letter == "a", "compare the last bit of the dialled port with that of every port in the trace.")
 
 
-RULES = {
-    "33334 loops in the default range": (True, 33334, 32768, 60999, set()),
-    "33333 does not loop in the default range": (False, 33333, 32768, 60999, set()),
-    "33333 loops in 1025-65000, which begins with an odd port": (True, 33333, 1025, 65000, set()),
-    "the low end belongs to the range": (True, 40000, 40000, 40199, set()),
-    "the high end has the other parity": (False, 40199, 40000, 40199, set()),
-    "a port below the range is never picked": (False, 39998, 40000, 40199, set()),
-    "a port above the range is never picked": (False, 40200, 40000, 40199, set()),
-    "a reserved port is never picked": (False, 40100, 40000, 40199, {40100}),
-    "a reserved port does not disturb the others": (True, 40102, 40000, 40199, {40100}),
-}
+def _rules(own):
+    """The rules by name: what is right, and the arguments, most of them of this student's range."""
+    low, high, reserved = own.port_range.low, own.port_range.high, own.reserved
+    return {
+        "33334 loops in the default range": (True, 33334, 32768, 60999, set()),
+        "33333 does not loop in the default range": (False, 33333, 32768, 60999, set()),
+        "33333 loops in 1025-65000, which begins with an odd port": (True, 33333, 1025, 65000, set()),
+        "the low end belongs to the range": (True, low, low, high, set()),
+        "the high end has the other parity": (False, high, low, high, set()),
+        "a port below the range is never picked": (False, low - 2, low, high, set()),
+        "a port above the range is never picked": (False, high + 1, low, high, set()),
+        "a reserved port is never picked": (False, reserved, low, high, {reserved}),
+        "a reserved port does not disturb the others": (True, reserved - 2, low, high, {reserved}),
+    }
 
 
-@judge.calls("can-loop-test", "can_loop", truth, lambda own: {rule: case[1:] for rule, case in RULES.items()})
+@judge.calls("can-loop-test", "can_loop", truth, lambda own: {rule: case[1:] for rule, case in _rules(own).items()})
 def can_loop(own, answers):
     """The rule holds for the ends of the range, for odd ranges and for reserved ports."""
-    for rule, (right, *arguments) in RULES.items():
+    for rule, (right, *arguments) in _rules(own).items():
         answer = answers[rule]
         expect(answer == right, f"can_loop{tuple(arguments)} is {answer}, but {rule}.")
 

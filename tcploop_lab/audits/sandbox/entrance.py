@@ -136,14 +136,19 @@ def _stage(seen: Places, size: int) -> Iterator[tuple[str, str]]:
         yield stage, why
 
 
-def _tried(asked: Asked, bubblewrap: str, without: str) -> Entrance:
-    """Return a way in that was tried: with bubblewrap, or without if that is refused."""
+def _tried(asked: Asked, bubblewrap: str, without: str, tries: int = 3) -> Entrance:
+    """Return a way in that was tried: with bubblewrap, or without if that is refused.
+
+    It is refused, too, where a file that it was told of went away meanwhile: so it is asked more than once.
+    """
     plan = _with_all_layers(asked.plan(bubblewrap, without))
     try:
         facts = _trial(Entrance(plan))
     except BlockingIOError:
         raise
     except OSError as error:
+        if bubblewrap and tries > 1:
+            return _tried(asked, bubblewrap, without, tries - 1)
         if not bubblewrap:
             raise _why_none(str(error.strerror)) from None
         return _tried(asked, "", f"bubblewrap is refused here ({error.strerror})")

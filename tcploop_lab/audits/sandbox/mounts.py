@@ -8,6 +8,7 @@ with nobody at the other end.
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass, field
 
 from ...stacks import libc
@@ -42,12 +43,12 @@ def cover_stage(size: int) -> None:
 def trees(seen: Places) -> Trees:
     """Return the trees that are seen. The stage must be covered."""
     made = Trees()
-    for number, path in enumerate(seen.read):
+    for path in seen.read:
         if not os.path.isdir(path):
             if os.path.isfile(path):  # a socket that is mounted somewhere is not seen
                 made.sources[path] = path
             continue
-        made.sources[path] = f"{STAGE}/{number}"
+        made.sources[path] = tempfile.mkdtemp(dir=STAGE)
         try:
             _overlay(path, made.sources[path])
         except OSError as error:
@@ -77,7 +78,6 @@ def _mask(path: str) -> list[str]:
 
 
 def _overlay(path: str, target: str) -> None:
-    os.mkdir(target)
     descriptor = os.open(path, os.O_PATH)  # a path of its own might have signs that overlayfs reads as several
     try:
         lower = f"lowerdir={STAGE}/empty:/proc/self/fd/{descriptor}"

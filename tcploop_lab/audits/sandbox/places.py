@@ -160,7 +160,10 @@ def _secrets(folder: str, hidden: set[str], needed: set[str], deep: int = _DEEP)
     for entry in _entries(folder):
         if entry.path in hidden or entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
             continue
-        mode = entry.stat(follow_symlinks=False).st_mode
+        try:
+            mode = entry.stat(follow_symlinks=False).st_mode
+        except FileNotFoundError:  # it went away meanwhile
+            continue
         if not mode & stat.S_IROTH and not any(within(path, entry.path) for path in needed):
             yield entry.path
         elif entry.is_dir() and deep > 1:
