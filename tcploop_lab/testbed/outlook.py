@@ -48,7 +48,8 @@ class Outlook(Shown):
     """What is to be expected of one port of this machine while nobody listens on it.
 
     `verdict` has the preconditions of the client that was asked about, `prospects` a line for each kind of client;
-    `listening` is who listens now. `repairs` are commands, each enough by itself.
+    `listening` is who listens now; `to_itself` the states of connections that have the port's name at both ends now:
+    it has looped, and can again. `repairs` are commands, each enough by itself.
     """
 
     verdict: Verdict
@@ -60,6 +61,7 @@ class Outlook(Shown):
     era: str
     reserved: tuple[PortRange, ...]
     notes: tuple[str, ...] = ()
+    to_itself: tuple[str, ...] = ()
     stack: str = "live"
 
     @property
@@ -72,6 +74,8 @@ class Outlook(Shown):
         """One sentence: can it loop while nobody listens, and if not, why not."""
         where = f"{self.verdict.host} port {self.verdict.port} of this machine"
         now = f"; now a server listens on {enumerated(self.listening)}" if self.listening else ""
+        if self.to_itself:
+            now += f"; now a connection has this name at both ends ({self.to_itself[0]}): tcploop find tells whose"
         if self.can_loop:
             return f"{where} can loop while nobody listens{now}"
         why = "; ".join(f"{rule.name}: {rule.evidence}" for rule in self.verdict.broken)
@@ -83,7 +87,7 @@ class Outlook(Shown):
         """Return the answer for each kind of client, how long it takes, and the repairs."""
         items = (
             *self.verdict.describe().items,
-            *plainly(self, "stack", "kernel", "era", "pace", "listening"),
+            *plainly(self, "stack", "kernel", "era", "pace", "listening", "to_itself"),
             Item("reserved", self.reserved),
             Item("repairs", Said([dict(zip(("name", "command"), one, strict=True)) for one in self.repairs],
                                  Lines(tuple(f"{name}:  {command}" for name, command in self.repairs), True)),
@@ -133,17 +137,17 @@ def _outlook(stack: Stack, port: int, host: str, asked: ClientKind, pace: float)
     verdicts = {kind: judge(_facts(stack, port, host, kind, rows)) for kind in ClientKind}
     law = _Law(era.name, port_range, port, reserved, pace)
     prospects = tuple(law.prospect(verdict) for verdict in verdicts.values())
-    able = any(one.can_loop for one in prospects)
+    able, itself = any(one.can_loop for one in prospects), str(Endpoint(host, port))
     notes = (f"by the rule of {kernel} ({era.name}), not by trying: tcploop check {port} tries", *law.notes)
     return Outlook(
         verdicts[asked], prospects, pace, listening, _repairs(port, port_range, reserved) if able else (), kernel,
-        era.name, reserved, notes,
+        era.name, reserved, notes, tuple(str(row.state) for row in rows if row.to_itself and row.peer == itself),
     )  # fmt: skip
 
 
 def _facts(stack: Stack, port: int, host: str, client: ClientKind, rows: Sequence[SocketRow]) -> Facts:
-    """What is known of the port for such a client, were nobody to listen on it."""
-    same = [row for row in rows if row.peer == str(Endpoint(host, port))]
+    """What is known of the port for such a client, were nobody to listen on it, nor connected to himself on it."""
+    same = [row for row in rows if row.peer == str(Endpoint(host, port)) and not row.to_itself]
     spec = LoopSpec(host, port, client, max_tries=1, timeout=1.0)
     return Facts(
         port,

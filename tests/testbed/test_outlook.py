@@ -70,6 +70,17 @@ def test_a_server_that_listens_is_named_and_thought_away(testbed: Testbed) -> No
     assert "can loop while nobody listens; now a server listens on 127.0.0.1:40500" in seen.summary
 
 
+@pytest.mark.parametrize(("closed", "state"), [(False, "ESTABLISHED"), (True, "TIME-WAIT")])
+def test_a_self_connection_of_the_port_is_named_and_thought_away(testbed: Testbed, closed: bool, state: str) -> None:
+    """Who has the problem now asks about a port that has just looped: it can, and the repairs are told."""
+    run = testbed.connect_loop(40500)
+    if closed:
+        run.close(reset=False)
+    seen = testbed.submit(outlook, 40500).result()
+    assert (seen.to_itself, seen.can_loop, len(seen.repairs)) == ((state,), True, 3)
+    assert f"now a connection has this name at both ends ({state})" in seen.summary
+
+
 @pytest.mark.may_skip("needs Linux 6.8, which tells who only holds a port")
 def test_a_holder_keeps_it_from_looping(testbed: Testbed) -> None:
     """A socket that is only bound is seen, without trying to bind beside it."""
