@@ -16,7 +16,7 @@ from .situations import Situation
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = Path(__file__).parent / "elsewhere"
-SMOKE_SECONDS, LESSON_SECONDS = 60, 900
+SMOKE_SECONDS, LESSON_SECONDS = 60, 1800
 
 
 def _environment(home: Path, situation: Situation, lessons: bool) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tcploop_lab.study.store import Store
 
 pytestmark = pytest.mark.slow
 
-STUDY = lab.Study([40500, 40501], (40000, 40999), samples=4000)  # too long to be done before the tenth kill
+STUDY = lab.Study([40500, 40501], (40000, 40999), samples=2500)  # too long to be done before the tenth kill
 # A task is a whole cell, and takes seconds: what is stored sooner is stored because of the time, so that kills every
 # second lose little.
 SCRIPT = """
