@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import wraps
 from html import escape
 from io import BytesIO
-from math import ceil
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -52,7 +51,7 @@ DARK_TOO = (
 _LIGHTER = 0.4  # how much white is in the ground of a text
 _DPI = 144  # twice the pixels of the size on the page, for sharp text
 _CSS_DPI = 96
-READABLE = 11.0  # CSS pixels: no text of a figure is smaller on the page
+READABLE = 11.0  # CSS pixels: no text of a figure is smaller at full size
 
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -141,8 +140,7 @@ class LabFigure(Figure):
     def _repr_html_(self) -> str:
         width = round(self.get_size_inches()[0] * _CSS_DPI)
         picture = b64encode(self.png(on_paper=False)).decode("ascii")
-        narrowest = min(width, ceil(width * READABLE / self.smallest))  # it shrinks so far, and scrolls from there on
-        style = f"width: {width}px; max-width: max(100%, {narrowest}px); height: auto; background: {PAPER}"
+        style = f"width: {width}px; max-width: 100%; height: auto; background: {PAPER}"
         words = f'alt="{escape(self.alt)}" class="{FIGURE}"'
         return f'{DARK_TOO}<img {words} style="{style}" src="data:image/png;base64,{picture}">'
 

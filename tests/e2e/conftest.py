@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,17 @@ def open_lesson(server: lab.Server, chromium: browser.Browser) -> Iterator[Calla
             return lesson
 
         yield opened
+
+
+@pytest.fixture(scope="module")
+def lesson(request: Any, server: lab.Server, open_lesson: Callable[[str], Lesson]) -> Iterator[Lesson]:
+    """A notebook of the cells that a module calls CELLS, after Run All; its kernel ends with the module's tests."""
+    name = f"{request.module.__name__.rpartition('.')[2]}.ipynb"
+    lab.new_notebook(server.folder / "notebooks" / name, request.module.CELLS)
+    opened = open_lesson(name)
+    yield opened
+    if server.kernels():
+        opened.shut_down()
 
 
 def notebooks() -> list[Path]:

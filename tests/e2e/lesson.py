@@ -127,7 +127,17 @@ class Lesson:
     def cell_of(self, call: str) -> Locator | None:
         """The code cell on the page whose source calls this, such as "lab.loop_console("; None if there is none."""
         found = [number for number, cell in enumerate(self.cells()) if call in cell.source]
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(found[0]) if found else None
+        return self.cell(found[0]) if found else None
+
+    def cell(self, number: int) -> Locator:
+        """The code cell on the page with this number, from 0."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+
+    def run_cell(self, number: int) -> Locator:
+        """Run one cell as Ctrl and Enter do, and return it."""
+        self.cell(number).locator(".jp-InputArea-prompt").click()
+        self.page.keyboard.press("Control+Enter")
+        return self.cell(number)
 
     def picture(self, what: str, of: Locator | None = None) -> None:
         """Keep a screenshot of the page, or of a part of it, for whoever looks at a run of CI."""

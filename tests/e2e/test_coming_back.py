@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Locator
 
 from ..waiting import wait_until
-from .lab import new_notebook
 from .lesson import NOTHING_RUNS, OUTPUTS, Lesson
 from .widgets import sees
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-NAME = "coming_back.ipynb"
 CELLS = (
     "import tcploop_lab as lab\ntestbed = lab.open_testbed()",
     "run = testbed.connect_loop(33333, max_tries=500_000)",
@@ -23,26 +20,9 @@ CELLS = (
 )
 
 
-@pytest.fixture(scope="module")
-def lesson(server, open_lesson):
-    """A notebook that opens a testbed, after Run All; its kernel ends with these tests."""
-    new_notebook(server.folder / "notebooks" / NAME, CELLS)
-    opened = open_lesson(NAME)
-    yield opened
-    opened.shut_down()
-
-
-def run_cell(lesson: Lesson, number: int) -> Locator:
-    """Run one cell as Ctrl and Enter do, and return it."""
-    cell = lesson.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
-    cell.locator(".jp-InputArea-prompt").click()
-    lesson.page.keyboard.press("Control+Enter")
-    return cell
-
-
 def said_by(lesson: Lesson, number: int) -> str:
     """What one cell shows once it has run."""
-    cell = run_cell(lesson, number)
+    cell = lesson.run_cell(number)
     lesson.page.wait_for_function(NOTHING_RUNS)
     return cell.locator(OUTPUTS).last.inner_text()
 
@@ -59,15 +39,15 @@ def test_the_debugger_leaves_the_lab_as_it_is(lesson):
 def test_a_tab_that_was_closed_in_a_loop_loses_nothing(lesson, server):
     """The page is left while a loop runs; opened again, the next cell shows what was measured."""
     lesson.save()
-    run_cell(lesson, 1).get_by_text("[*]").wait_for()
+    lesson.run_cell(1).get_by_text("[*]").wait_for()
     lesson.page.goto("about:blank")
     lesson.open(server.address)
-    sees(run_cell(lesson, 2).locator(OUTPUTS), "within 500,000 tries")
+    sees(lesson.run_cell(2).locator(OUTPUTS), "within 500,000 tries")
 
 
 def test_begun_in_the_middle_the_first_cell_says_what_to_run(lesson):
     """After a restart a cell that needs those above it answers in one line, which names them."""
     lesson.restart()
-    output = run_cell(lesson, 1).locator(OUTPUTS)
+    output = lesson.run_cell(1).locator(OUTPUTS)
     sees(output, "Run the cells above first")
     assert len(output.inner_text().strip().splitlines()) == 1

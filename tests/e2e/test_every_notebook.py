@@ -64,3 +64,24 @@ def test_axe_finds_no_violation_in_the_outputs(lesson):
         return
     found = Axe().run(lesson.page, context=OUTPUTS, options=AXE).response["violations"]
     assert [(v["id"], v["help"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found] == []
+
+
+# Whether the keyboard is at a code cell, and whether it is in the text of one.
+AT = """() => [document.querySelector(".jp-Cell.jp-mod-active").classList.contains("jp-CodeCell"),
+    document.activeElement.closest(".cm-editor") !== null]"""
+
+
+def test_the_keyboard_alone_runs_it(lesson):
+    """From where a notebook opens, arrows lead to its code; it is edited, left and run, and the next cell follows."""
+    page = lesson.page
+    for _ in lesson.stored.cells:
+        if not page.evaluate(AT)[0]:
+            page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.evaluate(AT) == [True, True]
+    page.keyboard.press("Escape")
+    assert page.evaluate(AT) == [True, False]
+    ran = page.locator(".jp-CodeCell.jp-mod-active .jp-InputArea-prompt").element_handle()
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_function("prompt => prompt.textContent === '[1]:'", arg=ran)
+    assert not ran.evaluate("prompt => prompt.closest('.jp-Cell').classList.contains('jp-mod-active')")
