@@ -20,11 +20,12 @@ FUZZ_ARGS ?=
 LOWEST ?= 3.11
 LESSONS ?= lessons/0*.ipynb
 SITE_ARGS ?=
+CONTAINER_ARGS ?=
 # The learner's own copy, without the stored answers; an update of the course leaves alone what was changed in it.
 COPY ?= course
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix faults hub versions fuzz pins differences kernels env clean
+.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix containers faults hub versions fuzz pins differences kernels env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -86,6 +87,9 @@ cheatsheet: env ## print docs/cheatsheet.md as one page, docs/cheatsheet.pdf, wi
 
 matrix: env ## run every lesson on every kind of machine, and store docs/matrix.md (some minutes)
 	@$(PY) -m tests.matrix.table
+
+containers: ## build the image and try it with podman, as root: docs/containers.md (minutes; CONTAINER_ARGS=...)
+	@$(PYTHON) tools/containers.py $(CONTAINER_ARGS)
 
 faults: env ## make every fault twenty times, and store docs/faults.md (some minutes)
 	@$(PY) -m tests.faults.table

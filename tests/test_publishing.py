@@ -245,6 +245,39 @@ def test_binder_reads_the_one_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert pack.environment_yaml["name"] == "tcploop-lab" and not (ROOT / "binder").exists()
 
 
+def test_the_image_is_built_from_what_is_here() -> None:
+    """What it copies exists, it installs by hash, and an ordinary user starts a command of ours."""
+    lines = (ROOT / "Containerfile").read_text().replace("\\\n", "").splitlines()
+    steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
+    copied = [words.split()[0] for step, words in steps if step == "COPY"]
+    assert copied and all((ROOT / name).exists() for name in copied)
+    text = " ".join(words for step, words in steps if step == "RUN")
+    assert "--require-hashes --requirement /opt/tcploop-lab/lab.txt" in text
+    assert "--no-deps /opt/tcploop-lab/source" in text
+    (user,), (start,) = ([words for step, words in steps if step == name] for name in ("USER", "CMD"))
+    assert f" {user}" in text.partition("useradd")[2]
+    program, command, *given = json.loads(start)
+    assert program == "tcploop" and main([command, "--help"]) == 0
+    assert given == ["course", "--no-browser", "--", "--ServerApp.ip=0.0.0.0"]
+
+
+def test_the_dev_container_is_that_image_with_the_flags_that_live_needs() -> None:
+    """It names files, a user, a program and a Python of the image, and the flags of docs/containers.md."""
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    build = {name: (ROOT / ".devcontainer" / value).resolve() for name, value in container["build"].items()}
+    image, page = build["dockerfile"].read_text(), (ROOT / "docs" / "containers.md").read_text()
+    assert build == {"dockerfile": ROOT / "Containerfile", "context": ROOT}
+    assert f"\nUSER {container['remoteUser']}\n" in image and "python3 -m venv /opt/tcploop-lab/venv" in image
+    program, command, folder = container["postCreateCommand"].split()
+    assert program == "/opt/tcploop-lab/venv/bin/tcploop" and main([command, "--help"]) == 0
+    assert f"/{folder}/" in (ROOT / ".gitignore").read_text().split()
+    python = container["customizations"]["vscode"]["settings"]["python.defaultInterpreterPath"]
+    assert python == "/opt/tcploop-lab/venv/bin/python"
+    flags = " ".join(container["runArgs"])
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{flags}` |")]
+    assert row.count("live") == 2 and "self-connected" in row and "a range of its own" in row and "both" in row
+
+
 def test_the_citation_fits_the_package() -> None:
     """CITATION.cff names the version and the licence of the package."""
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())

@@ -149,6 +149,8 @@ def test_jupyterlab_is_for_this_machine_and_has_a_token(tmp_path: Path, monkeypa
     assert given[-1] == "--no-browser" and f"--ServerApp.root_dir={tmp_path}" in given
     assert "--LabApp.default_url=/lab/tree/course/00_start_here.ipynb" in given
     assert not re.search(r"token|password|0\.0\.0\.0|allow_origin", " ".join(given))
+    public = started(monkeypatch, "course", "--no-browser", "--", "--ServerApp.ip=0.0.0.0")
+    assert [one for one in public if one.startswith("--ServerApp.ip=")] == ["--ServerApp.ip=0.0.0.0"]
     assert "-m tcploop_lab lab course " in subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, text=True)
 
 

@@ -19,9 +19,9 @@ _ROOT = "You are root, so --allow-root is added: what a notebook runs may do all
 
 
 def arguments(course: Path, port: int, browser: str = "", *, more: Sequence[str] = (), root: bool = False) -> list[str]:
-    """Return JupyterLab's arguments; of an option that stands twice the last counts, so `more` comes last."""
+    """Return JupyterLab's arguments; `more` are its own, in place of ours of the same name: it takes none twice."""
     course = course.absolute()
-    return [
+    ours = [
         # Only this machine can reach the server and only this user the kernels; the token stays on.
         "--ServerApp.ip=127.0.0.1",
         "--KernelManager.transport_encryption=auto",
@@ -33,8 +33,9 @@ def arguments(course: Path, port: int, browser: str = "", *, more: Sequence[str]
         f"--LabApp.default_url=/lab/tree/{course.name}/{FIRST}",
         *(["--allow-root"] if root else []),  # JupyterLab refuses root, who one is in many containers
         *([f"--browser={browser}"] if browser else []),
-        *more,
     ]
+    given = {one.partition("=")[0] for one in more}
+    return [one for one in ours if one.partition("=")[0] not in given] + [*more]
 
 
 def _port(value: object) -> int:

@@ -81,6 +81,12 @@ _CONTAINER = (
     "--sysctl net.ipv4.ip_local_port_range='40000 40099' gives the container's own network a narrow range, "
     "for --testbed host"
 )
+# Where the filter lets a private network be made, only /proc/sys is in the way: docs/containers.md.
+_CONTAINER_PATHS = (
+    "the container keeps it read-only: {program} run --security-opt systempaths=unconfined (where the host has "
+    "AppArmor also --security-opt apparmor=unconfined) makes it writable, and isolates the container less: only for "
+    "what you trust"
+)
 # https://github.com/kubernetes/kubernetes/blob/v1.26.11/pkg/kubelet/sysctl/safe_sysctls.go
 _KUBERNETES = (
     "the pod forbids it: securityContext.seccompProfile.type: Unconfined allows a private network, and isolates the "
@@ -127,7 +133,7 @@ class Machine:
 
     def for_own_range(self) -> str:
         """Return the way out where a private network is there, and its settings cannot be written."""
-        return "; or ".join(filter(None, (_READ_ONLY, self._container())))
+        return "; or ".join(filter(None, (_READ_ONLY, self._container(_CONTAINER_PATHS))))
 
     def for_two_hosts(self, refusal: OSError) -> str:
         """Return why two hosts cannot be made, and the way out; its `filename` is what `stacks.two_hosts` was doing."""
@@ -172,7 +178,7 @@ class Machine:
         rights = self._read("proc/self/status").partition("CapEff:")[2].split()
         return bool(int(rights[0], 16) & _CAP_SETFCAP) if rights else False
 
-    def _container(self) -> str:
+    def _container(self, advice: str = _CONTAINER) -> str:
         """The way out of the container that this is, known by what its program leaves in it; "" if it is none."""
         if "JUPYTERHUB_API_URL" in self.environment:
             return _HUB
@@ -182,8 +188,8 @@ class Machine:
         if program == "firejail":
             return _FIREJAIL
         if program == "podman" or (self.root / "run/.containerenv").exists():
-            return _CONTAINER.format(program="podman")
-        return _CONTAINER.format(program="docker") if (self.root / ".dockerenv").exists() else ""
+            return advice.format(program="podman")
+        return advice.format(program="docker") if (self.root / ".dockerenv").exists() else ""
 
     def _read(self, name: str) -> str:
         try:
