@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -43,10 +44,11 @@ def socket_table(folder: Path = _FOLDER) -> tuple[SocketRow, ...]:
 
 def rows(lines: list[str]) -> Iterator[SocketRow]:
     """Yield the rows that lines of /proc/net/tcp or tcp6 tell of."""
-    for _, local, peer, number, *_, inode in (line.split()[:10] for line in lines):
+    for _, local, peer, number, _, _, _, user, _, inode in (line.split()[:10] for line in lines):
         state = STATES[int(number, 16)]
         name = "" if state is State.LISTEN else str(_endpoint(peer))
-        yield SocketRow(str(_endpoint(local)), name, state, int(inode))
+        others = inode != "0" and int(user) != os.geteuid()  # what waits in TIME-WAIT is nobody's
+        yield SocketRow(str(_endpoint(local)), name, state, int(inode), 0, others)
 
 
 def _endpoint(text: str) -> Endpoint:

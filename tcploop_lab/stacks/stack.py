@@ -37,7 +37,8 @@ class SocketRow:
     """One line of the kernel's table: local name, peer's name ("" for a listener), state (RFC 9293).
 
     `inode` is the number by which processes hold it (/proc/PID/fd, proc(5)); 0 where there is none, or it is not told.
-    `interface` is the number of the one that it is bound to, as with a link-local address; 0 for none.
+    `interface` is the number of the one that it is bound to, as with a link-local address; 0 for none. `others` is True
+    for another user's.
     """
 
     local: str
@@ -45,6 +46,7 @@ class SocketRow:
     state: str
     inode: int = field(default=0, compare=False)
     interface: int = field(default=0, compare=False)
+    others: bool = field(default=False, compare=False)
 
     @property
     def port(self) -> int:

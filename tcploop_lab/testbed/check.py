@@ -112,6 +112,14 @@ def socket_table(stack: Stack, host: str, port: int) -> tuple[tuple[str, ...], t
     return listeners, tuple(_pair(row) for row in same if row.state != State.TIME_WAIT), waiting
 
 
+def held_by_another_user(stack: Stack, host: str, port: int) -> bool:
+    """Return whether another user of this machine keeps a self-connection of host:port open, as far as it is told."""
+    with contextlib.suppress(OSError):  # no /proc
+        name = str(Endpoint(host, port))
+        return any(row.others and row.local == row.peer == name for row in stack.socket_table())
+    return False
+
+
 def dial(stack: Stack, spec: LoopSpec) -> tuple[LoopOutcome, socket.socket | None, tuple[str, ...]]:
     """Run a loop; return what it brought, its live socket, and where it has none, who holds the port."""
     outcome, connected = run_loop(stack, spec)

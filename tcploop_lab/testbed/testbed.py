@@ -19,12 +19,13 @@ from ..stacks.stack import Stack
 from . import sockets
 from .base import TestbedBase
 from .capture import Exchange, open_packet_socket, why_no_capture
-from .check import collect, dial
+from .check import collect, dial, held_by_another_user
 from .crossing import Crossing, open_crossing
 from .exposure import look
 from .find import Found, found
 from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket
+from .sampling import binds_alone
 from .sockets import Look, SocketTable
 from .waiting import wait_for
 
@@ -59,7 +60,7 @@ class Testbed(TestbedBase):
     def connect_loop(
         self,
         port: Port,
-        host: str = "127.0.0.1",
+        host: str | None = None,
         client: Client = "same-socket",
         max_tries: int | None = None,
         timeout: float = 60.0,
@@ -71,7 +72,9 @@ class Testbed(TestbedBase):
 
             run = testbed.connect_loop(33334, client="new-socket", trace=True)
 
-        `port` is a number or text, `host` an address of this machine; `client` is how the sockets are made:
+        `port` is a number or text, `host` an address of this machine: 127.0.0.1 unless named, or this testbed's own
+        `address` where, on the host's loopback, another user keeps a self-connection of that port open. `client` is how
+        the sockets are made:
 
             CLIENTS
 
@@ -84,6 +87,8 @@ class Testbed(TestbedBase):
         """
         port_range, kind = self.port_range, parse_client(client)
         tries = default_max_tries(port_range, kind) if max_tries is None else parse_tries(max_tries)
+        if host is None:
+            host, source = self._undisturbed(port, source)
         spec = self._spec(port, host, kind, tries, parse_timeout(timeout), trace, source)
         self._reset_earlier(spec)
         future = self.submit(dial, spec)
@@ -279,6 +284,14 @@ class Testbed(TestbedBase):
         runs = [found() for (_, number), found in self._runs.items() if number == port]
         held = [run.socket for run in runs if run is not None and run.socket is not None]
         return [sock for sock in held if sock.fileno() >= 0]
+
+    def _undisturbed(self, port: Port, source: str | None) -> tuple[str, str | None]:
+        """Where a loop dials that names no host, and from where."""
+        usual = "127.0.0.1"
+        shared = source is None and self.kind == "host" and self.submit(binds_alone).result()
+        if shared and self.submit(held_by_another_user, usual, parse_port(port)).result():
+            return self.address, self.address
+        return usual, source
 
     def _reset_earlier(self, spec: LoopSpec) -> None:
         earlier = self._runs.pop((spec.host, spec.port), lambda: None)()

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 
@@ -10,6 +15,7 @@ import pytest
 import tcploop_lab as lab
 
 TRIES = 20_000
+KERNEL = tuple(map(int, re.findall(r"\d+", platform.release())[:2]))
 
 
 def long_steps(testbed: lab.Testbed, found: list[int]) -> None:
@@ -74,3 +80,39 @@ def test_on_the_host_it_is_the_machines_own() -> None:
             assert "no address but loopback" in str(reason)
         else:
             assert testbed.connect_loop(33334, own, max_tries=5).tries <= 5
+
+
+OPEN = """
+import os, random, socket, sys
+os.setuid(65534)
+sock = socket.socket()
+port = random.randrange(50000, 60000)
+only = (port << 16 | port).to_bytes(4, sys.byteorder)
+sock.setsockopt(socket.SOL_IP, 51, only)  # IP_LOCAL_PORT_RANGE: a port that is bound would loop on no address
+sock.connect(("127.0.0.1", port))
+print(port, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.may_skip("needs root, who can be two users, and Linux 6.3")
+@pytest.mark.skipif(os.geteuid() != 0 or KERNEL < (6, 3), reason="needs root, who can be two users, and Linux 6.3")
+def test_another_users_open_run_is_in_nobodys_way() -> None:
+    """On the host's loopback a loop that names no host then runs at the testbed's address; one that does is told."""
+    with subprocess.Popen([sys.executable, "-c", OPEN], stdin=-1, stdout=-1, text=True) as neighbour:
+        port = int(neighbour.stdout.readline())
+        with lab.open_testbed((port, port), kind="host") as testbed:
+            run = testbed.connect_loop(port, max_tries=50)
+            named = testbed.connect_loop(port, "127.0.0.1", max_tries=50)
+        neighbour.stdin.close()
+    assert run.self_connected and run.host == testbed.address
+    assert not named.self_connected and "another self-connection" in named.held_by[0]
+
+
+def test_ones_own_open_connection_is_in_ones_way() -> None:
+    """A socket that the learner holds is what the lesson is about: the loop stays at 127.0.0.1, and fails there."""
+    with lab.open_testbed(kind="host") as testbed, testbed.tcp_socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.connect(sock.getsockname())
+        run = testbed.connect_loop(sock.getsockname()[1], max_tries=50)
+    assert run.host == "127.0.0.1" and not run.self_connected
