@@ -6,16 +6,14 @@ Its interface is that of `executor.NamespaceExecutor`.
 from __future__ import annotations
 
 import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .ownership import OfOneProcess
 from .stack import Beside, Stack
-from .task import Task, running
+from .task import Task, on_interrupt, running
 
 if TYPE_CHECKING:
     from ..ports.ranges import PortRange
@@ -34,6 +32,10 @@ class _InterruptedTask(Task):
 
     def report(self, value: Any) -> None:
         self._reports.append(value)
+
+    def interrupt(self, *_: object) -> None:
+        """Answer a Ctrl-C: the simulated kernel is not to break in the middle of a call."""
+        self.interrupted = True
 
 
 class InPlaceExecutor(OfOneProcess, Executor):
@@ -62,7 +64,7 @@ class InPlaceExecutor(OfOneProcess, Executor):
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         task = _InterruptedTask(future.reports)  # type: ignore[attr-defined]
-        with self._lock, running(task), _noting_interrupts(task):
+        with self._lock, running(task), on_interrupt(task.interrupt):
             try:
                 future.set_result(function(*args, **kwargs))
             except BaseException as error:
@@ -87,20 +89,3 @@ class InPlaceExecutor(OfOneProcess, Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Close the executor."""
         self.closed = True
-
-
-@contextmanager
-def _noting_interrupts(task: _InterruptedTask) -> Iterator[None]:
-    """Have a Ctrl-C stop the task, not break the simulated kernel in the middle of a call."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def note(*_: Any) -> None:
-        task.interrupted = True
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

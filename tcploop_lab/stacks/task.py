@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,6 +26,23 @@ _current = Task()
 def current_task() -> Task:
     """Return the task that runs now (one that never stops, outside any)."""
     return _current
+
+
+@contextmanager
+def on_interrupt(handler: Callable[[int, Any], object] | signal.Handlers) -> Iterator[None]:
+    """Let `handler` answer a Ctrl-C until the end of the block, and no KeyboardInterrupt.
+
+    Where Ctrl-C is ignored, as in the background, it stays so. A thread gets no signals, and may set none.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

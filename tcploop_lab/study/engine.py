@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
@@ -15,11 +14,11 @@ from datetime import UTC, datetime
 from importlib import metadata
 from itertools import islice
 from math import ceil
-from types import TracebackType
 from typing import Any
 
 from ..errors import WorkerDied
 from ..stacks.namespace import NamespaceRefused
+from ..stacks.task import on_interrupt
 from ..tcp.words import counted
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
@@ -161,7 +160,8 @@ class _Shift:
 
     def work(self, tasks: Iterator[Task]) -> bool:
         """Do all tasks; return True if an interrupt ended the work before."""
-        with _Interrupt() as interrupt:
+        interrupt = _Interrupt()
+        with on_interrupt(interrupt):
             try:
                 while not interrupt.seen:
                     for task in islice(tasks, self._pool.width - len(self._working)):
@@ -221,26 +221,13 @@ class _Shift:
 
 
 class _Interrupt:
-    """In this block the first Ctrl-C sets `seen` and cuts no commit in two; a second one acts as ever."""
+    """The first Ctrl-C sets `seen` and cuts no commit in two; a second one acts as ever."""
 
     def __init__(self) -> None:
         self.seen = False
-        self._before: Any = None
+        self._before: Any = signal.getsignal(signal.SIGINT)
 
-    def __enter__(self) -> _Interrupt:
-        before = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is threading.main_thread() and callable(before):
-            self._before = before
-            signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _note(self, number: int, frame: Any) -> None:
+    def __call__(self, number: int, frame: Any) -> None:
         if self.seen:
             self._before(number, frame)
         self.seen = True

@@ -5,12 +5,12 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..stacks.stack import StackExecutor
+from ..stacks.task import on_interrupt
 
 _QUIET = 1.0  # seconds without a progress bar: most loops are over by then
 _LOOK_EVERY = 0.1  # seconds
@@ -34,24 +34,11 @@ def wait_for(
         return _wait_with_bar(future, progress)
     except KeyboardInterrupt:
         try:
-            with _no_further_interrupts():
+            with on_interrupt(signal.SIG_IGN):  # who presses Ctrl-C five times wants the end, and still the result
                 executor.stop(future)
                 return future.result(grace)
         except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
             raise KeyboardInterrupt("stopped; the loop did not answer in time") from None
-
-
-@contextlib.contextmanager
-def _no_further_interrupts() -> Iterator[None]:
-    """Who presses Ctrl-C five times wants the end, and still the result: there is only one for a while."""
-    if threading.current_thread() is not threading.main_thread():  # a thread gets no signals, and may set none
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _wait_with_bar(future: concurrent.futures.Future[Any], total: int | None) -> Any:
