@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
-from ..stacks import constants
 from ..stacks.stack import Stack
+from ..tcp import closing
 from ..testbed.hosts import Target
 
 WIDTH = 128  # ports: half of them are for whoever binds
@@ -70,5 +70,5 @@ def _meets_itself(stack: Stack, target: Target, port: int) -> bool:
     """Try it: what the kernel does counts, not what its version should do."""
     family = socket.AF_INET6 if ":" in target.address else socket.AF_INET
     with stack.socket(family, socket.SOCK_STREAM) as sock:
-        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+        closing.by_reset(sock)
         return bool(sock.connect_ex((target.address, port)) == 0 and sock.getsockname() == sock.getpeername())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import struct
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,14 +10,11 @@ from typing import Any
 
 from ..ports.clients import ClientKind
 from ..ports.ranges import PortRange
+from ..tcp import closing
 from ..tcp.endpoint import Endpoint
 from ..tcp.words import counted
 from .description import Description, Item, Said, plainly
 from .shown import Shown
-
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
-_SOL_SOCKET, _SO_LINGER = 1, 13
-ORDERLY = struct.pack("ii", 0, 0)
 
 
 def label_of(stack: str, kernel: str) -> str:
@@ -94,18 +90,18 @@ class Run(Shown):
 
     def close(self, reset: bool = True) -> None:
         """Close the connection: by a reset, which frees the port at once, or in order, which leaves TIME-WAIT."""
-        self._linger(RESET if reset else ORDERLY)
+        self._linger(closing.RESET if reset else closing.ORDERLY)
         if self.socket is not None:
             self.socket.close()
 
     def arm_reset(self) -> None:
         """Let a socket that is merely forgotten end by a reset, so that no TIME-WAIT blocks the next loop."""
-        self._linger(RESET)
+        self._linger(closing.RESET)
 
     def _linger(self, setting: bytes) -> None:
         if self.socket is not None:
             with contextlib.suppress(OSError):  # it may be closed already
-                self.socket.setsockopt(_SOL_SOCKET, _SO_LINGER, setting)
+                self.socket.setsockopt(closing.SOL_SOCKET, closing.SO_LINGER, setting)
 
     def _live(self) -> Any:
         if self.socket is None or self.socket.fileno() < 0:

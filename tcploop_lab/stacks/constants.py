@@ -33,9 +33,6 @@ IPV6_V6ONLY = 26
 
 PACKET_STATISTICS = 6  # struct tpacket_stats: frames, and how many of them found no room
 
-RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and leaves no TIME-WAIT (socket(7))
-ORDERLY = struct.pack("ii", 0, 0)
-
 
 def timeval(seconds: float) -> bytes:
     """Return seconds as SO_SNDTIMEO and SO_RCVTIMEO take them (struct timeval); at least one microsecond."""

@@ -14,6 +14,7 @@ from ..results.description import Description, Table
 from ..results.shown import Shown
 from ..stacks import constants
 from ..stacks.stack import Stack
+from ..tcp import closing
 from ..tcp.words import counted
 from ..testbed.testbed import Testbed
 
@@ -250,7 +251,7 @@ def _waits(stack: Stack, host: str) -> str:
         for look in range(_LOOKS):
             with contextlib.suppress(OSError):
                 again = _dial(stack, host, port)
-                again.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+                closing.by_reset(again)
                 again.close()
                 return f"{look * _LOOK_EVERY:.1f}"
             stack.sleep(_LOOK_EVERY)

@@ -14,6 +14,7 @@ from ..ports.preconditions import Facts
 from ..ports.ranges import PortRange
 from ..stacks import constants
 from ..stacks.stack import SocketRow, Stack, bind_somewhere
+from ..tcp import closing
 from ..tcp.endpoint import Endpoint
 from ..tcp.states import State
 from .dialling import LoopOutcome
@@ -87,7 +88,7 @@ def _refuses_itself(stack: Stack, spec: LoopSpec) -> str:
     """Return the errno's name if a socket is refused its own name, as on macOS; "" where it connects."""
     with contextlib.suppress(OSError), stack.socket(spec.family, socket.SOCK_STREAM) as sock:
         sock.setsockopt(constants.SOL_SOCKET, constants.SO_SNDTIMEO, constants.timeval(min(spec.timeout, 2.0)))
-        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+        closing.by_reset(sock)
         bind_somewhere(sock, spec.host)
         if sock.connect_ex((spec.host, sock.getsockname()[1])) == errno.EINVAL:
             return "EINVAL"

@@ -16,9 +16,9 @@ from dataclasses import replace
 from typing import Protocol
 
 from ..ports.ranges import PortRange
-from ..stacks import constants
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
+from ..tcp import closing
 from .crowd_samples import TRAFFIC_PORT, CrowdSamples
 from .dialling import NO_TRY
 from .loop import LoopSpec, make_socket, run_loop
@@ -124,5 +124,5 @@ def _sockets(stack: Stack, spec: LoopSpec, number: int) -> Iterator[list[socket.
         yield made
     finally:
         for sock in made:
-            sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+            closing.by_reset(sock)
             sock.close()

@@ -22,9 +22,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import WorkerDied
-from ..stacks import constants, wire
+from ..stacks import wire
 from ..stacks.linux import linux_stack
 from ..stacks.task import Task, current_task, running
+from ..tcp import closing
 from .crowd_samples import TRAFFIC_PORT, CrowdSamples
 from .dialling import NO_TRY, LoopOutcome
 from .loop import LoopSpec, make_socket, run_loop
@@ -157,7 +158,7 @@ def _play(part: Part, channel: socket.socket, table: memoryview) -> None:
     """Dial with the others. Who connects stays connected until all have stopped, so that only one can."""
     stack = linux_stack()
     with make_socket(stack, part.spec) as sock:
-        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+        closing.by_reset(sock)
         wire.send(channel, "ready")
         wire.receive(channel)
         dialler = _Noting(sock, table)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
-from ..results.run import RESET
 from ..stacks.stack import SocketRow, Stack
+from ..tcp import closing
 from ..tcp.words import counted
 from .loop import LoopSpec, OneSocket, run_loop
 from .sockets import SocketTable
@@ -57,7 +57,7 @@ def crossing_by_luck(testbed: Testbed, ports: tuple[int, int] = (40301, 40303), 
         tries = tuple(both.map(partial(_dial, testbed.executor.here, most), (left, right), reversed(ports)))
         met = ByLuck(tries, tuple(testbed.sockets(port) for port in ports), most)
         for sock in (left, right):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            closing.by_reset(sock)
     return met
 
 

@@ -19,6 +19,7 @@ from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..stacks import constants
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
+from ..tcp import closing
 from .check import sample_source_ports
 from .dialling import LoopOutcome
 from .loop import LoopSpec, run_loop
@@ -186,6 +187,6 @@ def in_port_range(stack: Stack, wanted: PortRange | None) -> Iterator[None]:
 def _one_loop(stack: Stack, spec: LoopSpec) -> LoopOutcome:
     outcome, sock = run_loop(stack, spec)
     if sock is not None:
-        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+        closing.by_reset(sock)
         sock.close()
     return outcome.check(spec.port)

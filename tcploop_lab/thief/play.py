@@ -17,6 +17,7 @@ from ..errors import NotOnThisTestbed
 from ..stacks import constants
 from ..stacks.stack import SocketRow, Stack
 from ..stacks.task import current_task
+from ..tcp import closing
 from ..tcp.words import counted
 from ..testbed.loop import LoopSpec, make_socket, run_loop
 
@@ -281,6 +282,6 @@ def answers(stack: Stack, server: socket.socket, scene: Scene) -> bool:
             accepted.sendall(ANSWER)
             answered = client.recv(len(ANSWER)) == ANSWER
             for sock in (client, accepted):
-                sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+                closing.by_reset(sock)
             return asked and answered
     return False

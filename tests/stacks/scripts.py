@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tcploop_lab.ports.ranges import PortRange
 from tcploop_lab.stacks import constants as c
+from tcploop_lab.tcp import closing
 
 PORTS = (20000, 20001, 20002)
 LINUX_RANGE = PortRange(32768, 60999)
@@ -81,8 +82,8 @@ def _written(method: str, args: tuple[Any, ...]) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    if value in (c.RESET, c.ORDERLY):
-        return "RESET" if value == c.RESET else "ORDERLY"
+    if value in (closing.RESET, closing.ORDERLY):
+        return "RESET" if value == closing.RESET else "ORDERLY"
     if isinstance(value, bytes):
         word = int.from_bytes(value, sys.byteorder)
         return f"range_option({word & 0xFFFF}, {word >> 16})"
@@ -118,7 +119,7 @@ def _set(letter: str) -> tuple[Call, ...]:
     ranges = [(low, high) for low in (0, *PORTS) for high in (0, *PORTS) if low <= high or not high]
     options = (
         *((c.SOL_SOCKET, c.SO_REUSEADDR, value) for value in (1, 1, 1, 0)),
-        *((c.SOL_SOCKET, c.SO_LINGER, value) for value in (c.RESET, c.RESET, c.ORDERLY)),
+        *((c.SOL_SOCKET, c.SO_LINGER, value) for value in (closing.RESET, closing.RESET, closing.ORDERLY)),
         *((c.SOL_TCP, c.TCP_NODELAY, value) for value in (1, 0)),
         *((c.SOL_IP, c.IP_BIND_ADDRESS_NO_PORT, value) for value in (1, 1, 0)),
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tcploop_lab.stacks import constants as c
 from tcploop_lab.stacks.simulated import SimulatedStack
 from tcploop_lab.stacks.simulated.frames import parse
+from tcploop_lab.tcp import closing
 from tcploop_lab.tcp.replay import replay
 from tcploop_lab.tcp.segments import Segment
 
@@ -123,7 +123,7 @@ def test_linger_zero_ends_with_a_reset_and_without_time_wait():
     listener.listen()
     client.connect(("127.0.0.1", 5000))
     server, _ = listener.accept()
-    client.setsockopt(c.SOL_SOCKET, c.SO_LINGER, c.RESET)
+    closing.by_reset(client)
     client.close()
     with pytest.raises(ConnectionResetError):
         server.recv(1)

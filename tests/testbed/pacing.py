@@ -7,6 +7,7 @@ import socket
 from typing import Any
 
 from tcploop_lab.stacks import constants
+from tcploop_lab.tcp import closing
 
 SPREAD = 10.0  # seconds over which the clients begin: one epoch of the kernel, so that every phase has its share
 
@@ -40,6 +41,6 @@ def dial(stack: Any, address: str, port: int) -> bool:
     """Make one try from and to an address; True if it met itself, and nothing is left of it."""
     with stack.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
-        sock.setsockopt(constants.SOL_SOCKET, constants.SO_LINGER, constants.RESET)
+        closing.by_reset(sock)
         sock.bind((address, 0))
         return bool(sock.connect_ex((address, port)) == 0)
