@@ -26,7 +26,26 @@ from .worker_process import END_TIMEOUT, START_TIMEOUT, WorkerProcess, start_wor
 MAX_WORKERS = 64
 
 
-class NamespaceExecutor(OfOneProcess, Executor):
+class InWorkers(OfOneProcess, Executor):
+    """What executors have in common whose functions run in worker processes, here or in another kernel."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__()
+        if not 1 <= workers <= MAX_WORKERS:
+            raise ValueError(f"workers {workers!r}: give 1 to {MAX_WORKERS}")
+        self.workers = workers  # how many worker processes there can be
+
+    def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `function(stack, *args, **kwargs)` in a worker, with the stack of the worker's network."""
+        importable(function)
+        return self.submit(linux.on_stack, function, args, kwargs)
+
+    def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
+        """Let a function run beside the caller, with sockets of the testbed, and return its thread."""
+        return linux.linux_stack().run_beside(function, *args)
+
+
+class NamespaceExecutor(InWorkers):
     """Runs functions in worker processes, each in a private network namespace of its own.
 
     `private=False` gives workers on the host's own network. Functions must be importable (not defined in a
@@ -35,11 +54,8 @@ class NamespaceExecutor(OfOneProcess, Executor):
     """
 
     def __init__(self, workers: int = 1, port_range: PortRange | None = None, private: bool = True) -> None:
-        super().__init__()
-        if not 1 <= workers <= MAX_WORKERS:
-            raise ValueError(f"workers {workers!r}: give 1 to {MAX_WORKERS}")
+        super().__init__(workers)
         self._crew = _Crew(private, port_range)
-        self._closed = False
         self._threads = [
             threading.Thread(target=self._crew.manage, args=(n == 0,), daemon=True) for n in range(workers)
         ]
@@ -60,19 +76,9 @@ class NamespaceExecutor(OfOneProcess, Executor):
         return linux.linux_stack()
 
     @property
-    def closed(self) -> bool:
-        """True once shutdown() was called."""
-        return self._closed
-
-    @property
     def kind(self) -> str:
         """Namespace or host: whether it really has a network of its own."""
         return "host" if self.info["network"] in ("the host's", network_id()) else "namespace"
-
-    @property
-    def workers(self) -> int:
-        """How many worker processes there can be."""
-        return len(self._threads)
 
     @property
     def info(self) -> dict[str, Any]:
@@ -83,23 +89,12 @@ class NamespaceExecutor(OfOneProcess, Executor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(*args, **kwargs)` in a worker; its reports arrive in `future.reports`, newest last."""
-        self.must_be_at_home()
-        if self._closed:
-            raise RuntimeError("this testbed is closed: open another one with open_testbed()")
+        self.must_be_usable()
         importable(function)
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         self._crew.tasks.put((future, function, args, kwargs))
         return future
-
-    def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `function(stack, *args, **kwargs)` in a worker, with the stack of the worker's network."""
-        importable(function)
-        return self.submit(linux.on_stack, function, args, kwargs)
-
-    def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
-        """Let a function run beside the caller, with sockets of the testbed, and return its thread."""
-        return linux.linux_stack().run_beside(function, *args)
 
     def stop(self, future: Future[Any]) -> None:
         """Ask the task of `future` to return what it has. A task that has not begun is cancelled."""
@@ -117,9 +112,9 @@ class NamespaceExecutor(OfOneProcess, Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End all workers. Running tasks are stopped; with `wait` they may finish first. A fork of it ends nothing."""
-        if self._closed or self.elsewhere:
+        if self.closed or self.elsewhere:
             return
-        self._closed = True
+        self.closed = True
         if cancel_futures:
             self._crew.cancel_waiting()
         self._crew.tasks.put(None)

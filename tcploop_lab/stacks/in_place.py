@@ -47,7 +47,6 @@ class InPlaceExecutor(OfOneProcess, Executor):
     def __init__(self, stack: SimulatedStack) -> None:
         super().__init__()
         self.stack = stack
-        self.closed = False
         self.info: dict[str, Any] = {"pid": os.getpid(), "network": "simulated", "range_set": True}
         self._lock = threading.RLock()
 
@@ -58,9 +57,7 @@ class InPlaceExecutor(OfOneProcess, Executor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(*args, **kwargs)` now and return its future, which is done; `future.reports` as a worker's."""
-        self.must_be_at_home()
-        if self.closed:
-            raise RuntimeError("this testbed is closed: open another one with open_testbed()")
+        self.must_be_usable()
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
         task = _InterruptedTask(future.reports)  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from ..results.description import Description, Item, Said
 from ..results.run import Run, label_of
 from ..results.shown import Shown
 from ..stacks.namespace import NamespaceRefused
+from ..stacks.ownership import CLOSED
 from ..stacks.stack import Stack, StackExecutor
 from .hosts import Target, resolve_own
 from .limits import MAX_TIMEOUT, parse_delay
@@ -111,7 +112,7 @@ class TestbedBase(Shown, metaclass=_Tab):
     def describe(self) -> Description:
         """Return which testbed it is, and why."""
         if self.closed:
-            return Description("this testbed is closed: open another one with open_testbed()")
+            return Description(CLOSED)
         items = (
             Item("testbed", Said(self.kind, f"{self.kind} ({self.why})"), "testbed"),
             Item("stack", self.stack),

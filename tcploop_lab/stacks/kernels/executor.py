@@ -13,15 +13,14 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
 from ...errors import NotOnThisTestbed
 from ...ports.ranges import PortRange
 from .. import linux
-from ..executor import MAX_WORKERS, importable
-from ..ownership import OfOneProcess
+from ..executor import InWorkers, importable
 from . import fetch, table
 from .machine import Machine, environment
 
@@ -186,7 +185,7 @@ class _Here(linux.LinuxStack):
         return [sockets[place] for place in ready]
 
 
-class KernelExecutor(OfOneProcess, Executor):
+class KernelExecutor(InWorkers):
     """Runs functions in worker processes inside another kernel, each in a private network of its own there.
 
     It ends with `shutdown`, with this process, and when nobody refers to it any more. Raises NotOnThisTestbed where
@@ -198,15 +197,12 @@ class KernelExecutor(OfOneProcess, Executor):
     def __init__(
         self, version: object, workers: int = 1, port_range: PortRange | None = None, beside: Link | None = None
     ) -> None:
-        super().__init__()
-        if not 1 <= workers <= MAX_WORKERS:
-            raise ValueError(f"workers {workers!r}: give 1 to {MAX_WORKERS}")
+        super().__init__(workers)
         self._link = beside or Link(version)
         opened = self._link.ask("open", (workers, port_range))
         self._number: int = opened.number  # type: ignore[attr-defined]
         end = partial(self._link.dropped.append, ("close", self._number)) if beside else self._link.end
         self._end = weakref.finalize(self, end)
-        self.workers, self.closed = workers, False
         try:
             self.info: dict[str, Any] = opened.result(self._link.kernel.start_timeout)
         except TimeoutError:
@@ -221,24 +217,13 @@ class KernelExecutor(OfOneProcess, Executor):
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(*args, **kwargs)` in a worker there; its reports arrive in `future.reports`."""
-        self.must_be_at_home()
-        if self.closed:
-            raise RuntimeError("this testbed is closed: open another one with open_testbed()")
+        self.must_be_usable()
         importable(function)
         return self._link.ask("submit", (self._number, function, args, kwargs))
-
-    def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `function(stack, *args, **kwargs)` in a worker there, with the stack of its network."""
-        importable(function)
-        return self.submit(linux.on_stack, function, args, kwargs)
 
     def sibling(self, workers: int, port_range: PortRange | None) -> KernelExecutor:
         """Return an executor with workers of its own inside the same kernel, which ends with this one."""
         return KernelExecutor(self.version, workers, port_range, self._link)
-
-    def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
-        """Let a function run beside the caller, with sockets of the testbed, and return its thread."""
-        return linux.linux_stack().run_beside(function, *args)
 
     def stop(self, future: Future[Any]) -> None:
         """Ask the task of `future` to return what it has."""
