@@ -20,9 +20,10 @@ from ..errors import WorkerDied
 from ..stacks.namespace import NamespaceRefused
 from ..stacks.task import on_interrupt
 from ..tcp.words import counted
+from ..testbed.limits import parse_whole
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
-from .plan import CellPlan, Plan, parse_whole
+from .plan import CellPlan, Plan
 from .pool import Pool, open_pool
 from .reading import Content
 from .result import StudyResult, StudyStopped

@@ -14,7 +14,7 @@ from ..ports.ranges import PortRange, parse_ports, parse_ranges
 from ..results.description import Description, Said, Table
 from ..results.shown import Shown
 from ..tcp.words import counted
-from ..testbed.limits import default_max_tries, parse_tries
+from ..testbed.limits import default_max_tries, parse_tries, parse_whole
 from ..tries.theory import STARTS, TriesDistribution, distribution
 from .tasks import ADDRESSES
 
@@ -158,10 +158,3 @@ def _parse_clients(value: Any) -> tuple[ClientKind, ...]:
     if not clients:
         raise ValueError(f"clients: the list is empty; give at least one of {', '.join(ClientKind)}")
     return clients
-
-
-def parse_whole(name: str, value: Any, least: int) -> int:
-    """Return `value` as a whole number of at least `least`; ValueError names it otherwise."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
-        raise ValueError(f"{name} {value!r}: give a whole number of at least {least}")
-    return int(value.__index__())

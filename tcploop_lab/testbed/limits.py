@@ -17,10 +17,16 @@ MAX_TIMEOUT = 24 * 3600.0
 
 def parse_tries(value: object, name: str = "max tries") -> int:
     """Return a number of tries of at least 1; ValueError says its name and the value otherwise."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < 1:
-        raise ValueError(f"{name} {value!r}: give a whole number of at least 1")
-    if value.__index__() > MAX_TRIES:
+    tries = parse_whole(name, value, 1)
+    if tries > MAX_TRIES:
         raise ValueError(f"{name} {value!r}: give at most {MAX_TRIES:,}")
+    return tries
+
+
+def parse_whole(name: str, value: object, least: int) -> int:
+    """Return `value` as a whole number of at least `least`; ValueError names it otherwise."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+        raise ValueError(f"{name} {value!r}: give a whole number of at least {least}")
     return int(value.__index__())
 
 
