@@ -27,16 +27,16 @@ def one_letter(*, among: str, right: str, wrong: Mapping[str, str], **rest: Any)
 def some_letters(*, among: str, wrong: Mapping[str, str], missing: Mapping[str, str], **rest: Any) -> Exercise:
     """Return an exercise in which the letters of `missing` are right and those of `wrong` are not.
 
-    Each has the hint for an answer with the wrong letter, or without the right one; the wrong ones come first.
+    Each, or some that share one, has the hint for an answer with a wrong letter, or without a right one; the wrong ones
+    come first.
     """
-    picked = tuple(Mistake(_has(letter), hint) for letter, hint in wrong.items())
-    left_out = tuple(Mistake(_lacks(letter), hint) for letter, hint in missing.items())
+    picked = tuple(Mistake(_has(letters), hint) for letters, hint in wrong.items())
+    left_out = tuple(Mistake(_lacks(letters), hint) for letters, hint in missing.items())
     return Exercise(
-        asks='letters, such as `"ab"`',
         reads=letters_of(among),
-        right=lambda letters: letters == set(missing),
+        right=lambda answer: answer == set("".join(missing)),
         mistakes=(*picked, *left_out),
-        **rest,
+        **{"asks": 'letters, such as `"ab"`', **rest},
     )
 
 
@@ -44,9 +44,9 @@ def _is_one_of(values: Any) -> Callable[[Any], bool]:
     return lambda value: value in (values if isinstance(values, tuple) else (values,))
 
 
-def _has(letter: str) -> Callable[[Any], bool]:
-    return lambda letters: letter in letters
+def _has(letters: str) -> Callable[[Any], bool]:
+    return lambda answer: bool(answer & set(letters))
 
 
-def _lacks(letter: str) -> Callable[[Any], bool]:
-    return lambda letters: letter not in letters
+def _lacks(letters: str) -> Callable[[Any], bool]:
+    return lambda answer: bool(set(letters) - answer)

@@ -7,9 +7,9 @@ from typing import Any
 from ..audits.audit import AuditResult
 from ..audits.verdicts import AuditVerdict
 from ..tcp.words import counted
-from .answers import a, letters_of
+from .answers import a
 from .engine import Exercise, Mistake
-from .forms import one_letter
+from .forms import one_letter, some_letters
 
 an_audit = a(AuditResult, "the result of an audit: answer = lab.audit([...])")
 
@@ -106,22 +106,21 @@ EXERCISES = (
             "c": "It dialled: there was a SYN. Writing nothing is not the same as not trying.",
         },
     ),
-    Exercise(
+    some_letters(
         number="06.4",
         asks='letters from a to d, such as `"ad"`',
-        reads=letters_of("abcd"),
-        right=lambda letters: letters == frozenset("bc"),
+        among="abcd",
         because="65531 is above 60999, and odd. With the default range connect() never picks it.",
         hint="Ask the lab: `testbed.check(65531)`. (Open a testbed with the range 32768-60999.)",
         stronger="There are two. One is about the ends of the range, one about even and odd.",
-        mistakes=(
-            Mistake(lambda letters: letters == {"b"}, "That is one of two. Is 65531 even or odd?"),
-            Mistake(lambda letters: letters == {"c"}, "That is one of two. Where does the default range end?"),
-            Mistake(
-                lambda letters: "a" in letters, "A client on the same host can have the same address as its server."
-            ),
-            Mistake(lambda letters: "d" in letters, "By default no port is reserved."),
-        ),
+        wrong={
+            "a": "A client on the same host can have the same address as its server.",
+            "d": "By default no port is reserved.",
+        },
+        missing={
+            "b": "That is one of two. Where does the default range end?",
+            "c": "That is one of two. Is 65531 even or odd?",
+        },
     ),
     one_letter(
         number="06.5",

@@ -13,8 +13,9 @@ from ..defence.table import measure_client
 from ..errors import NotOnThisTestbed
 from ..ports.preconditions import Rule, Verdict
 from ..ports.ranges import PortRange, parse_reserved
-from .answers import a_verdict, letters_of, percent, whole_number
+from .answers import a_verdict, percent, whole_number
 from .engine import Exercise, Mistake
+from .forms import some_letters
 from .trying import at_most, failure
 
 _MEETINGS = 60  # of a client that is handed in with itself: a second or so
@@ -175,27 +176,19 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    some_letters(
         number="07.3",
-        asks='letters, such as `"ab"`',
-        reads=letters_of("abcdef"),
-        right=lambda letters: letters == frozenset("cdf"),
+        among="abcdef",
         because="A socket of the client that is left, open or in TIME-WAIT, keeps the server out unless both have the "
         "option. A reset leaves no socket.",
         hint="Ask in each case: is a socket of the client left? And do both sides have SO_REUSEADDR?",
         stronger="`lab.port_thief_table(testbed)` plays all the cases.",
-        mistakes=(
-            Mistake(
-                lambda letters: bool(letters & set("be")),
-                "SO_REUSEADDR on the server alone is not enough: the kernel asks both sockets, also one in TIME-WAIT.",
-            ),
-            Mistake(
-                lambda letters: "a" in letters, "Look at a: what does an orderly close leave behind, for a minute?"
-            ),
-            Mistake(
-                lambda letters: letters < frozenset("cdf"), "That is right so far, but it is not all: there are three."
-            ),
-        ),
+        wrong={
+            "be": "SO_REUSEADDR on the server alone is not enough: the kernel asks both sockets, also one in "
+            "TIME-WAIT.",
+            "a": "Look at a: what does an orderly close leave behind, for a minute?",
+        },
+        missing={"cdf": "That is right so far, but it is not all: there are three."},
     ),
     Exercise(
         number="07.4",
@@ -216,22 +209,18 @@ EXERCISES = (
             ),
         ),
     ),
-    Exercise(
+    some_letters(
         number="07.5",
-        asks='letters, such as `"ab"`',
-        reads=letters_of("abcde"),
-        right=lambda letters: letters == frozenset("ade"),
+        among="abcde",
         because="In a, d and e one's own words come back and are not what is wanted: there is a word, a key or a rule "
         "that one's own echo does not satisfy.",
         hint="In each protocol let all that the client says come back to it, and ask whether it is content.",
         stronger="b and c want to hear what they have said, and so does nobody else.",
-        mistakes=(
-            Mistake(lambda letters: "b" in letters, "Look at b: the client's own PING comes back, and PING is wanted."),
-            Mistake(lambda letters: "c" in letters, "Look at c: a number that nobody can guess comes back as well."),
-            Mistake(
-                lambda letters: letters < frozenset("ade"), "That is right so far, but it is not all: there are three."
-            ),
-        ),
+        wrong={
+            "b": "Look at b: the client's own PING comes back, and PING is wanted.",
+            "c": "Look at c: a number that nobody can guess comes back as well.",
+        },
+        missing={"ade": "That is right so far, but it is not all: there are three."},
     ),
     Exercise(
         number="07.6",
