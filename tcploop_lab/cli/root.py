@@ -18,13 +18,8 @@ if TYPE_CHECKING:
     from ..ports.ranges import PortRange
     from ..testbed.testbed import Testbed
 
-YES, NO, WRONG_ARGUMENTS, NOT_ON_THIS_MACHINE, INTERRUPTED = (
-    0,
-    1,
-    2,
-    3,
-    130,
-)  # 130: 128 + SIGINT, as shells say
+YES, NO, WRONG_ARGUMENTS, NOT_ON_THIS_MACHINE = range(4)
+INTERRUPTED = 130  # 128 + SIGINT, as shells say
 
 
 @click.group(
