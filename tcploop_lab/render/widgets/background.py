@@ -92,3 +92,9 @@ def parse_count(name: str, value: Any, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and 1 <= int(text) <= most):
         raise ValueError(f"{name} {value!r}: give a whole number from 1 to {most:,}")
     return int(text)
+
+
+def must_be_there(testbed: Any, to: str, widget: str) -> None:
+    """Raise ValueError, with what to write, where a widget was shown without the testbed that it works on."""
+    if testbed is None:
+        raise ValueError(f"There is no testbed {to}. Write: lab.{widget}(testbed=lab.open_testbed())")

@@ -12,7 +12,7 @@ from typing import Any
 from ...ports.preconditions import Verdict
 from ...ports.ranges import HIGHEST_PORT, PortRange, parse_port
 from ...results.run import Run
-from .background import Background, in_words
+from .background import Background, in_words, must_be_there
 
 SWITCHES = {
     "listen": "a server listens on the port",
@@ -28,7 +28,6 @@ RANGES = {
 MOST_TRIES = 5_000
 DIAL_SECONDS = 3.0
 _HOME, _OTHER = "127.0.0.1", "127.0.0.2"
-_NO_TESTBED = "There is no testbed to act on. Write: lab.precondition_board(testbed=lab.open_testbed())"
 
 
 class PreconditionBoard:
@@ -71,8 +70,7 @@ class PreconditionBoard:
         """Take another port: everything is switched off first. A bad port is answered in words."""
         self.close()
         try:
-            if self.testbed is None:
-                raise ValueError(_NO_TESTBED)
+            must_be_there(self.testbed, "to act on", "precondition_board")
             self.port = parse_port(port)
             self._opened = self.testbed.port_range
             self._look()

@@ -17,7 +17,7 @@ from ...ports.clients import ClientKind, parse_client
 from ...ports.ranges import PortRange, parse_port
 from ...results.run import Run
 from ...tcp.words import counted
-from .background import Background, in_words, parse_count
+from .background import Background, in_words, must_be_there, parse_count
 
 MOST_TRIES = 300_000  # the default bound: the walk through the default range needs more once in 30 billion loops
 SECONDS = 120.0  # the other bound of a loop at full speed
@@ -27,7 +27,6 @@ _HIGHEST_BOUND = 10_000_000
 _PIECE_SECONDS = 0.1
 _LARGEST_PIECE = 16_384
 _OPENING = "This run was made to begin with."
-_NO_TESTBED = "There is no testbed to dial in. Write: lab.loop_console(testbed=lab.open_testbed())"
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,7 @@ class LoopConsole:
         return self.work.start(lambda: self._loop(wish))
 
     def _read(self, *typed: Any) -> Wish:
-        if self.testbed is None:
-            raise ValueError(_NO_TESTBED)
+        must_be_there(self.testbed, "to dial in", "loop_console")
         return Wish.read(*typed)
 
     def open(self, port: Any, port_range: Any) -> None:

@@ -13,9 +13,8 @@ from ...tcp.outcomes import SOUGHT, Ending
 from ...tcp.segments import Segment
 from ...tcp.words import Numbers, flag_words, number_words
 from ..figures_walk import exchange
-from .background import in_words
+from .background import in_words, must_be_there
 
-_NO_TESTBED = "There is no testbed to make hosts on. Write: lab.crossing_by_hand(lab.open_testbed())"
 _WAITING = "The cable is empty. A host that waits for an answer sends again after a second or more: look at the cable."
 
 
@@ -79,8 +78,7 @@ class CrossingByHand:
         self.close()
         self.story, self._note = [], ""
         try:
-            if self.testbed is None:
-                raise ValueError(_NO_TESTBED)
+            must_be_there(self.testbed, "to make hosts on", "crossing_by_hand")
             with self.testbed.sibling() as place:  # the hosts outlive it, and the learner's testbed may be closed
                 self.crossing = place.crossing()
         except (ValueError, RuntimeError, OSError) as reason:  # NotOnThisTestbed is a RuntimeError

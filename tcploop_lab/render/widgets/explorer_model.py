@@ -20,7 +20,7 @@ from ...ports.ranges import PortRange
 from ...tcp.words import counted
 from ...tries.theory import TriesDistribution, distribution
 from ..figures import Curve
-from .background import Background, in_words, parse_count
+from .background import Background, in_words, must_be_there, parse_count
 
 with warnings.catch_warnings():  # SciPy's import sets filters, which are the caller's to set
     import scipy.stats  # noqa: F401  (loaded now: the first curve of a measurement would wait for it)
@@ -28,7 +28,6 @@ with warnings.catch_warnings():  # SciPy's import sets filters, which are the ca
 MOST_SAMPLES = 10_000
 MISSED = 1e-6  # the chance that a sample of a port that can loop is cut off by its bound
 _SWEEPS = 2  # of the candidates, after which a port that cannot loop is left
-_NO_TESTBED = "There is no testbed to measure on. Write: lab.distribution_explorer(testbed=lab.open_testbed())"
 
 
 @dataclass
@@ -124,8 +123,7 @@ class DistributionExplorer:
             return False
         self._note = ""
         try:
-            if self.testbed is None:
-                raise ValueError(_NO_TESTBED)
+            must_be_there(self.testbed, "to measure on", "distribution_explorer")
             count = parse_count("samples", samples, MOST_SAMPLES)
         except ValueError as reason:
             self._note = in_words(reason)
