@@ -19,7 +19,7 @@ from tcploop_lab.exercises.inside import Job, Question
 from tcploop_lab.exercises.sandbox import run
 from tcploop_lab.exercises.submission import grade_id, graded, restored
 
-from ..waiting import wait_until
+from ..waiting import wait_until_gone
 from .answers import right
 from .cheats import HARMFUL, WORTHLESS
 from .course import ASSIGNMENTS, NAMES, notebook
@@ -92,14 +92,7 @@ def test_without_a_cage_its_children_end_with_it() -> None:
     cells = [("child", "import subprocess; number = subprocess.Popen(['sleep', '1000']).pid")]
     came = run(Job(cells, {"child": Question("number")}, 30), caged=False)
     (number,) = [int(line["value"]["is"]) for line in came.lines if "of" in line]
-    wait_until(lambda: not _runs(number))
-
-
-def _runs(number: int) -> bool:
-    try:
-        return psutil.Process(number).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    wait_until_gone(number)
 
 
 @pytest.mark.anyuser

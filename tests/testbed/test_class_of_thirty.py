@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from scipy import stats
 
@@ -21,7 +20,7 @@ from tcploop_lab.stacks.namespace import network_id, read_port_range
 from tcploop_lab.study.tasks import ADDRESSES
 from tcploop_lab.tries.theory import TriesDistribution, distribution
 
-from ..waiting import wait_until
+from ..waiting import is_gone, wait_until_gone
 from .student import PORT, RANGE, SAMPLES
 
 pytestmark = pytest.mark.slow
@@ -126,17 +125,10 @@ def test_the_memory_of_a_student_is_bounded(thirty: Class) -> None:
 def test_all_are_gone_at_the_end(thirty: Class) -> None:
     """No worker is left: not of students who close their testbeds, nor of those killed in the middle of a loop."""
     workers = [place["worker"] for place in thirty.places]
-    assert len(set(workers)) == STUDENTS and all(map(_alive, workers))
+    assert len(set(workers)) == STUDENTS and not any(map(is_gone, workers))
     for student in thirty.students[::2]:
         student.stdin.write("sample\n")
         student.stdin.flush()
         student.kill()
     thirty.dismiss()
-    wait_until(lambda: not any(map(_alive, workers)))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    wait_until_gone(*workers)

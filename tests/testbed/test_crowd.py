@@ -6,7 +6,6 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import pairwise
 from random import SystemRandom
@@ -23,7 +22,7 @@ from tcploop_lab.testbed.crowd_samples import CrowdSamples
 from tcploop_lab.testbed.loop import LoopSpec
 from tcploop_lab.testbed.testbed import Testbed
 
-from ..waiting import PATIENCE, wait_until
+from ..waiting import PATIENCE, wait_until, wait_until_gone
 from . import inside
 
 pytestmark = pytest.mark.anyuser
@@ -41,11 +40,6 @@ def begin(testbed: Testbed, port: int, max_tries: int, timeout: float, samples: 
 def clients_of(testbed: Testbed) -> list[psutil.Process]:
     """The processes that the testbed's worker has started."""
     return psutil.Process(testbed.executor.info["pid"]).children()
-
-
-def running(processes: list[psutil.Process]) -> Callable[[], bool]:
-    """A condition: none of these processes is alive."""
-    return lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
 
 
 def merged_steps(testbed: Testbed, hosts: tuple[str, str]) -> list[int]:
@@ -103,7 +97,7 @@ def test_clients_end_with_a_killed_worker(testbed: Testbed) -> None:
     clients = clients_of(testbed)
     os.kill(testbed.executor.info["pid"], signal.SIGKILL)
     assert len(clients) == 2
-    wait_until(running(clients))
+    wait_until_gone(*(client.pid for client in clients))
     with pytest.raises(WorkerDied):
         future.result(PATIENCE)
 

@@ -18,23 +18,10 @@ from tcploop_lab.stacks import wire
 from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.testbed.testbed import Testbed
 
-from ..waiting import PATIENCE, wait_until
+from ..waiting import PATIENCE, wait_until, wait_until_gone
 from . import inside
 
 pytestmark = pytest.mark.anyuser
-
-
-def is_gone(pid: int) -> bool:
-    """Whether the process has ended."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def wait_until_gone(pid: int) -> None:
-    """Return when the process has ended."""
-    wait_until(lambda: is_gone(pid))
 
 
 def test_an_error_inside_is_raised_outside(testbed: Testbed) -> None:

@@ -8,7 +8,7 @@ import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 
-from .test_executor import wait_until_gone
+from ..waiting import wait_until_gone
 
 pytestmark = pytest.mark.anyuser
 

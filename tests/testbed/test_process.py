@@ -17,9 +17,9 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.testbed.testbed import Testbed
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_gone
 
-from .test_executor import PARENT, wait_until_gone
+from .test_executor import PARENT
 
 CALLS: dict[str, Callable[[Testbed], Any]] = {
     "connect_loop": lambda testbed: testbed.connect_loop(40500),
