@@ -182,7 +182,7 @@ class TestbedBase(Shown, metaclass=_Tab):
 
     def _own(self, host: object) -> Target:
         """The address that is dialled for `host`: one of this machine, or of this testbed's network."""
-        if host == self._given:
+        if self._given and host == self._given:  # "" before one was given
             return Target(self._given, self._given)
         return resolve_own(host, self.executor.here.source_for)
 
