@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..results.description import Description, Item, Table
-from ..results.run import label_of
+from ..results.run import label_of, labelled
 from ..results.shown import Shown, ShownWhole
 
 UNDEFENDED = "nothing"  # the name of the client without a defence
@@ -123,7 +123,7 @@ class DefenceResult(Shown):
     @property
     def summary(self) -> str:
         """One sentence: the verdict and the number behind it."""
-        return f"{self.name}: {self.verdict}. {self.number}{_bracketed(self.label)}"
+        return labelled(f"{self.name}: {self.verdict}. {self.number}", self.label)
 
     def describe(self) -> Description:
         """Return each situation, and what no failure in it is worth."""
@@ -160,9 +160,8 @@ class DefenceTable(ShownWhole):
         found = [verdict for name, verdict in self.verdicts.items() if name != UNDEFENDED]
         told = [f"{found.count(kind)} {_MANY[kind]}" for kind in Standing if kind in found]
         seconds = sum(result.seconds for result in self.results)
-        return (
-            f"{len(found)} defences: {', '.join(told)}; measured in {seconds:.1f} s{_bracketed(self.results[0].label)}"
-        )
+        measured = f"{len(found)} defences: {', '.join(told)}; measured in {seconds:.1f} s"
+        return labelled(measured, self.results[0].label)
 
     def describe(self) -> Description:
         """Return the verdict on each defence, and the number behind it."""
@@ -171,10 +170,6 @@ class DefenceTable(ShownWhole):
         )  # fmt: skip
         rows = [(each.name, each.title, each.verdict, each.number) for each in self.results]
         return Description(self.summary, tables=(Table("defences", columns, rows),))
-
-
-def _bracketed(label: str) -> str:
-    return f" ({label})" if label else ""
 
 
 def luck(chance: float) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
+from ..results.run import labelled
 from ..results.shown import enumerated
 from ..tcp.replay import End, Replay, Step
 from ..tcp.replay import replay as replay_segments
@@ -98,7 +99,7 @@ def _draw(layout: _Layout, title: str | None, ax: Axes | None, label: str) -> Ax
     ax.set(xlim=(0, _WIDTH), ylim=(layout.height, 0))
     ax.axis("off")
     name = _default_title(layout.replay, bool(layout.under_way)) if title is None else title
-    ax.set_title(f"{name} ({label})" if label else name)
+    ax.set_title(labelled(name, label))
     _draw_names(ax, layout)
     _draw_lifelines(ax, layout)
     for index, step in enumerate(layout.replay.steps):

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from ..results.run import labelled
 from ..tcp.replay import Replay
 from ..tcp.segments import Segment
 from ..tcp.states import State
@@ -150,5 +151,5 @@ def _words(segment: Segment, numbers: Numbers, crossed: bool) -> str:
 def _alt(name: str, segments: tuple[Segment, ...], found: Replay, label: str) -> str:
     flags = ", ".join(f"{step.sender} {flag_words(step.segment.flags)}" for step in found.steps)
     ways = "; ".join(f"{end.name}: {' to '.join(end.path)}" for end in found.ends)
-    title = f"{_title(name, found)}{f' ({label})' if label else ''}"
+    title = labelled(_title(name, found), label)
     return f"{title}, {counted(len(segments), 'segment')}: {flags}. States: {ways}."

@@ -22,6 +22,11 @@ def label_of(stack: str, kernel: str) -> str:
     return "" if stack == "live" else kernel
 
 
+def labelled(text: str, label: str) -> str:
+    """Return a text with its label in brackets behind it; a live result has none."""
+    return f"{text} ({label})" if label else text
+
+
 @dataclass(frozen=True, repr=False)
 class Run(Shown):
     """One connect loop, as it went.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..ports.clients import ClientKind
 from ..ports.ranges import Port, PortRange, parse_port
 from ..results.description import Description, Item, Lines, Said, Table
+from ..results.run import labelled
 from ..results.shown import Shown, ShownWhole
 from ..stacks.stack import SocketRow, Stack
 from ..testbed.limits import default_max_tries, parse_delay
@@ -90,8 +91,7 @@ class ThiefResult(Shown):
         options = {(False, False): "neither", (True, False): "the client", (False, True): "the server"}
         who = options.get((self.client_reuse, self.server_reuse), "both")
         refused = f"server cannot start ({self.error}), {self.restart}" if self.error else "server starts at once"
-        text = f"port {self.port}: the client {self.does}; SO_REUSEADDR: {who}; {refused}"
-        return f"{text} ({self.label})" if self.label else text
+        return labelled(f"port {self.port}: the client {self.does}; SO_REUSEADDR: {who}; {refused}", self.label)
 
     def describe(self) -> Description:
         """Return what the server was told, and the story."""
@@ -136,8 +136,7 @@ class ThiefTable(ShownWhole):
     def summary(self) -> str:
         """One sentence: in how many cases the server was refused, and which."""
         refused = [cell for cell in self.cells if cell.error]
-        label = f" ({self.cells[0].label})" if self.cells[0].label else ""
-        return f"the server is refused in {len(refused)} of {len(self.cells)} cases{label}"
+        return labelled(f"the server is refused in {len(refused)} of {len(self.cells)} cases", self.cells[0].label)
 
     def describe(self) -> Description:
         """Return for each ending what the client does, and under each of `heads` when the server can start."""
