@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 import time
-import traceback
 from typing import Any
 
 from ..ports.ranges import PortRange
@@ -136,7 +135,6 @@ def _run(task: Task, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any
         with running(task):
             return "result", function(*args, **kwargs)
     except BaseException as error:
-        error.remote_traceback = traceback.format_exc()  # type: ignore[attr-defined]
         return "error", error
 
 
