@@ -199,10 +199,8 @@ def _is_served(dial: Dial, address: Address, new_socket: NewSocket) -> bool:
     return served
 
 
-def dead_port(
-    ground: Ground, what: str, tries: int, port: int = PORT, client: str = "same-socket", host: str = HOST
-) -> Situation:
+def dead_port(ground: Ground, what: str, tries: int, port: int = PORT, client: str = "same-socket") -> Situation:
     """Dial a port as a plain client does, until it connects or the tries end. Undefended each connects with 1/M."""
-    run = ground.testbed.connect_loop(port, host, client, max_tries=tries, progress=False)
+    run = ground.testbed.connect_loop(port, HOST, client, max_tries=tries, progress=False)
     run.close(reset=True)
     return Situation(what, run.tries, int(run.connected), 1 / CANDIDATES)
