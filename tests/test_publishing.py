@@ -44,9 +44,35 @@ def test_the_web_pages_are_built_without_a_warning() -> None:
     moved = {"04_probability", "05_in_the_wild", "06_defences"}  # their addresses of November 2026 lead on
     assert {path.stem for path in (pages / "lessons").glob("*.html")} == lessons | moved
     assert 'url=05_probability.html"' in (pages / "lessons" / "04_probability.html").read_text()
+    for new, sections in load("site").PARTED.values():
+        text = (pages / "lessons" / f"{new}.html").read_text()
+        assert [name for name in sections if f'id="{name}"' not in text] == []
     head = (pages / "lessons" / "00_start_here.html").read_text()
     assert 'name="viewport"' in head and "theme-switch" in head  # for a phone; light and dark
     assert ">07 Defences" in head  # a lesson has its number in the sidebar
+
+
+OLD = {  # addresses of November 2026, and where they lead
+    "04_probability.html": "05_probability.html",
+    "05_in_the_wild.html#the-port-thief": "06_in_the_wild.html#the-port-thief",
+    "03_on_the_wire.html#read-the-ladder": "03_on_the_wire.html#read-the-ladder",
+    "03_on_the_wire.html#three-fates-of-a-syn": "04_two_hosts.html#three-fates-of-a-syn",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+def test_an_old_address_leads_to_where_the_lesson_is_now() -> None:
+    """To the section, too, where the address names one; a section that went to another lesson is found there."""
+    from .e2e import browser
+
+    lessons = ROOT / "build" / "site" / "html" / "lessons"
+    with browser.chromium() as chromium, browser.page(chromium) as page:
+        for old, now in OLD.items():
+            page.goto("about:blank")  # another place of the same page is not loaded anew
+            page.goto(f"{lessons.as_uri()}/{old}", wait_until="commit")
+            page.wait_for_url(f"{lessons.as_uri()}/{now}", wait_until="commit")
+            page.locator(f"[id='{now.partition('#')[2] or 'exercises'}']").wait_for(state="attached")
 
 
 # How far a page reaches beyond the window, how many figures are shrunk, and how much code scrolls.

@@ -19,6 +19,13 @@ ROOT = Path(__file__).parents[1]
 SOURCE, PAGES = ROOT / "build" / "site" / "source", ROOT / "build" / "site" / "html"
 BESIDE = sorted(path.name for path in (ROOT / "docs").glob("*.md") if path.name != "teaching.md")
 MOVED = {"04_probability": "05_probability", "05_in_the_wild": "06_in_the_wild", "06_defences": "07_defences"}
+PARTED = {
+    "03_on_the_wire": (
+        "04_two_hosts",
+        ["three-fates-of-a-syn", "two-hosts-call-each-other-at-once", "four-exchanges-side-by-side",
+         "the-rfc-s-own-figures", "ipv6-beside-ipv4"],
+    )
+}  # fmt: skip
 ABOUT = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "LICENSE-TEXTS")
 
 
@@ -66,11 +73,18 @@ def build() -> int:
 
 
 def forward() -> None:
-    """At the address that a lesson once had, a page that leads to where it is now."""
+    """At the address that a lesson once had, a page that leads to where it is now, and a section to where that is."""
+    lessons = PAGES / "lessons"
     for old, new in MOVED.items():
-        text = f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={new}.html">'
+        text = f'<!doctype html><meta charset="utf-8"><script>location.replace("{new}.html" + location.hash)</script>'
+        text += f'<noscript><meta http-equiv="refresh" content="0; url={new}.html"></noscript>'
         link = f'<title>Moved</title><p>This lesson is now <a href="{new}.html">{new}</a>.'
-        (PAGES / "lessons" / f"{old}.html").write_text(f"{text}{link}\n", encoding="utf-8")
+        (lessons / f"{old}.html").write_text(f"{text}{link}\n", encoding="utf-8")
+    for old, (new, sections) in PARTED.items():
+        moved = f"if ({json.dumps(sections)}.includes(location.hash.slice(1)))"
+        script = f'<script>{moved} location.replace("{new}.html" + location.hash)</script></head>'
+        page = lessons / f"{old}.html"
+        page.write_text(page.read_text(encoding="utf-8").replace("</head>", script, 1), encoding="utf-8")
 
 
 class Page(HTMLParser):
