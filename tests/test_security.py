@@ -141,7 +141,9 @@ def started(monkeypatch: pytest.MonkeyPatch, *more: str) -> list[str]:
     return calls[0]
 
 
-def test_jupyterlab_is_for_this_machine_and_has_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jupyterlab_is_for_this_machine_and_has_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """make lab is tcploop lab, which binds 127.0.0.1, keeps the token on, and encrypts what kernels say."""
     monkeypatch.chdir(tmp_path)
     given = started(monkeypatch, "--port=0", "--", "--no-browser")
@@ -149,7 +151,9 @@ def test_jupyterlab_is_for_this_machine_and_has_a_token(tmp_path: Path, monkeypa
     assert given[-1] == "--no-browser" and f"--ServerApp.root_dir={tmp_path}" in given
     assert "--LabApp.default_url=/lab/tree/course/00_start_here.ipynb" in given
     assert not re.search(r"token|password|0\.0\.0\.0|allow_origin", " ".join(given))
+    assert "for this machine only" in capsys.readouterr().out
     public = started(monkeypatch, "course", "--no-browser", "--", "--ServerApp.ip=0.0.0.0")
+    assert "for this machine only" not in capsys.readouterr().out
     assert [one for one in public if one.startswith("--ServerApp.ip=")] == ["--ServerApp.ip=0.0.0.0"]
     assert "-m tcploop_lab lab course " in subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, text=True)
 

@@ -56,7 +56,8 @@ def lab(folder: str, port: int, browser: str, no_browser: bool, more: tuple[str,
     if folder.startswith("-"):  # no DIR, and what follows -- at once
         folder, more = _FOLDER, (folder, *more)
     output.deliver(False, bring(folder))
-    output.write(f"Opening {Path(folder) / FIRST} in JupyterLab, for this machine only. Ctrl-C ends it.\n")
+    whom = "" if any(one.startswith(("--ServerApp.ip=", "--ip=")) for one in more) else ", for this machine only"
+    output.write(f"Opening {Path(folder) / FIRST} in JupyterLab{whom}. Ctrl-C ends it.\n")
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if root:
         output.write(_ROOT + "\n")
