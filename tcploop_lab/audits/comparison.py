@@ -11,8 +11,10 @@ most 2 / 4^n, which a fair coin reaches. With n = PAIRS that is less than one in
 from __future__ import annotations
 
 import re
+import socket
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 from ..tcp.words import counted
 from .attempts import Attempt, Behaviour
@@ -35,14 +37,23 @@ _VARYING = re.compile(
 )
 
 
-def unvarying(text: str) -> str:
-    """Return the text without times, numbers, ids, UUIDs, ports and addresses."""
-    return _VARYING.sub("#", text)
+def unvarying(text: str, service: str = "") -> str:
+    """Return the text without times, numbers, ids, UUIDs, ports and addresses; `service` is the name of a port."""
+    return _VARYING.sub("#", re.sub(rf"\b{re.escape(service)}\b", "0", text) if service else text)
+
+
+@cache
+def _service(port: int) -> str:
+    """What a program may write for its own port, which with an echo is another: ssh for 22 (services(5))."""
+    try:
+        return socket.getservbyport(port, "tcp")
+    except OSError:
+        return ""
 
 
 def differences(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> list[str]:
     """Return in words what all runs with itself (`own`) have in common, and all runs with the echo have otherwise."""
-    found = (_of_connections(own, echo, port), _of_status(own, echo), _of_output(own, echo))
+    found = (_of_connections(own, echo, port), _of_status(own, echo), _of_output(own, echo, port))
     return [words for words in found if words]
 
 
@@ -129,9 +140,9 @@ def _of_status(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
     return f"with an echo it {others.pop()}; with itself it {ours.pop()}"
 
 
-def _of_output(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
+def _of_output(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
     """Lines that every run of one world has, and no run of the other."""
-    here, there = _only_in(own, echo), _only_in(echo, own)
+    here, there = _only_in(own, echo, port), _only_in(echo, own, port)
     if here and there:
         return f"with an echo it prints {there!r}; with itself {here!r}"
     if here or there:
@@ -139,17 +150,17 @@ def _of_output(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
     return ""
 
 
-def _only_in(world: Sequence[Behaviour], other: Sequence[Behaviour]) -> str:
+def _only_in(world: Sequence[Behaviour], other: Sequence[Behaviour], port: int) -> str:
     """The first such line as it was printed, "" if there is none."""
-    common = _lines(world[0])
+    common = _lines(world[0], port)
     for run in world[1:]:
-        common &= _lines(run)
+        common &= _lines(run, port)
     for run in other:
-        common -= _lines(run)
+        common -= _lines(run, port)
     printed = (line.strip() for line in world[0].output.splitlines())
-    line = next((line for line in printed if unvarying(line) in common), "")
+    line = next((line for line in printed if unvarying(line, _service(port)) in common), "")
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."
 
 
-def _lines(run: Behaviour) -> Counter[str]:
-    return Counter(unvarying(line.strip()) for line in run.output.splitlines() if line.strip())
+def _lines(run: Behaviour, port: int) -> Counter[str]:
+    return Counter(unvarying(line.strip(), _service(port)) for line in run.output.splitlines() if line.strip())

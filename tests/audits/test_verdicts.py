@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tcploop_lab.audits.attempts import Behaviour, Written, attempts_of, other_ports
@@ -176,6 +178,18 @@ def test_an_echo_by_mirror_is_a_connection() -> None:
 def test_what_varies_anyway_is_left_out(one: str, other: str) -> None:
     """Times, ids, UUIDs, numbers, ports and addresses are no difference."""
     assert unvarying(one) == unvarying(other)
+
+
+def test_the_name_of_the_port_is_left_out() -> None:
+    """Its own port is ssh with itself, and a number with an echo: names of ports are no difference, others are."""
+    assert unvarying("from ssh to ssh", "ssh") == unvarying("from 50001 to ssh", "ssh")
+    assert unvarying("from ftp", "ssh") != unvarying("from 50001", "ssh")
+    own = Behaviour(tuple(replace(one, sport=22, dport=22) for one in with_itself()), output="ssh ssh")
+    echo = Behaviour(
+        tuple(replace(one, dport=22) if one.dport == PORT else replace(one, sport=22) for one in with_echo()),
+        output="50001 ssh",
+    )
+    assert judge_audit([own], 22, 9, [echo]).verdict == "self-connected"
 
 
 @pytest.mark.parametrize(("one", "other"), [("open", "closed"), ("defaced", "effaced"), ("port 1 up", "port 1 down")])
