@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import platform
+import re
 import secrets
 import select
 import socket
@@ -57,8 +58,9 @@ class LinuxStack:
 
     @property
     def kernel(self) -> str:
-        """The name of the kernel, such as Linux 6.18."""
-        return f"{platform.system()} {platform.release()}"
+        """The name of the kernel, such as Linux 6.18; of Debian's the version, which 5.10.0-30 does not tell."""
+        debian = re.search(r"Debian (\d+\.\d+\.\d+)", platform.version())
+        return f"{platform.system()} {debian[1] if debian else platform.release()}"
 
     def socket(self, family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM) -> Any:
         """Return a socket of this namespace."""

@@ -33,6 +33,7 @@ from .loop import LoopSpec, make_socket, run_loop
 _STOP = 0  # a column of the table that all clients share; the others hold their tries so far
 _LOOK_EVERY = 64  # tries between two looks of a client at the bounds and at the worker
 _WAIT = 0.05  # seconds between two looks of the worker at the lab
+SILENCE = 30.0  # seconds from the word to stop until all have answered, which takes a client one try
 _END_TIMEOUT = 1.0  # seconds a client gets to end by itself
 _BOOT = (
     "import sys; sys.path[:] = {path!r}; from tcploop_lab.testbed.crowd_processes import main; main({channel}, {table})"
@@ -102,6 +103,7 @@ class Processes:
     def _ask(self, channels: Sequence[socket.socket], words: Sequence[Any], deadline: float) -> list[Any]:
         """Tell each client its word and return what each answers; all stop at the deadline, or if the lab says so."""
         answers: dict[socket.socket, Any] = {}
+        silent = 0.0  # when the clients that were told to stop must have answered
         try:
             for channel, word in zip(channels, words, strict=True):
                 wire.send(channel, word)
@@ -110,6 +112,9 @@ class Processes:
                     answers[channel] = wire.receive(channel)
                 if current_task().stopped() or time.monotonic() > deadline:
                     self._table[_STOP] = 1
+                    silent = silent or time.monotonic() + SILENCE
+                if silent and time.monotonic() > silent:
+                    raise WorkerDied(f"a client does not answer for {SILENCE:g} s: a signal stopped it, or it hangs")
         except (EOFError, OSError):
             raise WorkerDied("a client ended in the middle of a sample; run it again") from None
         return [answers[channel] for channel in channels]

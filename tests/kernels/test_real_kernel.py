@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import psutil
 import pytest
@@ -188,3 +191,24 @@ def test_elsewhere_than_on_linux_on_x86_64_the_simulated_kernels_remain(monkeypa
     with pytest.raises(lab.NotOnThisTestbed, match=r"this is Linux on aarch64: a simulated one runs anywhere"):
         lab.open_testbed(kernel="5.10", real=True)
     assert "Linux on aarch64" in lab.real_kernels().summary
+
+
+def test_a_ctrl_c_does_not_wait_behind_what_is_piped_in(fetched: str) -> None:
+    """A megabyte that the command never reads is on its way when it is interrupted; it ends with 130."""
+    command = ["in", fetched, "--", "connect", "33333", "--range", "33300-33399", "--max-tries", "999999999"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "tcploop_lab", *command], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert running.stdin is not None and running.stderr is not None
+    typing = threading.Thread(target=_type, args=(running.stdin,), daemon=True)
+    typing.start()
+    assert b"33300-33399" in running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 130
+    running.stderr.close()
+    typing.join()
+
+
+def _type(pipe: IO[bytes]) -> None:
+    with contextlib.suppress(OSError), pipe:
+        pipe.write(b"x" * (1 << 20))

@@ -17,6 +17,7 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.errors import WorkerDied
 from tcploop_lab.study.tasks import ADDRESSES, address
+from tcploop_lab.testbed import crowd_processes
 from tcploop_lab.testbed.crowd import draw_crowd
 from tcploop_lab.testbed.crowd_samples import CrowdSamples
 from tcploop_lab.testbed.loop import LoopSpec
@@ -118,3 +119,17 @@ def test_a_listener_is_no_self_connection(one_port: Testbed) -> None:
     listener = one_port.executor.submit(inside.listen, "127.9.8.7", 40600).result()
     with listener, pytest.raises(lab.NotOnThisTestbed, match="port 40600: a program listens on it"):
         begin(one_port, 40600, 100, 10.0).result(PATIENCE)
+
+
+def test_a_client_that_a_signal_stopped_ends_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not waited for: the sample fails, and the client is gone."""
+    monkeypatch.setattr(crowd_processes, "SILENCE", 0.5)
+    spec = LoopSpec(CLIENTS[0], NEVER_LOOPS, lab.ClientKind.SAME_SOCKET, 1, 0.1)
+    before = set(psutil.Process().children())
+    with crowd_processes.processes(1, False) as crowd:
+        started = list(set(psutil.Process().children()) - before)
+        assert len(started) == 1
+        started[0].suspend()
+        with pytest.raises(lab.WorkerDied, match=r"a client does not answer for 0\.5 s"):
+            crowd.sample(1, spec, CrowdSamples())
+    wait_until(running(started))

@@ -13,6 +13,7 @@ from concurrent.futures import TimeoutError as NotYet
 from ...errors import WorkerDied
 from .executor import Link
 
+_CHUNK = 1 << 10  # bytes: a message that fits the buffer of the other kernel's console, 4096 (drivers/tty/n_tty.c)
 _LOOK_EVERY = 0.2  # seconds, in which a Ctrl-C is noticed
 
 
@@ -53,7 +54,7 @@ def _type_into(link: Link) -> None:
     with contextlib.suppress(OSError, WorkerDied):  # nobody reads any more
         while data:
             try:
-                data = os.read(0, 1 << 12)
+                data = os.read(0, _CHUNK)
             except OSError:  # it was closed before the program began
                 data = b""
             link.ask("input", data).result()
