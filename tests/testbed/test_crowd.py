@@ -130,6 +130,6 @@ def test_a_client_that_a_signal_stopped_ends_the_sample(monkeypatch: pytest.Monk
         started = list(set(psutil.Process().children()) - before)
         assert len(started) == 1
         started[0].suspend()
-        with pytest.raises(lab.WorkerDied, match=r"a client does not answer for 0\.5 s"):
-            crowd.sample(1, spec, CrowdSamples())
+        with pytest.raises(WorkerDied, match=r"a client does not answer for 0\.5 s"):
+            crowd.sample(1, spec, CrowdSamples("", ""))
     wait_until(running(started))

@@ -94,7 +94,7 @@ def _serve_and_end(descriptor: int, settings: dict[str, Any]) -> None:
         os.environ.update(settings["environment"])
         with contextlib.suppress(OSError):
             os.chdir(settings["directory"])
-        Server(console.Channel(descriptor)).serve()
+        Server(console.Channel(descriptor), settings["patience"]).serve()
         status = 0
     finally:
         os._exit(status)
@@ -118,8 +118,8 @@ def _become(user: int, group: int) -> None:
 class Server:
     """Does what comes over the console. Calls on sockets wait in threads of their own."""
 
-    def __init__(self, channel: console.Channel) -> None:
-        self.channel = channel
+    def __init__(self, channel: console.Channel, patience: float) -> None:
+        self.channel, self.patience = channel, patience
         self.kept: dict[int, Any] = {}
         self.futures: dict[int, Callable[[], None]] = {}  # what stops each task
         self.executors: dict[int, Any] = {}
@@ -164,8 +164,10 @@ class Server:
         self._answer(number, lambda: self._open(number, *value))
 
     def _open(self, number: int, workers: int, port_range: Any) -> dict[str, Any]:
+        from .. import worker_process
         from ..executor import NamespaceExecutor
 
+        worker_process.START_TIMEOUT = self.patience
         self.executors[number] = NamespaceExecutor(workers, port_range)
         info: dict[str, Any] = self.executors[number].info
         return info

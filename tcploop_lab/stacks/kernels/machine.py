@@ -112,8 +112,20 @@ class Machine:
         with contextlib.suppress(IndexError):
             os.close(self._alive.pop())
 
+    def _settings(self, files: Path, environment: dict[str, str]) -> dict[str, Any]:
+        return {
+            "user": os.geteuid(),
+            "group": os.getegid(),
+            "environment": {**environment, "TMPDIR": "/dev/shm"},
+            "directory": os.getcwd(),
+            "random": os.urandom(64),
+            "modules": [str(path) for path in sorted((files / "modules").glob("*.ko"))],
+            "console": self._how.CONSOLE,
+            "patience": self.start_timeout,  # what starts in it is slower by as much as it is itself
+        }
+
     def _start(self, files: Path, environment: dict[str, str], channel: int, lifeline: int) -> subprocess.Popen[bytes]:
-        guest = _GUEST.format(path=_search_path(), settings=_settings(files, environment, self._how.CONSOLE))
+        guest = _GUEST.format(path=_search_path(), settings=self._settings(files, environment))
         program = self._how.program(self.release, files, self._place, guest, channel)
         kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
         try:
@@ -135,18 +147,6 @@ class Machine:
 
 def _search_path() -> list[str]:
     return [os.path.abspath(entry) for entry in sys.path]
-
-
-def _settings(files: Path, environment: dict[str, str], console_of_lab: str) -> dict[str, Any]:
-    return {
-        "user": os.geteuid(),
-        "group": os.getegid(),
-        "environment": {**environment, "TMPDIR": "/dev/shm"},
-        "directory": os.getcwd(),
-        "random": os.urandom(64),
-        "modules": [str(path) for path in sorted((files / "modules").glob("*.ko"))],
-        "console": console_of_lab,
-    }
 
 
 def _end_with(lifeline: int, group: int) -> None:

@@ -61,7 +61,10 @@ def _user_mode(
 
 _BESIDE = ("net/ipv4/inet_diag", "net/ipv4/tcp_diag", "drivers/net/veth")
 _OF_5_10 = tuple(f"drivers/{name}" for name in ("virtio/virtio", "virtio/virtio_ring", "virtio/virtio_pci"))
-_OF_6_1 = (*_OF_5_10[:2], "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci_legacy_dev", _OF_5_10[2])
+_OF_6_1 = tuple(  # here virtio wants virtio_ring, and not the other way round
+    f"drivers/virtio/{name}"
+    for name in ("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci")
+)
 _CONSOLE = "drivers/char/virtio_console"  # of later kernels it is a part, as virtio is
 
 # Where a cloud kernel and its modules are: kind of package, file of the kernel, file of a module.
