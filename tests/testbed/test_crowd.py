@@ -132,4 +132,4 @@ def test_a_client_that_a_signal_stopped_ends_the_sample(monkeypatch: pytest.Monk
         started[0].suspend()
         with pytest.raises(WorkerDied, match=r"a client does not answer for 0\.5 s"):
             crowd.sample(1, spec, CrowdSamples("", ""))
-    wait_until(running(started))
+    wait_until_gone(started[0].pid)
