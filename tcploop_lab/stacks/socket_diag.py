@@ -30,8 +30,9 @@ _EVERY_STATE = 0xFFF | _BOUND_INACTIVE
 _HEADER, _REQUEST = struct.Struct("=IHHII"), struct.Struct("=BBBxI")  # nlmsghdr; inet_diag_req_v2 up to its socket id
 _SOCKET_ID = struct.Struct("!HH16s16s12x")  # inet_diag_sockid: ports, addresses, interface and cookie
 _KIND, _NUMBER, _SIGNED = struct.Struct("=IH"), struct.Struct("=I"), struct.Struct("=i")
+_NUMBERS = struct.Struct("=I20xII")  # interface, user and inode
 _ANY_COOKIE = b"\xff" * 8  # INET_DIAG_NOCOOKIE
-_INTERFACE, _USER, _INODE, _ATTRIBUTES = 40, 64, 68, 72  # where they begin in an inet_diag_msg
+_INTERFACE, _ATTRIBUTES = 40, 72  # where they begin in an inet_diag_msg
 _INFO = 2  # INET_DIAG_INFO: a struct tcp_info
 # Of a struct tcp_info: last_data_sent, total_retrans, bytes_acked up to segs_in, data_segs_in and _out, bytes_sent.
 _SILENT_AT, _LOST_AT, _COUNTERS_AT, _DATA_AT, _SENT_AT = 44, 100, 120, 152, 200
@@ -82,7 +83,7 @@ def _ask(family: int, states: int) -> Iterator[SocketRow]:
         kind, state = data[begin], STATES[data[begin + 1]]
         port, to, source, target = _SOCKET_ID.unpack_from(data, begin + 4)
         peer = "" if state in no_peer else f"{_written(kind, target)}:{to}"
-        user, inode, interface = (_NUMBER.unpack_from(data, begin + at)[0] for at in (_USER, _INODE, _INTERFACE))
+        interface, user, inode = _NUMBERS.unpack_from(data, begin + _INTERFACE)
         others = bool(inode) and user != os.geteuid()  # what waits in TIME-WAIT is nobody's
         yield SocketRow(f"{_written(kind, source)}:{port}", peer, state, inode, interface, others)
 
