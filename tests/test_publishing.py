@@ -84,6 +84,7 @@ SCROLLS = """() => [...document.querySelectorAll(".cell_input pre")].filter(one 
 
 @pytest.mark.slow
 @pytest.mark.e2e
+@pytest.mark.timeout(900)
 def test_the_web_pages_fit_every_window() -> None:
     """At 390, 768 and 1280 pixels, light and dark, no page scrolls sideways, no figure is shrunk; axe finds nothing."""
     from axe_playwright_python.sync_playwright import Axe
