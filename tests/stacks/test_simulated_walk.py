@@ -8,6 +8,7 @@ from operator import countOf
 
 import pytest
 
+from tcploop_lab.stacks import constants
 from tcploop_lab.stacks.simulated import SimulatedStack, connecting
 
 
@@ -52,13 +53,20 @@ def test_an_unknown_version_names_the_nearest():
 
 
 def test_sockets_in_turn_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refused try of one socket does not send another the long way; a listener does send both."""
+    """A refused try of one socket sends no other one, nor a new one, the long way; a listener sends all."""
     stack, long = SimulatedStack("6.18", seed=3), []
     connect = connecting.connect
     monkeypatch.setattr(connecting, "connect", lambda end, *more: (long.append(end), connect(end, *more)))
     both = [stack.socket(), stack.socket()]
     assert {sock.connect_ex(("127.0.0.1", 33333)) for sock in both * 100} == {errno.ECONNREFUSED}
-    assert len(long) == 2
+    for _ in range(50):
+        with stack.socket() as sock:
+            assert sock.connect_ex(("127.0.0.1", 33333)) == errno.ECONNREFUSED
+    assert len(long) == 1
+    with stack.socket() as sock:
+        sock.setsockopt(constants.SOL_IP, constants.IP_LOCAL_PORT_RANGE, constants.range_option(40000, 40009))
+        assert sock.connect_ex(("127.0.0.1", 33333)) == errno.ECONNREFUSED
+        assert sock.getsockname()[1] in range(40000, 40010)
     server = stack.socket()
     server.bind(("127.0.0.1", 33333))
     server.listen()

@@ -41,7 +41,6 @@ def bind(end: End, name: Name) -> None:
     if ":" in address and not is_any(address):
         end.v6_only = True  # __inet6_bind()
     end.shown_port = end.port
-    kernel.changes += 1
 
 
 def _take_port(end: End, port: int) -> None:
@@ -50,6 +49,7 @@ def _take_port(end: End, port: int) -> None:
         raise failure(errno.EADDRINUSE)
     end.port = port or end.kernel.port_for_bind(end)
     binds.add_bound(end)
+    end.kernel.changes += 1
 
 
 def listen(end: End, backlog: int) -> None:
@@ -201,6 +201,7 @@ def shutdown(end: End, how: int) -> None:
 
 def close(end: End, patience: Patience = None) -> None:
     """__tcp_close()."""
+    matters = end.state is not State.CLOSED or end.port  # to the tries of other sockets
     with end.kernel.hold(end):
         end.receive_shut = end.send_shut = True
         if end.listening:
@@ -212,7 +213,7 @@ def close(end: End, patience: Patience = None) -> None:
         end.become_time_wait()
     elif end.tcb.state is State.CLOSED:
         end.put_port()
-    end.kernel.changes += 1
+    end.kernel.changes += bool(matters)
 
 
 def _say_goodbye(end: End) -> None:

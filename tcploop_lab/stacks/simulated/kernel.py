@@ -33,6 +33,7 @@ from .versions import Version
 
 if TYPE_CHECKING:
     from .end import End
+    from .refusals import Refusals
 
 Key = tuple[str, int, str, int]  # a connection as its end here sees it: own address and port, the other's
 SEGMENT_SECONDS = 5e-6  # of the clock, for one segment over lo
@@ -60,6 +61,7 @@ class Kernel:
         self.counters = Counters(version.counts_waiting)
         self.log = PacketLog(clock)
         self.changes = 0
+        self.refusals: Refusals | None = None  # the short way that was found last
         self.owner: End | None = None  # the socket that a call holds
         self.outward: Callable[[bytes], None] | None = None  # the way out of this host
         self._reserved_ports: frozenset[int] = NO_PORTS

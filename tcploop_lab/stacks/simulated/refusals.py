@@ -8,6 +8,7 @@ A try that draws the dialled port itself goes the long way.
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...ports.era import PortsExhausted
@@ -22,11 +23,11 @@ _OWN_CHANGES = 3  # of a refused try: it enters its name, leaves it, and gives i
 
 
 class Refusals:
-    """Tries of one socket that are refused, one like the other."""
+    """Tries of one socket that are refused, one like the other; those of a new socket like it are, too."""
 
     def __init__(self, end: End, address: Any, source: str, target: Name) -> None:
         kernel = end.kernel
-        self._end, self._kernel, self._clock, self._counters = end, kernel, kernel.clock, kernel.counters
+        self._like, self._kernel, self._clock, self._counters = _choices(end), kernel, kernel.clock, kernel.counters
         self._address, self._port = address, target[1]
         self._changes = kernel.changes
         self._destination = (source, *target)
@@ -54,6 +55,10 @@ class Refusals:
             kernel.changes = changes
         return cls(end, address, source, to)
 
+    def fit(self, end: End) -> bool:
+        """True for the first try of a socket that chose what the one before had chosen, and has no port."""
+        return not (end.tried or end.port) and _choices(end) == self._like
+
     def hold(self, address: Any) -> bool:
         """True while they do: the same call, in a kernel where nothing has changed."""
         clock = self._clock
@@ -61,16 +66,22 @@ class Refusals:
             clock.catch_up()
         return self._changes == self._kernel.changes and address == self._address
 
-    def again(self) -> int:
+    def again(self, end: End) -> int:
         """Make one try and return its error; LONG_WAY for one that drew the dialled port, which the end then keeps."""
+        end.tried = True
         self._clock.now += self._seconds
         try:
             port = self._draw(self._range, self._destination, self._taken, self._own_steps)
         except PortsExhausted:
             return errno.EADDRNOTAVAIL
         if port == self._port:
-            self._end.drawn_port = port
+            end.drawn_port = port
             return LONG_WAY
-        self._end.shown_port = port
+        end.shown_port = port
         self._counters.refused += 1
         return errno.ECONNREFUSED
+
+
+def _choices(end: End) -> tuple[object, ...]:
+    """What a socket was told before connect() that could make another answer."""
+    return end.family, end.source, end.reuse_address, end.v6_only, replace(end.options)

@@ -50,6 +50,7 @@ class SimulatedSocket:
     def bind(self, address: Any) -> None:
         """As `socket.bind`."""
         self._check_open()
+        self._refusals = None
         calls.bind(self.end, parse(self.family, address, "bind"))
 
     def listen(self, backlog: int = min(socket.SOMAXCONN, 128)) -> None:
@@ -70,14 +71,19 @@ class SimulatedSocket:
 
     def _connect_ex(self, address: Any) -> int:
         refusals = self._refusals
+        if refusals is None and self._timeout is None:
+            latest = self._kernel.refusals
+            refusals = latest if latest is not None and latest.fit(self.end) else None
         if refusals is not None and refusals.hold(address):
-            error = refusals.again()
+            self._refusals = refusals
+            error = refusals.again(self.end)
             if error != LONG_WAY:
                 return error
         self._refusals, before = None, self._kernel.changes
         error = self._connect(address)
         if error == errno.ECONNREFUSED and self._timeout is None:
-            self._refusals = Refusals.after(self.end, address, parse(self.family, address, "connect"), before)
+            target = parse(self.family, address, "connect")
+            self._refusals = self._kernel.refusals = Refusals.after(self.end, address, target, before)
         return error
 
     def connect(self, address: Any) -> None:
