@@ -31,7 +31,7 @@ def chromium() -> Iterator[browser.Browser]:
 
 @pytest.fixture(scope="module")
 def open_lesson(server: lab.Server, chromium: browser.Browser) -> Iterator[Callable[[str], Lesson]]:
-    """Opens a notebook in a new page, runs it, and keeps a picture; the page is closed with the module."""
+    """Opens a notebook in a new page, runs it, and keeps a picture; the kernel and the page end with the module."""
     with ExitStack() as pages:
 
         def opened(name: str) -> Lesson:
@@ -39,6 +39,7 @@ def open_lesson(server: lab.Server, chromium: browser.Browser) -> Iterator[Calla
             lesson = Lesson(page, server.folder, name)
             try:
                 lesson.open(server.address)
+                pages.callback(lesson.shut_down)
                 lesson.run_all()
             finally:  # a picture of a failure says most about it
                 lesson.picture("after-run-all")
@@ -48,14 +49,11 @@ def open_lesson(server: lab.Server, chromium: browser.Browser) -> Iterator[Calla
 
 
 @pytest.fixture(scope="module")
-def lesson(request: Any, server: lab.Server, open_lesson: Callable[[str], Lesson]) -> Iterator[Lesson]:
-    """A notebook of the cells that a module calls CELLS, after Run All; its kernel ends with the module's tests."""
+def lesson(request: Any, server: lab.Server, open_lesson: Callable[[str], Lesson]) -> Lesson:
+    """A notebook of the cells that a module calls CELLS, after Run All."""
     name = f"{request.module.__name__.rpartition('.')[2]}.ipynb"
     lab.new_notebook(server.folder / "notebooks" / name, request.module.CELLS)
-    opened = open_lesson(name)
-    yield opened
-    if server.kernels():
-        opened.shut_down()
+    return open_lesson(name)
 
 
 def notebooks() -> list[Path]:

@@ -108,9 +108,11 @@ class Lesson:
         self.page.locator(".jp-mod-dirty").wait_for(state="detached")
 
     def shut_down(self) -> None:
-        """End the kernel."""
-        self.choose("Kernel", "Shut Down Kernel")
-        self.page.get_by_text("No Kernel | Unknown").wait_for()
+        """End the kernel, if a test has not done so."""
+        ended = self.page.get_by_text("No Kernel | Unknown")
+        if not ended.count():
+            self.choose("Kernel", "Shut Down Kernel")
+        ended.wait_for()
 
     def _save_until(self, done: Any, seconds: float) -> None:
         end = monotonic() + seconds
