@@ -75,7 +75,7 @@ PLACES = {
     "a file": file,
     "a pipe": pipe,
     "a device": lambda _: "/dev/null",
-    "a folder": str,
+    "a folder with a file": lambda folder: str(Path(file(folder)).parent),
     "a name of 256 characters": lambda folder: str(folder / ("x" * 256)),
     "in no folder": lambda folder: file(folder) + "/x",
     "a null byte": lambda folder: f"{folder}/a\0b",
