@@ -7,7 +7,6 @@ import os
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -131,14 +130,12 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_long_exchange_is_shown_short(tmp_path: Path) -> None:
-    """Of 5,042 segments the first and the last are shown, and how many are between; a table takes no time."""
+    """Of 5,042 segments the first and the last are shown, and how many are between."""
     frames = [
         bytes(IP(src="127.0.0.1", dst="127.0.0.1") / TCP(sport=9, dport=9, flags="A", seq=seq)) for seq in range(5_042)
     ]
     exchange = lab.read_pcap(write(tmp_path / "x.pcap", 101, frames))
-    began = time.process_time()
     text = exchange._repr_html_()
-    assert time.process_time() - began < 1
     assert "and 5,002 more between" in text and len(text) < 100_000
     assert "A, A, (5,012 more), A, A" in repr(exchange) and len(repr(exchange)) < 600
     assert "the first 100 of 5,042 segments" in exchange.ladder().get_title(loc="left")
