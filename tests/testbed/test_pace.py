@@ -44,7 +44,7 @@ def test_slow_clients_follow_the_law_of_their_pace() -> None:
     interval = {address: INTERVALS[i % 3] for i, address in enumerate(ADDRESSES)}
     with lab.open_testbed(port_range=RANGE, kind="namespace") as testbed:
         made, late = testbed.submit(paced_returns, PORT, ADDRESSES, interval, SECONDS).result()
-    if late >= 1.0:
+    if late >= 0.25:  # later, the slack for late tries hides what refutes the rivals (seen at 0.8 s)
         pytest.skip(f"the machine is too busy for this pace: a try was {late:.1f} s late")
     walk = distribution("random-walk", RANGE, PORT, start="return")
     lottery = distribution("geometric", RANGE, PORT)
