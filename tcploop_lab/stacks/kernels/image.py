@@ -24,7 +24,7 @@ from typing import IO
 from ...errors import NotOnThisTestbed
 from .fetch import cache
 
-_PACKAGES = ("attr", "attrs", "cattr", "cattrs", "click", "lazy_loader", "numpy", "numpy.libs", "scapy")
+_PACKAGES = ("attr", "attrs", "cattr", "cattrs", "click", "lazy_loader", "numpy", "scapy")
 _SKIPPED = {
     "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "dist-packages",
     "contrib", "f2py", "include",
@@ -132,16 +132,9 @@ def _make_python(made: Path, roots: list[Path]) -> None:
 
 def _packages() -> list[Path]:
     """The folders of the packages; beside one of them may be its libraries, in a folder that is no package."""
-    found = [Path(spec.origin).parent for name in _PACKAGES if (spec := _spec(name)) and spec.origin]
+    found = [Path(spec.origin).parent for name in _PACKAGES if (spec := find_spec(name)) and spec.origin]
     beside = [folder.with_name(f"{folder.name}.libs") for folder in found]
     return [folder for folder in (*found, *beside) if folder.is_dir()]
-
-
-def _spec(name: str):  # type: ignore[no-untyped-def]
-    try:
-        return find_spec(name)
-    except ImportError:
-        return None
 
 
 def _interpreter() -> list[Path]:
