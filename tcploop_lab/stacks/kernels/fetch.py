@@ -72,10 +72,13 @@ def fetch(release: Release) -> Path:
     except OSError as error:
         if os.path.isdir(folder):  # somebody else was faster
             return folder
-        raise NotOnThisTestbed(
-            f"{error.filename or folder}: {error.strerror}; XDG_CACHE_HOME names another place"
-        ) from None
+        raise not_kept(error, folder) from None
     return folder
+
+
+def not_kept(error: OSError, path: Path) -> NotOnThisTestbed:
+    """Return the error for what the cache does not take, with the way out."""
+    return NotOnThisTestbed(f"{error.filename or path}: {error.strerror}; XDG_CACHE_HOME names another place")
 
 
 def _folder(release: Release) -> Path:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from ...errors import NotOnThisTestbed
-from .fetch import cache
+from .fetch import cache, not_kept
 
 _PACKAGES = ("attr", "attrs", "cattr", "cattrs", "click", "lazy_loader", "numpy", "scapy")
 _SKIPPED = {
@@ -105,29 +105,23 @@ def _python() -> Path:
             older = list(cache().glob(f"{ours}-*.cpio"))
             _make_python(made, roots)
         except OSError as error:
-            raise NotOnThisTestbed(
-                f"{error.filename or made}: {error.strerror}; XDG_CACHE_HOME names another place"
-            ) from None
+            raise not_kept(error, made) from None
         for path in older:
             path.unlink(missing_ok=True)
     return made
 
 
 def _make_python(made: Path, roots: list[Path]) -> None:
-    with tempfile.NamedTemporaryFile(dir=made.parent, prefix=".half-", delete=False) as out:
-        half = Path(out.name)
-        try:
+    with tempfile.TemporaryDirectory(prefix=".half-", dir=made.parent) as place:
+        half = Path(place, made.name)
+        with half.open("wb") as out:
             archive = Archive(out)
             for name in _DIRECTORIES:
                 archive.add(f"/{name}")
             for path in (*_interpreter(), *(file for root in roots for file in _tree(root))):
                 archive.copy(path)
             archive.end()
-            out.flush()
-            half.rename(made)
-        except BaseException:
-            half.unlink()
-            raise
+        half.rename(made)
 
 
 def _packages() -> list[Path]:
