@@ -26,7 +26,7 @@ _PARAMETERS = "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on"
 def program(release: Release, files: Path, place: Path, guest: str, channel: int) -> Program:
     """Return the emulator of a kernel that runs `guest`, the lab's part in it, with a console on `channel`."""
     must_be_here()
-    initrd = image.of(guest, sorted((files / "modules").glob("*.ko")))
+    initrd = image.of(guest, files / "modules")
     options = (
         "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", "-accel", "tcg", "-cpu", "max",
         "-m", f"{MEMORY}M", "-kernel", "vmlinuz", "-initrd", f"/proc/self/fd/{initrd}", "-append", _PARAMETERS,

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -46,14 +46,14 @@ print(found)
 """
 
 
-def of(guest: str, modules: Iterable[Path]) -> int:
-    """Return the descriptor of an image that begins with `guest`, and has these modules of the kernel."""
+def of(guest: str, modules: Path) -> int:
+    """Return the descriptor of an image that begins with `guest`, and has a folder of the kernel's modules."""
     descriptor = os.memfd_create("tcploop-image")
     with open(descriptor, "wb", closefd=False) as out, _python().open("rb") as kept:
         shutil.copyfileobj(kept, out, 1 << 22)
         archive = Archive(out)
         archive.add("/init", f"#!{sys.executable} -I\n{guest}".encode(), 0o100755)
-        for path in (*modules, *_tree(Path(__file__).parents[2]), *_loaded()):
+        for path in (*_tree(modules), *_tree(Path(__file__).parents[2]), *_loaded()):
             archive.copy(path)
         archive.end()
     return descriptor
