@@ -45,6 +45,13 @@ def _library(version: str, suite: str, sha256: str) -> Package:
     return Package("libc6", version, suite, sha256, tuple((f"{folder}/{name}", kept) for name, kept in _LIBC))
 
 
+def _modules(where: str, kernel: str, paths: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Which files modules are, and the names that they are kept under: sorted, they are in the order of loading."""
+    return tuple(
+        (where.format(kernel, path), f"modules/{number}-{Path(path).name}.ko") for number, path in enumerate(paths)
+    )
+
+
 def _user_mode(
     version: str,
     package_version: str,
@@ -53,9 +60,7 @@ def _user_mode(
     library: Package | None = None,
     modules: tuple[str, ...] = (*_IPV6, "drivers/net/veth"),
 ) -> Release:
-    folder = f"usr/lib/uml/modules/{version}/kernel"
-    kept = [(f"{folder}/{path}.ko", f"modules/{number}-{Path(path).name}.ko") for number, path in enumerate(modules)]
-    files = (("usr/bin/linux.uml", "linux.uml"), *kept)
+    files = (("usr/bin/linux.uml", "linux.uml"), *_modules("usr/lib/uml/modules/{0}/kernel/{1}.ko", version, modules))
     return Release(version, Package("user-mode-linux", package_version, suite, sha256, files), library)
 
 
@@ -80,9 +85,7 @@ def _cloud(
 ) -> Release:  # fmt: skip
     """A kernel for virtual machines; `apart` is the checksum of the package of its modules, where they have one."""
     tag, (kind, kernel, module) = f"{name}-cloud-amd64", layout
-    kept = () if not module else tuple(
-        (module.format(tag, path), f"modules/{number}-{Path(path).name}.ko") for number, path in enumerate(modules)
-    )  # fmt: skip
+    kept = _modules(module, tag, modules) if module else ()
     files = ((kernel.format(tag), "vmlinuz"), *(() if apart else kept))
     package = Package(f"linux-{kind}-{tag}", package_version, suite, sha256, files)
     loaded = Package(f"linux-modules-{tag}", package_version, suite, apart, kept) if apart else None
