@@ -35,7 +35,7 @@ class Link:
         release = table.named(version)
         self.kernel = Machine(release, fetch.files_of(release), environment())
         self.version = release.version  # what it says itself may be shorter: 5.10.0-30 is Debian's 5.10.218
-        self.kernel.wait_until_up(self.kernel.start_timeout)
+        self.kernel.wait_until_up()
         self.output: Callable[[int, bytes], None] = lambda stream, data: None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Any]] = {}

@@ -65,8 +65,9 @@ class Machine:
         """Seconds that it may take until the lab's part answers."""
         return float(self._how.START_TIMEOUT)
 
-    def wait_until_up(self, timeout: float) -> None:
+    def wait_until_up(self) -> None:
         """Wait until the lab's part answers. Raises NotOnThisTestbed if it panics or says nothing in time."""
+        timeout = self.start_timeout
         watch = threading.Timer(timeout, self.kill)
         watch.start()
         end = time.monotonic() + timeout
