@@ -198,11 +198,11 @@ class Server:
 
     def do_call(self, number: int, value: Any) -> None:
         """Call a method of a live thing that is kept here."""
-        threading.Thread(target=self._answer, args=(number, partial(_call, *value)), daemon=True).start()
+        self._answer_beside(number, partial(_call, *value))
 
     def do_wait(self, number: int, value: Any) -> None:
         """Tell which of some sockets can be read."""
-        threading.Thread(target=self._answer, args=(number, partial(_readable, *value)), daemon=True).start()
+        self._answer_beside(number, partial(_readable, *value))
 
     def do_drop(self, number: int, value: Any) -> None:
         """Close what nobody refers to any more."""
@@ -214,6 +214,10 @@ class Server:
             self.say("result", number, work())
         except BaseException as error:
             self.say("error", number, error)
+
+    def _answer_beside(self, number: int, work: Callable[[], Any]) -> None:
+        """Answer when it is done, and meanwhile go on."""
+        threading.Thread(target=self._answer, args=(number, work), daemon=True).start()
 
     def do_command(self, number: int, work: Callable[[], int]) -> None:
         """Run a program, which returns its exit code, in a process of its own; what it prints is sent on."""
@@ -246,7 +250,7 @@ class Server:
 
     def do_input(self, number: int, data: bytes) -> None:
         """Hand on what was typed, and tell when it is taken; nothing means that no more comes."""
-        threading.Thread(target=self._answer, args=(number, partial(_type, self._stdin, data)), daemon=True).start()
+        self._answer_beside(number, partial(_type, self._stdin, data))
 
     def do_interrupt(self, number: int, value: Any) -> None:
         """Hand on a Ctrl-C."""
