@@ -94,10 +94,18 @@ def _serve_and_end(descriptor: int, settings: dict[str, Any]) -> None:
         os.environ.update(settings["environment"])
         with contextlib.suppress(OSError):
             os.chdir(settings["directory"])
-        Server(console.Channel(descriptor), settings["patience"]).serve()
+        _be_patient(settings["patience"])
+        Server(console.Channel(descriptor)).serve()
         status = 0
     finally:
         os._exit(status)
+
+
+def _be_patient(seconds: float) -> None:
+    """Let every worker that starts here take as long as the kernel itself may, be it a testbed's or a program's."""
+    from .. import worker_process
+
+    worker_process.START_TIMEOUT = seconds
 
 
 def _become(user: int, group: int) -> None:
@@ -118,8 +126,8 @@ def _become(user: int, group: int) -> None:
 class Server:
     """Does what comes over the console. Calls on sockets wait in threads of their own."""
 
-    def __init__(self, channel: console.Channel, patience: float) -> None:
-        self.channel, self.patience = channel, patience
+    def __init__(self, channel: console.Channel) -> None:
+        self.channel = channel
         self.kept: dict[int, Any] = {}
         self.futures: dict[int, Callable[[], None]] = {}  # what stops each task
         self.executors: dict[int, Any] = {}
@@ -164,10 +172,8 @@ class Server:
         self._answer(number, lambda: self._open(number, *value))
 
     def _open(self, number: int, workers: int, port_range: Any) -> dict[str, Any]:
-        from .. import worker_process
         from ..executor import NamespaceExecutor
 
-        worker_process.START_TIMEOUT = self.patience
         self.executors[number] = NamespaceExecutor(workers, port_range)
         info: dict[str, Any] = self.executors[number].info
         return info
