@@ -16,6 +16,7 @@ from ..stacks import constants
 from ..stacks.stack import Stack
 from ..tcp import closing
 from ..tcp.words import counted
+from ..testbed.sampling import in_port_range
 from ..testbed.testbed import Testbed
 
 RECORD = Path(__file__).parents[1] / "recorded" / "kernels.json"
@@ -170,56 +171,47 @@ def _bind_zero(stack: Stack) -> str:
 
 def _is_shared(stack: Stack) -> bool:
     """Connect to two listeners from a range of two ports: is the first connection's port taken again?"""
-    before = stack.port_range()
     with contextlib.ExitStack() as opened:
         listeners = [_listener(opened.enter_context(stack.socket())) for _ in range(2)]
-        stack.set_port_range(PortRange(PORT, PORT + 1))
-        try:
-            socks = [opened.enter_context(stack.socket()) for _ in listeners]
+        socks = [opened.enter_context(stack.socket()) for _ in listeners]
+        with in_port_range(stack, PortRange(PORT, PORT + 1)):
             for sock, listener in zip(socks, listeners, strict=True):
                 sock.connect(listener.getsockname())
-        finally:
-            stack.set_port_range(before)
         return bool(socks[0].getsockname()[1] == socks[1].getsockname()[1])
 
 
 def _is_released(stack: Stack) -> bool:
     """Have a port connected elsewhere, bind another address to it and let go: does connect() take it again?"""
-    before = stack.port_range()
     with contextlib.ExitStack() as opened:
         listeners = [_listener(opened.enter_context(stack.socket())) for _ in range(2)]
         first, again = (opened.enter_context(stack.socket()) for _ in listeners)
-        stack.set_port_range(PortRange(_HELD, _HELD))
         try:
-            first.connect(listeners[0].getsockname())
-            with stack.socket() as holder:
-                holder.bind(("127.0.0.2", _HELD))
-            again.connect(listeners[1].getsockname())
+            with in_port_range(stack, PortRange(_HELD, _HELD)):
+                first.connect(listeners[0].getsockname())
+                with stack.socket() as holder:
+                    holder.bind(("127.0.0.2", _HELD))
+                again.connect(listeners[1].getsockname())
         except OSError as error:
             if error.errno != errno.EADDRNOTAVAIL:
                 raise
             return False
-        finally:
-            stack.set_port_range(before)
         return True
 
 
 def _crowding(stack: Stack) -> str:
     """The share of tries on the three even ports after a reserved stretch, for each step width that can be set."""
-    before, reserved = stack.port_range(), stack.reserved()
-    stack.set_port_range(RANGE)
-    stack.set_reserved((_RESERVED,))
-    shares = []
-    try:
-        for width in _WIDTHS:
-            with contextlib.suppress(FileNotFoundError):
-                stack.set_step_width(width)
-                shares.append(f"{_share(stack):.0%} at {width}")
-                stack.set_step_width(0)
-        return ", ".join(shares) or f"{_share(stack):.0%}"
-    finally:
-        stack.set_reserved(reserved)
-        stack.set_port_range(before)
+    reserved, shares = stack.reserved(), []
+    with in_port_range(stack, RANGE):
+        stack.set_reserved((_RESERVED,))
+        try:
+            for width in _WIDTHS:
+                with contextlib.suppress(FileNotFoundError):
+                    stack.set_step_width(width)
+                    shares.append(f"{_share(stack):.0%} at {width}")
+                    stack.set_step_width(0)
+            return ", ".join(shares) or f"{_share(stack):.0%}"
+        finally:
+            stack.set_reserved(reserved)
 
 
 def _share(stack: Stack) -> float:
@@ -240,34 +232,30 @@ def _listener(sock: Any) -> Any:
 
 def _waits(stack: Stack, host: str) -> str:
     """How long after an orderly close a port of `host` can connect to itself again, in seconds of the stack."""
-    before = stack.port_range()
     if not host.startswith("127."):
         stack.add_address(host)
-    try:
-        for port in range(PORT + 2, RANGE.high, 2):  # one that no measurement before has left in TIME-WAIT
-            with contextlib.suppress(OSError):
-                _dial(stack, host, port).close()
-                break
-        for look in range(_LOOKS):
-            with contextlib.suppress(OSError):
-                again = _dial(stack, host, port)
-                closing.by_reset(again)
-                again.close()
-                return f"{look * _LOOK_EVERY:.1f}"
-            stack.sleep(_LOOK_EVERY)
-    finally:
-        stack.set_port_range(before)
+    for port in range(PORT + 2, RANGE.high, 2):  # one that no measurement before has left in TIME-WAIT
+        with contextlib.suppress(OSError):
+            _dial(stack, host, port).close()
+            break
+    for look in range(_LOOKS):
+        with contextlib.suppress(OSError):
+            again = _dial(stack, host, port)
+            closing.by_reset(again)
+            again.close()
+            return f"{look * _LOOK_EVERY:.1f}"
+        stack.sleep(_LOOK_EVERY)
     return f"over {_LOOKS * _LOOK_EVERY:.0f}"
 
 
 def _dial(stack: Stack, host: str, port: int) -> Any:
-    """Return a socket of `host` that is connected to itself, from this port, the only one of the range then."""
-    stack.set_port_range(PortRange(port, port))
+    """Return a socket of `host` that is connected to itself, from this port, the only one of the range meanwhile."""
     sock = stack.socket()
     try:
-        sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
-        sock.bind((host, 0))
-        sock.connect((host, port))
+        with in_port_range(stack, PortRange(port, port)):
+            sock.setsockopt(constants.SOL_IP, constants.IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((host, 0))
+            sock.connect((host, port))
     except OSError:
         sock.close()
         raise
