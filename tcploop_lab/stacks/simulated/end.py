@@ -38,9 +38,9 @@ class Phase(Enum):
     DISCONNECTING = "disconnecting"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Options:
-    """The socket options that matter to an end."""
+    """The socket options that matter to an end; ends that were told the same may share them."""
 
     linger: int | None = None
     no_delay: bool = False
@@ -50,6 +50,9 @@ class Options:
     user_timeout: float = 0.0
 
 
+_DEFAULT = Options()
+
+
 class End:
     """A socket as the kernel sees it."""
 
@@ -57,7 +60,7 @@ class End:
         self.kernel, self.family = kernel, family
         self.descriptors = 1  # open copies of the socket: dup() makes one more
         self.counters = kernel.counters
-        self.options: Options = Options()
+        self.options: Options = _DEFAULT
         self.phase = Phase.UNCONNECTED
         self.source, self.port, self.shown_port = any_of(family), 0, 0
         self.peer: Name | None = None
@@ -198,7 +201,7 @@ class End:
     def make_child(self, segment: Segment) -> End:
         """Return the end that answers a call to this listener; it inherits options and port."""
         child = End(self.kernel, self.family)
-        child.parent, child.options = self, Options(**vars(self.options))
+        child.parent, child.options = self, self.options
         child.reuse_address, child.v6_only = self.reuse_address, self.v6_only
         child.receive_shut, child.send_shut = self.receive_shut, self.send_shut
         child.source, child.port, child.peer = segment.dst, segment.dport, (segment.src, segment.sport)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import NotOnThisTestbed
@@ -86,11 +87,12 @@ def _flag(attribute: str) -> Callable[[SimulatedSocket, Any], None]:
     return setter
 
 
-def _option_flag(attribute: str) -> Callable[[SimulatedSocket, Any], None]:
-    def setter(sock: SimulatedSocket, value: Any) -> None:
-        setattr(sock.end.options, attribute, bool(_number(value)))
+def _choose(sock: SimulatedSocket, **options: Any) -> None:
+    sock.end.options = replace(sock.end.options, **options)
 
-    return setter
+
+def _set_no_delay(sock: SimulatedSocket, value: Any) -> None:
+    _choose(sock, no_delay=bool(_number(value)))
 
 
 def _set_linger(sock: SimulatedSocket, value: Any) -> None:
@@ -98,7 +100,7 @@ def _set_linger(sock: SimulatedSocket, value: Any) -> None:
     if len(data) < 8:
         raise failure(errno.EINVAL)
     on, seconds = struct.unpack_from("ii", data)
-    sock.end.options.linger = seconds if on else None
+    _choose(sock, linger=seconds if on else None)
 
 
 def _get_linger(sock: SimulatedSocket) -> bytes:
@@ -139,7 +141,7 @@ def _set_range(sock: SimulatedSocket, value: Any) -> None:
     low, high = number & 0xFFFF, number >> 16 & 0xFFFF
     if low and high and low > high:
         raise failure(errno.EINVAL)
-    sock.end.options.local_range = low, high
+    _choose(sock, local_range=(low, high))
 
 
 def _get_range(sock: SimulatedSocket) -> bytes:
@@ -152,7 +154,7 @@ def _get_range(sock: SimulatedSocket) -> bytes:
 def _set_no_port(sock: SimulatedSocket, value: Any) -> None:
     if not sock.end.kernel.version.bind_no_port:
         raise failure(errno.ENOPROTOOPT)
-    sock.end.options.bind_no_port = bool(_number(value))
+    _choose(sock, bind_no_port=bool(_number(value)))
 
 
 def _set_v6_only(sock: SimulatedSocket, value: Any) -> None:
@@ -165,13 +167,13 @@ def _set_retries(sock: SimulatedSocket, value: Any) -> None:
     number = _number(value)
     if not 1 <= number <= _MOST_RETRIES:
         raise failure(errno.EINVAL)
-    sock.end.options.syn_retries = number
+    _choose(sock, syn_retries=number)
 
 
 def _set_user_timeout(sock: SimulatedSocket, value: Any) -> None:
     if _number(value) < 0:
         raise failure(errno.EINVAL)
-    sock.end.options.user_timeout = _number(value) / 1000
+    _choose(sock, user_timeout=_number(value) / 1000)
 
 
 def _send_room(sock: SimulatedSocket) -> int:
@@ -185,7 +187,7 @@ _SETTERS: dict[Key, Callable[[SimulatedSocket, Any], None]] = {
     (c.SOL_SOCKET, c.SO_SNDTIMEO): _timeout("send_timeout"),
     (c.SOL_IP, c.IP_BIND_ADDRESS_NO_PORT): _set_no_port,
     (c.SOL_IP, c.IP_LOCAL_PORT_RANGE): _set_range,
-    (c.SOL_TCP, c.TCP_NODELAY): _option_flag("no_delay"),
+    (c.SOL_TCP, c.TCP_NODELAY): _set_no_delay,
     (c.SOL_TCP, c.TCP_SYNCNT): _set_retries,
     (c.SOL_TCP, c.TCP_USER_TIMEOUT): _set_user_timeout,
     (c.SOL_IPV6, c.IPV6_V6ONLY): _set_v6_only,

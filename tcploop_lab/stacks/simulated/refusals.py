@@ -8,7 +8,6 @@ A try that draws the dialled port itself goes the long way.
 from __future__ import annotations
 
 import errno
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...ports.era import PortsExhausted
@@ -84,4 +83,4 @@ class Refusals:
 
 def _choices(end: End) -> tuple[object, ...]:
     """What a socket was told before connect() that could make another answer."""
-    return end.family, end.source, end.reuse_address, end.v6_only, replace(end.options)
+    return end.family, end.source, end.reuse_address, end.v6_only, end.options
