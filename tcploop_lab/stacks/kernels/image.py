@@ -48,8 +48,9 @@ print(found)
 
 def of(guest: str, modules: Path) -> int:
     """Return the descriptor of an image that begins with `guest`, and has a folder of the kernel's modules."""
+    python = _python()  # before the descriptor, which nobody would close if there is none
     descriptor = os.memfd_create("tcploop-image")
-    with open(descriptor, "wb", closefd=False) as out, _python().open("rb") as kept:
+    with open(descriptor, "wb", closefd=False) as out, python.open("rb") as kept:
         shutil.copyfileobj(kept, out, 1 << 22)
         archive = Archive(out)
         archive.add("/init", f"#!{sys.executable} -I\n{guest}".encode(), 0o100755)
