@@ -12,7 +12,7 @@ import random
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -153,13 +153,13 @@ def audit(
     fill = partial(_filled, port=number, host=target.name)
     texts = {name: fill(_read_template(name, words)) for name in templates}
     try:
-        must_be_private(kind)
-        _must_be_a_program(words[0])
-        chosen = sandbox or Sandbox()
-        environment = {name: fill(value) for name, value in chosen.variables(os.environ).items()}
-        order = Order(words, target, number, seconds, count, _folder(), environment, chosen, outside())
-        with _in_place_of(texts, order) as order:
-            result = _audit(order, partial(open_testbed, kind="namespace"))
+        with private_testbed(kind) as testbed:
+            _must_be_a_program(words[0])
+            chosen = sandbox or Sandbox()
+            environment = {name: fill(value) for name, value in chosen.variables(os.environ).items()}
+            order = Order(words, target, number, seconds, count, _folder(), environment, chosen, outside())
+            with _in_place_of(texts, order) as order:
+                result = _audit(order, testbed)
     except NotOnThisTestbed as refusal:
         if not or_recorded:
             raise
@@ -197,12 +197,12 @@ def _in_place_of(texts: Mapping[str, str], order: Order) -> Iterator[Order]:
         yield replace(order, command=words, own=(folder,) if texts else ())
 
 
-def must_be_private(kind: str | None) -> None:
-    """Raise NotOnThisTestbed where no private network can be had, or the call or the environment wants another."""
+def private_testbed(kind: str | None) -> Testbed:
+    """Open a private network. NotOnThisTestbed if none can be had, or the call or the environment wants another."""
     wanted = wanted_kind(kind) or "namespace"
     if wanted != "namespace":
         raise NotOnThisTestbed(f"an audit needs the private network, not the {wanted} testbed: use --testbed namespace")
-    open_testbed(kind=wanted).close()
+    return open_testbed(kind=wanted)
 
 
 def _folder() -> str:
@@ -244,10 +244,11 @@ def _recorded(words: tuple[str, ...], refusal: NotOnThisTestbed) -> AuditResult:
         raise NotOnThisTestbed(f"{refusal}; and {reason}") from None
 
 
-def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
-    """Run the program where `open_place` says, with an echo for comparison if need be, and judge what it did."""
-    (report,), kernel = _run([[order]], open_place)
-    own, echo = _compared(order, report, open_place)
+def _audit(order: Order, testbed: Testbed) -> AuditResult:
+    """Run the program on the testbed, with an echo for comparison on others if need be, and judge what it did."""
+    (report,) = _run([[order]], testbed)
+    testbed.close()
+    own, echo = _compared(order, report)
     judged = judge_audit(own, order.port, order.attempts, echo)
     return AuditResult(
         command=order.command,
@@ -259,7 +260,7 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
         exit_status=report.status,
         seconds=report.seconds,
         stopped=_stopped(report),
-        kernel=kernel,
+        kernel=testbed.kernel,
         output=own[0].output,
         segments=own[0].segments,
         sockets=report.sockets,
@@ -269,7 +270,7 @@ def _audit(order: Order, open_place: Callable[[], Testbed]) -> AuditResult:
     )
 
 
-def _compared(order: Order, first: Report, open_place: Callable[..., Testbed]) -> tuple[list[Behaviour], ...]:
+def _compared(order: Order, first: Report) -> tuple[list[Behaviour], ...]:
     """Return the runs with itself, the first of which was made, and those with an echo, as many as are needed.
 
     None with an echo for who used a connection with itself. Otherwise the two worlds are compared until nothing is left
@@ -284,8 +285,9 @@ def _compared(order: Order, first: Report, open_place: Callable[..., Testbed]) -
             return own[:1], []  # half a comparison is none
         if not (needs_repetition(own, echo, order.port) if echo else needs_comparison(own[0], order.port)):
             break
-        for report in _run(plan, open_place)[0]:
-            (echo if report.control else own).append(_behaviour(report))
+        with open_testbed(workers=len(plan), kind="namespace") as testbed:
+            for report in _run(plan, testbed):
+                (echo if report.control else own).append(_behaviour(report))
     return own, echo
 
 
@@ -293,22 +295,21 @@ def _pairs(order: Order, control: Order, count: int) -> list[Order]:
     return [one for _ in range(count) for one in random.sample((order, control), 2)]
 
 
-def _run(plan: Sequence[Sequence[Order]], open_place: Callable[..., Testbed]) -> tuple[list[Report], str]:
-    """Run each list of orders in a worker of its own, and return what was seen, and on which kernel."""
+def _run(plan: Sequence[Sequence[Order]], testbed: Testbed) -> list[Report]:
+    """Run each list of orders in a worker of its own, and return what was seen."""
     reports: list[Report] = []
-    with open_place(workers=len(plan)) as testbed:
-        futures = [testbed.submit(run_programs, orders) for orders in plan]
-        for future in futures:
-            reports += wait_for(testbed.executor, future, None, _GRACE)
-            if reports[-1].why_ended == INTERRUPT:
-                for one in futures:
-                    testbed.executor.stop(one)
-                break
+    futures = [testbed.submit(run_programs, orders) for orders in plan]
+    for future in futures:
+        reports += wait_for(testbed.executor, future, None, _GRACE)
+        if reports[-1].why_ended == INTERRUPT:
+            for one in futures:
+                testbed.executor.stop(one)
+            break
     for report in reports:
         if report.failed is not None:
             name, reason = plan[0][0].command[0], os.strerror(report.failed)
             raise ValueError(f"command {name!r}: it cannot be started ({reason}); name its interpreter first")
-    return reports, testbed.kernel
+    return reports
 
 
 def _for_comparison(order: Order, report: Report) -> Order:

@@ -18,7 +18,7 @@ from pathlib import Path
 from ..errors import NotOnThisTestbed
 from ..results.description import Description, Judged, Said, Table
 from ..results.shown import ShownWhole
-from .audit import DEFAULT_ATTEMPTS, AuditResult, audit, must_be_private
+from .audit import DEFAULT_ATTEMPTS, AuditResult, audit, private_testbed
 from .programs import PROGRAMS, Program, folder, say
 from .sandbox.wanted import Sandbox
 from .verdicts import AuditVerdict
@@ -114,7 +114,7 @@ def audit_programs(names: Iterable[str] | None = None, or_recorded: bool = False
 
 
 def _audit_now(chosen: list[Program]) -> AuditTable:
-    must_be_private(None)  # where that is refused, nothing need be built
+    private_testbed(None).close()  # where that is refused, nothing need be built
     with tempfile.TemporaryDirectory() as made, ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         _build(chosen, Path(made))
         done = list(pool.map(lambda program: _audit(program, Path(made)), chosen))
