@@ -6,7 +6,6 @@ here belong to the namespace of the calling process, which has just been made.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import ipaddress
 import os
@@ -16,7 +15,7 @@ import time
 from pathlib import Path
 
 from ..ports.ranges import PortRange
-from . import interfaces
+from . import interfaces, libc
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
@@ -73,17 +72,17 @@ def enter_another_network() -> None:
 
     The old one ends with the last process in it.
     """
-    if error := _unshare(_CLONE_NEWNET):
-        raise OSError(error, os.strerror(error))
+    libc.call("unshare", _CLONE_NEWNET)
     interfaces.switch_on("lo")
 
 
 def _unshare(flags: int) -> int:
     """Call unshare(2) and return its errno, 0 if it did."""
     try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        return ctypes.get_errno() if libc.unshare(flags) else 0
-    except (OSError, AttributeError, TypeError):
+        return libc.call("unshare", flags)
+    except OSError as error:
+        return error.errno or errno.ENOSYS
+    except (AttributeError, TypeError):
         raise NamespaceRefused(0, "this system has no unshare(), which is a call of Linux") from None
 
 

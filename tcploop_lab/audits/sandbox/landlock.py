@@ -7,10 +7,11 @@ version 9 (Linux 7.1) those by path. Numbers: include/uapi/linux/landlock.h.
 
 from __future__ import annotations
 
-import ctypes
 import os
 from collections.abc import Iterable
 from typing import Any
+
+from ...stacks import libc
 
 _CREATE_RULESET, _VERSION = 444, 1
 _EXECUTE, _WRITE, _READ, _READ_FOLDER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -25,7 +26,7 @@ _SIZES = ((6, 24), (4, 16), (1, 8))  # bytes of struct landlock_ruleset_attr fro
 def version() -> int:
     """Return the version of the kernel's interface, 0 where there is none."""
     try:
-        return max(int(ctypes.CDLL(None, use_errno=True).syscall(_CREATE_RULESET, None, 0, _VERSION)), 0)
+        return libc.call("syscall", _CREATE_RULESET, None, 0, _VERSION)
     except (OSError, AttributeError, TypeError):
         return 0
 
