@@ -30,12 +30,18 @@ def echo(port: int) -> Iterator[None]:
 
     The calling process has one thread.
     """
-    try:
-        redirect.mirror(port)
-    except OSError:
-        with listener(port):
-            yield
-        return
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(mirror(port))
+        except OSError:
+            stack.enter_context(listener(port))
+        yield
+
+
+@contextlib.contextmanager
+def mirror(port: int) -> Iterator[None]:
+    """The same by the caller's own socket, under another name. OSError where the kernel has no nftables."""
+    redirect.mirror(port)
     try:
         yield
     finally:

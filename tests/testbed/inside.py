@@ -9,8 +9,6 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,27 +124,18 @@ def run_without_rights(stack: Any, orders: Any) -> Any:
 
 def talk_to(stack: Any, whom: str, data: bytes, ending: str) -> tuple[bytes, str]:
     """Write, close for writing if `ending` is half, and return what is read, and how that ended."""
-    from tcploop_lab.audits.echo import listener
+    from tcploop_lab.audits.echo import listener, mirror
     from tcploop_lab.audits.scene import set_scene
     from tcploop_lab.testbed.hosts import resolve_own
 
     set_scene(stack, resolve_own("127.0.0.1"), 33334, itself=whom == "itself")
-    echoes = {"itself": contextlib.nullcontext, "listener": partial(listener, 33334), "mirror": partial(mirror, 33334)}
-    with echoes[whom](), socket.create_connection(("127.0.0.1", 33334)) as sock:
+    others = {"itself": contextlib.nullcontext(), "listener": listener(33334), "mirror": mirror(33334)}
+    with others[whom], socket.create_connection(("127.0.0.1", 33334)) as sock:
         assert (sock.getsockname() == sock.getpeername()) == (whom == "itself")
         sock.sendall(data)
         if ending == "half":
             sock.shutdown(socket.SHUT_WR)
         return read_to_the_end(sock, len(data), ending)
-
-
-@contextlib.contextmanager
-def mirror(port: int) -> Iterator[None]:
-    """The other echo; the network ends with it."""
-    from tcploop_lab.stacks import redirect
-
-    redirect.mirror(port)
-    yield
 
 
 def read_to_the_end(sock: socket.socket, size: int, ending: str) -> tuple[bytes, str]:
