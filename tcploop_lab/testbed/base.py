@@ -51,7 +51,7 @@ class TestbedBase(Shown, metaclass=_Tab):
         self.stack, self.kernel, self._address = executor.on_stack(_name_of).result()
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
-        self._given = ""  # the address that own_address() gave
+        self._given = ""  # the address that own_address() gave to this network
         self._runs: dict[tuple[str, int], weakref.ref[Run]] = {}
         self._latest: Run | None = None  # kept until the testbed is asked for something else
 
@@ -87,11 +87,11 @@ class TestbedBase(Shown, metaclass=_Tab):
         if self.kind != "host":
             self.submit(_add_address, _OWN_ADDRESS).result()
             self._given = _OWN_ADDRESS
-        else:
-            self._given = self.executor.here.source_for(_OWN_ADDRESS) or ""
-        if not self._given:
+            return _OWN_ADDRESS
+        own = self.executor.here.source_for(_OWN_ADDRESS)
+        if not own:
             raise NotOnThisTestbed("this machine has no address but loopback; a private network is given one")
-        return self._given
+        return own
 
     @property
     def label(self) -> str:
