@@ -288,8 +288,9 @@ class Testbed(TestbedBase):
     def _undisturbed(self, port: Port, source: str | None) -> tuple[str, str | None]:
         """Where a loop dials that names no host, and from where."""
         usual = "127.0.0.1"
-        shared = source is None and self.kind == "host" and self.submit(binds_alone).result()
-        if shared and self.submit(held_by_another_user, usual, parse_port(port)).result():
+        shared = source is None and self.kind == "host"
+        held = shared and self.submit(held_by_another_user, usual, parse_port(port)).result()
+        if held and self.submit(binds_alone).result():
             return self.address, self.address
         return usual, source
 
