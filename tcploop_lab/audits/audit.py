@@ -26,6 +26,7 @@ from ..results.segments import table_of_segments
 from ..results.shown import Shown
 from ..stacks.stack import SocketRow
 from ..tcp.segments import Segment
+from ..tcp.words import counted
 from ..testbed.capture import segment_of
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import parse_timeout, parse_tries
@@ -337,7 +338,7 @@ def _beside(report: Report) -> list[str]:
     """What else is worth telling."""
     lines = []
     if report.left:
-        processes = "1 process" if report.left == 1 else f"{report.left} processes"
+        processes = counted(report.left, "process")
         lines.append(f"{processes} went on in the background, and had to be ended by {report.why_ended or 'the lab'}")
     if report.omitted:
         lines.append(f"{report.omitted:,} further segments with data were counted and not kept")

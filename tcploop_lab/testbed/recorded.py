@@ -161,7 +161,7 @@ def _choose(found: Sequence[Found]) -> tuple[list[Found], list[str]]:
     if len(sizes) == 1:
         return list(found), []
     left, many = len(found) - sizes[best], len(sizes) - 1
-    note = f"{counted(left, 'segment')} of {many:,} other connection{'s' if many > 1 else ''} are left out"
+    note = f"{counted(left, 'segment')} of {counted(many, 'other connection')} are left out"
     return [one for one in found if one.connection == best], [note]
 
 
