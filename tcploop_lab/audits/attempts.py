@@ -97,12 +97,11 @@ class Behaviour:
         Where there are others, one is left out that came so shortly before the lab ended the program that nobody knows
         what would have become of it: who dials all the time is ended right after a dial, too.
         """
-        found = (
+        found = tuple(
             replace(one, sent=max(one.sent, self.written.get((one.sport, one.seq), 0)))
             for one in attempts_of(self.segments, port)
         )
-        all_of_them = tuple(found)
-        return tuple(one for one in all_of_them if not self._cut_off(one)) or all_of_them
+        return tuple(one for one in found if not self._cut_off(one)) or found
 
     def _cut_off(self, attempt: Attempt) -> bool:
         return self.keeps(attempt) and not attempt.sent and attempt.began > (self.ended or 0) - _TOO_SOON

@@ -117,9 +117,8 @@ def is_beside(attempt: Attempt, tries: Sequence[Attempt]) -> bool:
 def _shape(run: Behaviour, one: Attempt) -> str:
     if one.answer != "open":
         return {"none": "gets no answer", "refused": "is refused"}[one.answer]
-    wrote = (
-        f"writes {counted(one.sent, 'byte')} and " if one.sent else ""
-    )  # then a reset tells only whether it read the answer
+    # Where it wrote, a reset tells only whether it read the answer.
+    wrote = f"writes {counted(one.sent, 'byte')} and " if one.sent else ""
     return wrote + ("keeps it" if run.keeps(one) else "resets it" if one.reset and not wrote else "closes it")
 
 
