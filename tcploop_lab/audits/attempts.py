@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ..tcp.endpoint import Endpoint
 from ..tcp.segments import Segment
@@ -97,11 +98,18 @@ class Behaviour:
         Where there are others, one is left out that came so shortly before the lab ended the program that nobody knows
         what would have become of it: who dials all the time is ended right after a dial, too.
         """
-        found = tuple(
-            replace(one, sent=max(one.sent, self.written.get((one.sport, one.seq), 0)))
-            for one in attempts_of(self.segments, port)
-        )
-        return tuple(one for one in found if not self._cut_off(one)) or found
+        if port not in self._known:
+            found = tuple(
+                replace(one, sent=max(one.sent, self.written.get((one.sport, one.seq), 0)))
+                for one in attempts_of(self.segments, port)
+            )
+            self._known[port] = tuple(one for one in found if not self._cut_off(one)) or found
+        return self._known[port]
+
+    @cached_property
+    def _known(self) -> dict[int, tuple[Attempt, ...]]:
+        """The attempts by their port: a comparison asks for those of each run again and again."""
+        return {}
 
     def _cut_off(self, attempt: Attempt) -> bool:
         return self.keeps(attempt) and not attempt.sent and attempt.began > (self.ended or 0) - _TOO_SOON
