@@ -15,7 +15,6 @@ from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.stacks.namespace import NamespaceRefused
 
-ROOT = Path(__file__).parents[1]
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 
 # Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and all they start. The tests send it.
@@ -41,12 +40,13 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     report.longrepr = f"{reason}\nIn CI a test must run: install what it needs, or mark it may_skip(reason)."
 
 
-def together(file: str) -> str:
+def together(nodeid: str) -> str:
     """The name of the group of tests that run one after another in one process: a file, or all that share a browser.
 
     Tries disturb no other process: who looks at steps dials an address of its own, since the kernel's table of port
     offsets, one for the whole host, is indexed by addresses and port.
     """
+    file = nodeid.split("::")[0]
     return "browser" if "e2e" in Path(file).parts else file
 
 
@@ -57,7 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Together(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return together(nodeid.split("::")[0])
+            return together(nodeid)
 
     return Together(config, log)
 
@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def long_ones_first(items: list[pytest.Item]) -> None:
     """Where processes share the tests: begin with the browser, which lasts longest, then files with a slow test."""
-    group = {item: together(item.nodeid.split("::")[0]) for item in items}
+    group = {item: together(item.nodeid) for item in items}
     long = {group[item] for item in items if item.get_closest_marker("slow") is not None}
     items.sort(key=lambda item: (group[item] != "browser", group[item] not in long))
 
