@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,11 +12,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800), pyte
 
 
 @pytest.fixture(scope="module")
-def lesson(open_lesson) -> Iterator[Lesson]:
-    """The first lesson after Run All, in a browser that is still open; its kernel ends with these tests."""
-    opened = open_lesson("00_start_here.ipynb")
-    yield opened
-    opened.shut_down()
+def lesson(open_lesson) -> Lesson:
+    """The first lesson after Run All, in a browser that is still open."""
+    return open_lesson("00_start_here.ipynb")
 
 
 def test_every_cell_ran_without_an_error(lesson):

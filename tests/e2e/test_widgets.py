@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import nbformat
 import pytest
@@ -53,12 +53,10 @@ def cells_with_widgets() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def lesson(server, open_lesson) -> Iterator[Lesson]:
+def lesson(server, open_lesson) -> Lesson:
     """A notebook of the cells that show widgets, after Run All."""
     new_notebook(server.folder / "notebooks" / NAME, cells_with_widgets())
-    opened = open_lesson(NAME)
-    yield opened
-    opened.shut_down()
+    return open_lesson(NAME)
 
 
 def test_every_widget_is_in_a_lesson():
