@@ -87,9 +87,7 @@ SCROLLS = """() => [...document.querySelectorAll(".cell_input pre")].filter(one 
 @pytest.mark.timeout(900)
 def test_the_web_pages_fit_every_window() -> None:
     """At 390, 768 and 1280 pixels, light and dark, no page scrolls sideways, no figure is shrunk; axe finds nothing."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    from .e2e import browser, lesson
+    from .e2e import browser
 
     root = ROOT / "build" / "site" / "html"
     pages = [root / "index.html", *(root / "lessons" / f"{path.stem}.html" for path in LESSONS)]
@@ -105,8 +103,7 @@ def test_the_web_pages_fit_every_window() -> None:
                 assert page.evaluate(WIDE) == [0, 0], (width, scheme, path.name)
             assert page.evaluate(SCROLLS) == [], path.name
             # What a lesson shows is looked at in a light page, too, in JupyterLab (test_every_notebook.py).
-            found = Axe().run(page, options=lesson.AXE | {"preload": False}).response["violations"]
-            assert [(one["id"], one["nodes"][0]["html"][:300]) for one in found] == [], path.name
+            assert browser.violations(page, preload=False) == [], path.name
     assert [text for text in complaints if not text.startswith("[PST]")] == []
 
 

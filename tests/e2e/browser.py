@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
@@ -51,3 +53,9 @@ def page(browser: Browser, width: int = 1400, height: int = 1000, sharp: float =
         yield context.new_page()
     finally:
         context.close()
+
+
+def violations(page: Page, context: str | None = None, **options: Any) -> list[tuple[str, str, list[str]]]:
+    """What axe finds wrong on the page, or in what `context` selects of it: the rule, its help, the first places."""
+    found = Axe().run(page, context, {"resultTypes": ["violations"], **options}).response["violations"]
+    return [(v["id"], v["help"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found]

@@ -17,7 +17,6 @@ from playwright.sync_api import Locator, Page
 from . import lab
 
 PICTURES = lab.ROOT / "build" / "e2e"
-AXE = {"resultTypes": ["violations"]}
 OUTPUTS = ".jp-OutputArea-output"
 _IDLE = "Python 3 (ipykernel) | Idle"
 # To save a notebook full of figures again and again while it runs would take longer than to run it.

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from .browser import page
+from .browser import page, violations
 from .conftest import notebooks
 from .lab import ROOT
-from .lesson import AXE, OUTPUTS, Lesson
+from .lesson import OUTPUTS, Lesson
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -62,8 +61,7 @@ def test_axe_finds_no_violation_in_the_outputs(lesson):
     """Tables, figures and exercises can be read with what people with disabilities use."""
     if not lesson.outputs():
         return
-    found = Axe().run(lesson.page, context=OUTPUTS, options=AXE).response["violations"]
-    assert [(v["id"], v["help"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found] == []
+    assert violations(lesson.page, OUTPUTS) == []
 
 
 # Whether the keyboard is at a code cell, and whether it is in the text of one.

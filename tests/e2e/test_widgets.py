@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 import tcploop_lab as lab
 
 from ..waiting import wait_until
 from . import widgets
+from .browser import violations
 from .conftest import notebooks
 from .lab import new_notebook
-from .lesson import AXE, OUTPUTS, Lesson
+from .lesson import OUTPUTS, Lesson
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -83,8 +83,7 @@ def test_a_widget_can_be_used_with_the_keyboard(lesson, call):
         widgets.USES[call](output)
     finally:
         lesson.picture(call.removeprefix("lab.").removesuffix("("), output)
-    found = Axe().run(lesson.page, context=OUTPUTS, options=AXE).response["violations"]
-    assert [(v["id"], v["help"], [node["html"][:200] for node in v["nodes"]][:3]) for v in found] == []
+    assert violations(lesson.page, OUTPUTS) == []
     assert lesson.complaints == []
 
 
