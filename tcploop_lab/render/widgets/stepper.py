@@ -16,10 +16,10 @@ class StepperView(View):
     """The stepper on the page."""
 
     def __init__(self, model: StateStepper) -> None:
-        self._first = button("First", partial(self.do, model.move, -model.last), "Before the first moment")
-        self._back = button("Back", partial(self.do, model.move, -1), "One moment back")
-        self._next = button("Next", partial(self.do, model.move, 1), "One moment on")
-        self._last = button("Last", partial(self.do, model.move, model.last), "After the last moment")
+        self._first = button("First", partial(model.move, -model.last), "Before the first moment")
+        self._back = button("Back", partial(model.move, -1), "One moment back")
+        self._next = button("Next", partial(model.move, 1), "One moment on")
+        self._last = button("Last", partial(model.move, model.last), "After the last moment")
         self._moment = number("moment", 0, model.last)
         self._words, self._segments, self._diagram = w.HTML(), w.HTML(), w.HTML()
         rows = (
@@ -42,7 +42,7 @@ class StepperView(View):
 
     def _to(self, position: int) -> None:
         if position != self.model.position:
-            self.do(self.model.go_to, position)
+            self.model.go_to(position)
 
 
 def state_stepper(exchange: Any = None) -> View:

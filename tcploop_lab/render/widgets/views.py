@@ -147,7 +147,7 @@ def number(name: str, low: int, high: int) -> w.BoundedIntText:
     return w.BoundedIntText(low, min=low, max=high, description=name, style=_NAME, layout=w.Layout(width="10em"))
 
 
-def button(name: str, act: Callable[[], None], hint: str = "") -> w.Button:
+def button(name: str, act: Callable[[], object], hint: str = "") -> w.Button:
     """A button that calls `act`."""
     made = w.Button(description=name, tooltip=hint or name, layout=w.Layout(width="auto"))
     made.on_click(lambda _: act())
