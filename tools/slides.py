@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from jinja2 import DictLoader
 from nbconvert import SlidesExporter
-from page_kernel import NoKernel, Pin, member
+from page_kernel import NoKernel, Pin
 
 ROOT = Path(__file__).parents[1]
 SLIDES = ROOT / "build" / "slides"
@@ -26,10 +26,10 @@ REVEAL = Pin("reveal.js", "5.2.1", "https://registry.npmjs.org/reveal.js/-/revea
              "359b575dd51bbda32f89b2fd4c7dc46ad7389a805572158916c29252f7a27333")  # fmt: skip
 LEFT_OUT = ("## What you need", "## Exercises", "### Exercise", "## Next")  # sections, to the next heading
 WIDGETS = "application/vnd.jupyter.widget-view+json"
+TALL = {"text/html", "image/svg+xml", "image/png"}
 # nbconvert's own template loads scripts from elsewhere. No lesson has formulas; of a widget its picture is shown.
 TEMPLATE = """{%- extends 'reveal/index.html.j2' -%}
 {%- block html_head_js -%}{%- endblock -%}
-{%- block jupyter_widgets -%}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{%- endblock -%}
 {%- block html_head_css -%}<style>
 :root { --jp-code-font-size: 21px; --jp-content-font-size1: 24px; --jp-cell-prompt-width: 0px }
@@ -71,15 +71,12 @@ def shown(cell: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
     """Yield a cell of code; where its outputs need room, once more with them."""
     for output in cell.outputs:
         output.get("data", {}).pop(WIDGETS, None)
-    tall = [one for one in cell.outputs if {"text/html", "image/svg+xml", "image/png"} & one.get("data", {}).keys()]
-    if not tall:
+    if not any(TALL & one.get("data", {}).keys() for one in cell.outputs):
         yield cell
         return
-    outputs, cell.outputs = cell.outputs, []
+    yield nbformat.v4.new_code_cell(cell.source)
+    cell.metadata["answer"] = True
     yield cell
-    alone = nbformat.v4.new_code_cell(cell.source, outputs=outputs)
-    alone.metadata["answer"] = True
-    yield alone
 
 
 def slides(path: Path) -> nbformat.NotebookNode:
@@ -110,11 +107,9 @@ def main(names: list[str]) -> None:
     """Write the slides of these lessons."""
     shutil.rmtree(SLIDES, ignore_errors=True)
     with tarfile.open(REVEAL.fetch()) as archive:
-        for one in archive:
-            to = SLIDES / "reveal.js" / one.name.removeprefix("package/")
-            if one.isfile() and one.name.startswith(("package/dist/", "package/LICENSE")):
-                to.parent.mkdir(parents=True, exist_ok=True)
-                to.write_bytes(member(archive, one.name))
+        wanted = [one for one in archive if one.name.startswith(("package/dist/", "package/LICENSE"))]
+        archive.extractall(SLIDES, wanted)  # checksummed
+    (SLIDES / "package").rename(SLIDES / "reveal.js")
     for path in map(Path, names) if names else sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         (SLIDES / f"{path.stem}.html").write_text(page(path), encoding="utf-8")
         print(SLIDES / f"{path.stem}.html")
