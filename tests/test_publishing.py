@@ -128,22 +128,23 @@ def test_the_check_of_the_pages_finds_what_is_wrong(tmp_path: Path, tag: str) ->
 
 def test_a_package_that_is_another_one_or_gone_makes_no_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is one line with the way out, and nothing half-fetched stays in the cache."""
-    tool = load("page_kernel")
+    tool = load("pinned")
     monkeypatch.setattr(tool, "CACHE", tmp_path / "cache")
     (tmp_path / "here.deb").write_bytes(b"another one")
     here, gone = (tool.Pin("name", "1.0", (tmp_path / name).as_uri(), "0" * 64) for name in ("here.deb", "gone.deb"))
-    with pytest.raises(tool.NoKernel, match=r"here\.deb: its SHA-256 is [0-9a-f]{64}, not 0{64}; remove it"):
+    with pytest.raises(tool.Unavailable, match=r"here\.deb: its SHA-256 is [0-9a-f]{64}, not 0{64}; remove it"):
         here.fetch()
-    with pytest.raises(tool.NoKernel, match=r"^name 1\.0: .*No such file.*; fetch file:.*gone\.deb to "):
+    with pytest.raises(tool.Unavailable, match=r"^name 1\.0: .*No such file.*; fetch file:.*gone\.deb to "):
         gone.fetch()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["here.deb"]
 
 
 def test_without_a_compiler_the_page_gets_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is missing is named, for its program as for the small kernel."""
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
     tool = load("page_kernel")
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(tool.NoKernel, match=r"^a kernel's build needs gcc, make, flex, bison, bc; on Debian: apt"):
+    with pytest.raises(tool.Unavailable, match=r"^a kernel's build needs gcc, make, flex, bison, bc; on Debian: apt"):
         tool.build_small()
 
 

@@ -19,49 +19,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from pinned import CACHE, Pin, Unavailable, deb, member  # beside this file
+
 SOURCE = Path(__file__).parents[1] / "docs" / "site" / "kernel"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tcploop-lab" / "page"
 DEBIAN = "https://deb.debian.org/debian/pool/main/"
-
-
-class NoKernel(Exception):
-    """Why the page gets no kernel, with the way out."""
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A package of one version: where it is, and what it must be."""
-
-    name: str
-    version: str
-    url: str
-    sha256: str
-
-    def fetch(self) -> Path:
-        """Return the file, from the cache or from its place. NoKernel if it cannot be had, or is another one."""
-        path = CACHE / self.url.rsplit("/", 1)[1]
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            half = path.with_name(f"{path.name}.{os.getpid()}")
-            try:
-                with urllib.request.urlopen(self.url, timeout=60) as answer, half.open("wb") as file:
-                    shutil.copyfileobj(answer, file)
-                half.replace(path)
-            except OSError as error:
-                raise NoKernel(f"{self.name} {self.version}: {error}; fetch {self.url} to {path}") from None
-            finally:
-                half.unlink(missing_ok=True)
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != self.sha256:
-            raise NoKernel(f"{path}: its SHA-256 is {found}, not {self.sha256}; remove it, and try again")
-        return path
-
 
 V86 = Pin("v86", "0.5.462", "https://registry.npmjs.org/v86/-/v86-0.5.462.tgz",
           "1384ad8bbe80aa4f6cd43f43bd16ddbd7495931df833f038a27fcdc8b9a31351")  # fmt: skip
@@ -79,26 +44,6 @@ LIBGCC = Pin("libgcc-12-dev", "12.2.0-14+deb12u1", f"{DEBIAN}g/gcc-12/libgcc-12-
              "d25bdc547dc760f2c48aa808dcd0c4f3b5bd124daa3b47186ee6070ea57d85f1")  # fmt: skip
 LICENCES = Pin("base-files", "12.4+deb12u15", f"{DEBIAN}b/base-files/base-files_12.4+deb12u15_i386.deb",
                "95ab24c65cd128e5773bfa3d41b489dd5158f9081e6b757ac854d3820d721456")  # fmt: skip
-
-
-def deb(pin: Pin) -> tarfile.TarFile:
-    """The files of a Debian package: an ar archive with data.tar.xz in it (deb(5))."""
-    data = pin.fetch().read_bytes()
-    at = 8
-    while at < len(data):
-        name, size = data[at : at + 16].strip(b" /"), int(data[at + 48 : at + 58])
-        if name.startswith(b"data.tar"):
-            return tarfile.open(fileobj=io.BytesIO(data[at + 60 : at + 60 + size]))
-        at += 60 + size + size % 2
-    raise NoKernel(f"{pin.name} {pin.version}: it is no Debian package")
-
-
-def member(archive: tarfile.TarFile, name: str) -> bytes:
-    """The bytes of one file of an archive."""
-    file = archive.extractfile(name)
-    if file is None:
-        raise NoKernel(f"{name} is no file in its package")
-    return file.read()
 
 
 def assemble(folder: Path) -> dict[str, object]:
@@ -190,9 +135,10 @@ def compiled(text: bytes) -> bytes:
         try:
             subprocess.run(words, check=True, capture_output=True, text=True)
         except FileNotFoundError:
-            raise NoKernel("there is no gcc; on Debian: apt install gcc") from None
+            raise Unavailable("there is no gcc; on Debian: apt install gcc") from None
         except subprocess.CalledProcessError as error:
-            raise NoKernel(f"gcc -m32 failed, which needs an x86-64 machine: {error.stderr.strip()[-200:]}") from None
+            said = error.stderr.strip()[-200:]
+            raise Unavailable(f"gcc -m32 failed, which needs an x86-64 machine: {said}") from None
         return Path(made, "init").read_bytes()
 
 
@@ -213,7 +159,7 @@ def texts() -> dict[str, bytes]:
 def build_small() -> Path:
     """Build the small kernel from Debian's source with small.config, and return where it is kept."""
     if missing := [name for name in ("gcc", "make", "flex", "bison", "bc") if not shutil.which(name)]:
-        raise NoKernel(f"a kernel's build needs {', '.join(missing)}; on Debian: apt install {' '.join(missing)}")
+        raise Unavailable(f"a kernel's build needs {', '.join(missing)}; on Debian: apt install {' '.join(missing)}")
     with tempfile.TemporaryDirectory() as made:
         archive = member(deb(LINUX_SOURCE), "./usr/src/linux-source-6.12.tar.xz")
         with tarfile.open(fileobj=io.BytesIO(archive)) as source:
@@ -224,7 +170,7 @@ def build_small() -> Path:
             subprocess.run([*make, f"KCONFIG_ALLCONFIG={SOURCE / 'small.config'}", "allnoconfig"], check=True)
             subprocess.run([*make, "bzImage"], check=True)
         except subprocess.CalledProcessError as error:
-            raise NoKernel(f"the kernel's make failed with {error.returncode}; what it printed is above") from None
+            raise Unavailable(f"the kernel's make failed with {error.returncode}; what it printed is above") from None
         small().parent.mkdir(parents=True, exist_ok=True)
         return Path(shutil.copy(tree / "arch/x86/boot/bzImage", small()))
 
@@ -237,7 +183,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as made:
             found = assemble(Path(made, "kernel"))
         print(f"the page loads {found['bytes']:,} bytes: {found['kernel']}")
-    except NoKernel as reason:
+    except Unavailable as reason:
         print(f"no kernel for the page: {reason}", file=sys.stderr)
         return 1
     return 0

@@ -142,12 +142,13 @@ def main() -> int:
     if build():
         return 1
     forward()
-    from page_kernel import NoKernel, assemble  # beside this file
+    from page_kernel import assemble  # beside this file, as pinned is
+    from pinned import Unavailable
 
     try:
         if kernel:
             assemble(PAGES / "_static" / "kernel")
-    except NoKernel as reason:
+    except Unavailable as reason:
         shutil.rmtree(PAGES)
         print(f"no kernel for the first page: {reason}; without it: make site SITE_ARGS=--no-kernel", file=sys.stderr)
         return 1

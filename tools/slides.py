@@ -1,7 +1,7 @@
 """Make slides of the lessons, for the projector: make slides, then open build/slides/01_preconditions.html
 
 Each slide asks; the answer, the stored output of the cell, comes with the next key. Exercises and their solutions are
-left out. Everything that a page loads lies beside it: reveal.js is fetched once (page_kernel.Pin).
+left out. Everything that a page loads lies beside it: reveal.js is fetched once (pinned.py).
 
 python tools/slides.py [NOTEBOOK...]      these lessons; none: all
 """
@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from jinja2 import DictLoader
 from nbconvert import SlidesExporter
-from page_kernel import NoKernel, Pin
+from pinned import Pin, Unavailable
 
 ROOT = Path(__file__).parents[1]
 SLIDES = ROOT / "build" / "slides"
@@ -118,5 +118,5 @@ def main(names: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except NoKernel as reason:
+    except Unavailable as reason:
         sys.exit(f"no slides: {reason}")
