@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 
 from ..ports.eras import parse_era
 from ..study.result import Cell, StudyResult
+from ..tcp.words import counted
 from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
 from .figures import KEY, Curve, draw_curves, readable, subtitle, tries_axis
@@ -121,7 +122,7 @@ def _pooled(name: str, cells: Sequence[Cell]) -> Curve:
     tries = np.concatenate([cell.tries for cell in cells])
     observed = np.concatenate([cell.observed for cell in cells])
     hits, most = int(observed.sum()), int(tries.max())
-    count = f"{len(cells)} {name} port{'s' if len(cells) > 1 else ''}"
+    count = counted(len(cells), f"{name} port")
     found = f"{hits:,} of {len(tries):,} in {most:,} tries each"
     if observed.all():
         found = f"mean {tries.mean():,.0f} tries"

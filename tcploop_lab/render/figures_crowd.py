@@ -32,11 +32,7 @@ def crowd(result: Any, ax: Axes | None = None, title: str | None = None) -> Axes
 
 
 def _label(cell: Any) -> str:
-    return f"{_clients(cell.clients)}\nmean {cell.mean:,.0f} tries, {1e3 * cell.mean_seconds:,.1f} ms"
-
-
-def _clients(count: int) -> str:
-    return counted(count, "client")
+    return f"{counted(cell.clients, 'client')}\nmean {cell.mean:,.0f} tries, {1e3 * cell.mean_seconds:,.1f} ms"
 
 
 def _finding(curves: Sequence[Curve]) -> str:

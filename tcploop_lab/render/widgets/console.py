@@ -10,6 +10,7 @@ import numpy as np
 
 from ...ports.clients import ClientKind
 from ...results.run import Run
+from ...tcp.words import counted
 from .. import style
 from ..html import html
 from .console_model import MOST_TRIES, PACES, LoopConsole, Wish
@@ -89,8 +90,7 @@ def walk_html(run: Run) -> str:
     tries = np.arange(before + 1, len(trace) + 1)
     kept = np.unique(np.append(np.arange(0, len(ports), -(-len(ports) // _DOTS)), len(ports) - 1))
     latest = f", of which the last {_LATEST:,}" if before else ""
-    each = "try" if len(trace) == 1 else "tries"
-    words = f"Source port of each try: {len(trace):,} {each} to port {run.port}{latest}"
+    words = f"Source port of each try: {counted(len(trace), 'try')} to port {run.port}{latest}"
     across = (float(tries[0]), max(20.0, len(trace)))
     chart = Chart(across, _height(run, ports), words, ("try (connect call)", "source port"))
     if len(ports) <= _FEW:
