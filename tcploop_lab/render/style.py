@@ -20,7 +20,6 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 # Okabe and Ito's palette, which stays distinct for colour-blind readers (jfly.uni-koeln.de/color, 2008).
 BLACK = "#000000"
@@ -51,7 +50,6 @@ DARK_TOO = (
 _LIGHTER = 0.4  # how much white is in the ground of a text
 _DPI = 144  # twice the pixels of the size on the page, for sharp text
 _CSS_DPI = 96
-READABLE = 11.0  # CSS pixels: no text of a figure is smaller at full size
 
 RC: dict[str, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -123,12 +121,6 @@ class LabFigure(Figure):
     def alt(self) -> str:
         """The alternative text."""
         return " ".join(filter(None, map(alt_of, self.axes)))
-
-    @property
-    def smallest(self) -> float:
-        """How high its smallest text is, in CSS pixels at full size."""
-        written = [one.get_fontsize() for one in self.findobj(Text) if one.get_text()]
-        return float(min(written, default=mpl.rcParams["font.size"])) * _CSS_DPI / 72
 
     def png(self, on_paper: bool = True) -> bytes:
         """Return the figure as a PNG on a light background, or on none."""

@@ -6,8 +6,19 @@ from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from tcploop_lab.render import style
+
+READABLE = 11.0  # CSS pixels: no text of a figure is smaller at full size
+
+
+def too_small(figure: Figure) -> list[str]:
+    """The texts of a figure that cannot be read at full size, where an inch has 72 points and 96 CSS pixels."""
+    return [
+        one.get_text() for one in figure.findobj(Text) if one.get_text() and one.get_fontsize() * 96 / 72 < READABLE
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -16,5 +27,4 @@ def close_figures() -> Iterator[None]:
     yield
     figures = [plt.figure(number) for number in plt.get_fignums()]
     plt.close("all")
-    sizes = [figure.smallest for figure in figures if isinstance(figure, style.LabFigure)]
-    assert [size for size in sizes if size < style.READABLE] == []
+    assert [text for one in figures if isinstance(one, style.LabFigure) for text in too_small(one)] == []
