@@ -192,11 +192,7 @@ def _cells(content: bytes) -> list[Any]:
 
     try:
         found = json.loads(content)
-        few = found["cells"][:_MOST_CELLS]
-        bare = [{key: cell[key] for key in ("cell_type", "id", "metadata") if key in cell} for cell in few]
-        for cell, whole in zip(bare, few, strict=True):
-            cell |= {"source": "".join(whole["source"])}
-            cell |= {"outputs": [], "execution_count": None} if cell["cell_type"] == "code" else {}
+        bare = [_bare(cell) for cell in found["cells"][:_MOST_CELLS]]
         plain = json.dumps(found | {"cells": bare, "metadata": {}})
         notebook = nbformat.reads(plain, as_version=4)  # type: ignore[no-untyped-call]
         nbformat.validate(notebook)
@@ -206,6 +202,14 @@ def _cells(content: bytes) -> list[Any]:
     if len(found["cells"]) > _MOST_CELLS:
         raise ValueError(f"it has {len(found['cells'])} cells, and {_MOST_CELLS} are read")
     return cells
+
+
+def _bare(cell: dict[str, Any]) -> dict[str, Any]:
+    bare: dict[str, Any] = {key: cell[key] for key in ("cell_type", "id", "metadata") if key in cell}
+    bare["source"] = "".join(cell["source"])
+    if cell["cell_type"] == "code":
+        bare |= {"outputs": [], "execution_count": None}
+    return bare
 
 
 def _assignment(cells: Sequence[Any], releases: dict[str, list[Any]]) -> str:
