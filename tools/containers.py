@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "containers.md"
@@ -30,6 +29,7 @@ STEPS = {
     "capture": "capture 40000 --range 40000-40099 --json",
     "audit": f"audit --json -- python3 -c {shlex.quote(CLIENT)}",
 }
+END_OF_STEP = "--"  # what a step prints before it is one line of JSON, or nothing
 # Whether Docker's filter stands in place of podman's, and the flags beside it.
 ROWS = (
     *((False, flags) for flags in ("", PATHS, OPEN, f"{OPEN} {PATHS}", SYSCTL, "--cap-drop=ALL")),
@@ -50,19 +50,18 @@ def build(more: list[str]) -> None:
 
 def tried(flags: list[str], user: int) -> dict[str, str]:
     """What each step gives in a container with these flags, as this user, in a few words."""
-    steps = "; ".join(f"tcploop {step} 2> /dev/null || echo $?" for step in STEPS.values())
+    steps = "; ".join(f"tcploop {step} 2> /dev/null; echo {END_OF_STEP}" for step in STEPS.values())
     command = ["podman", "run", "--rm", f"--user={user}", *flags, IMAGE, "sh", "-c", steps]
-    printed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout.splitlines()
-    answers = [json.loads(line) for line in printed if line.startswith("{")]
-    return {name: said(name, answers) for name in STEPS}
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+    answers = printed.split(f"{END_OF_STEP}\n")[:-1]
+    return {name: said(name, answer) for name, answer in zip(STEPS, answers, strict=True)}
 
 
-def said(name: str, answers: list[dict[str, Any]]) -> str:
+def said(name: str, answer: str) -> str:
     """One answer in a few words; refused where there is none."""
-    key = {"doctor": "capabilities", "connect": "tries", "capture": "segments", "audit": "verdict"}[name]
-    found = next((one for one in answers if key in one and (name != "connect" or "segments" not in one)), None)
-    if found is None:
+    if not answer:
         return "refused"
+    found = json.loads(answer)
     if name == "doctor":
         own = next(one["ok"] for one in found["capabilities"] if one["name"] == "own port range")
         return f"{found['testbed']}, {'a' if own else 'no'} range of its own"
