@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from json import JSONDecodeError
 from pathlib import Path
+from secrets import token_hex
 from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ class Lesson:
     def __init__(self, page: Page, folder: Path, name: str, stored: bool = False) -> None:
         self.page, self.name = page, name
         self.file = folder / "notebooks" / name
+        self.workspace = f"{self.file.stem}-{token_hex(4)}"  # of one name JupyterLab would open again what was open
         if not stored:
             without_outputs(self.file)
         self.stored = nbformat.read(self.file, as_version=4)
@@ -66,7 +68,7 @@ class Lesson:
 
         The status bar has the kernel's name only once it is there.
         """
-        place = f"/lab/workspaces/{self.file.stem}/tree/notebooks/{self.name}"
+        place = f"/lab/workspaces/{self.workspace}/tree/notebooks/{self.name}"
         self.page.goto(re.sub(r"/lab/tree/[^?]*", place, address))
         self.page.get_by_text(_IDLE).wait_for()
 
