@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,6 +113,19 @@ def test_a_fork_bomb_stays_small(victim: escapes.Victim) -> None:
     count += "except OSError: print(n); os.kill(-1, 9)"
     result = lab.audit(python(count), timeout=20, sandbox=Sandbox(limits={"processes": 40}, strict=True))
     assert 10 < int(result.output) < (302 if ROOT else 40)
+
+
+def test_a_limit_that_is_there_already_is_not_raised() -> None:
+    """Where the user may have less memory or fewer processes than the sandbox gives, an audit runs with these."""
+
+    def fewer() -> None:
+        for limit, most in ((resource.RLIMIT_DATA, 1 << 30), (resource.RLIMIT_NPROC, 900)):
+            resource.setrlimit(limit, (most, most))
+
+    show = "import resource as r; print(*r.getrlimit(r.RLIMIT_DATA), *r.getrlimit(r.RLIMIT_NPROC))"
+    command = [sys.executable, "-m", "tcploop_lab", "audit", "--json", "--", *python(show)]
+    done = subprocess.run(command, preexec_fn=fewer, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == "" and json.loads(done.stdout)["output"].split() == [str(1 << 30)] * 2 + ["900"] * 2
 
 
 def test_output_is_limited() -> None:

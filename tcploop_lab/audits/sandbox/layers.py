@@ -202,19 +202,27 @@ class Limits(Layer):
     name = "limits of memory, file size and output"
 
     def apply(self, plan: Plan) -> None:
-        """Set them, hard ones too."""
+        """Set them, hard ones too; one that this process has already, and may not raise, stays if it is lower."""
         most = plan.wanted.limits
-        plan.settings["limits"] = {
+        limits = {
             "RLIMIT_NPROC": most["processes"],
             "RLIMIT_DATA": most["memory"],
             "RLIMIT_FSIZE": most["file-size"],
             "RLIMIT_CORE": 0,
         }
+        plan.settings["limits"] = {name: _at_most(name, limit) for name, limit in limits.items()}
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
         """Compare."""
         wanted = {name: [most, most] for name, most in plan.settings["limits"].items()}
         return "" if facts["limits"] == wanted else _refused(facts, "limits")
+
+
+def _at_most(name: str, limit: int) -> int:
+    import resource  # Windows has none, and loads this file
+
+    hard = resource.getrlimit(getattr(resource, name))[1]
+    return limit if hard == resource.RLIM_INFINITY else min(limit, hard)
 
 
 class LimitOfProcesses(Layer):
