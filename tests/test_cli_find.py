@@ -111,7 +111,8 @@ READS = """
 import os, sys
 
 def refuse(event, values):
-    writes = event == "open" and isinstance(values[2], int) and values[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    flags = values[2] if event == "open" and isinstance(values[0], str) else 0  # not a process's pipe, open already
+    writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     if event in ("socket.bind", "socket.connect", "os.remove", "os.rename", "os.mkdir", "os.kill") or writes:
         print(event, values, file=sys.stderr)
         os._exit(99)
