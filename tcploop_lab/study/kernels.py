@@ -85,10 +85,16 @@ class KernelTable(Shown):
         return Description(self.summary, tables=(Table("kernels", columns, list(map(_told, self.rows))),))
 
 
+def _in_short(steps: tuple[int, ...]) -> str:
+    """Steps in words: of the multiples of the first, in a row, the first two and the last."""
+    row = [step for number, step in enumerate(steps, 1) if step == number * steps[0]]
+    ends = [f"{row[0]}, {row[1]} … {row[-1]}"] if len(row) > 3 else list(map(str, row))
+    return ", ".join([*ends, *map(str, steps[len(row) :])])
+
+
 def _told(row: KernelRow) -> tuple[object, ...]:
-    steps = ", ".join(map(str, row.steps))
     return (
-        row.kernel, row.era, steps, row.parity, row.own_range, f"{row.first_hit:.2g}", f"{row.back:.2g}", row.third,
+        row.kernel, row.era, _in_short(row.steps), row.parity, row.own_range, f"{row.first_hit:.2g}", f"{row.back:.2g}", row.third,
         "picked" if row.shared else "not picked", row.waits, row.waits_elsewhere, row.bind_zero,
         "picked" if row.released else "not picked", row.crowding, row.rate,
         row.recorded_on or "now",
