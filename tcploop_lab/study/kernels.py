@@ -94,7 +94,8 @@ def _in_short(steps: tuple[int, ...]) -> str:
 
 def _told(row: KernelRow) -> tuple[object, ...]:
     return (
-        row.kernel, row.era, _in_short(row.steps), row.parity, row.own_range, f"{row.first_hit:.2g}", f"{row.back:.2g}", row.third,
+        row.kernel, row.era, _in_short(row.steps), row.parity, row.own_range,
+        f"{row.first_hit:.2g}", f"{row.back:.2g}", row.third,
         "picked" if row.shared else "not picked", row.waits, row.waits_elsewhere, row.bind_zero,
         "picked" if row.released else "not picked", row.crowding, row.rate,
         row.recorded_on or "now",
