@@ -130,9 +130,10 @@ benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchm
 pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
 pins: ## write the lock again with the newest versions, for maintainers (needs uv)
 	@mkdir -p build
-	@$(pin) --upgrade --extra test --output-file environment/tests.txt
-	@$(pin) --constraint environment/tests.txt --output-file environment/lab.txt
-	@{ grep '^#' constraints.txt; sed -n 's/^\([^ ]*==[^ ]*\) .*/\1/p' environment/tests.txt; } > build/constraints.txt
+	@$(pin) --upgrade --extra test --output-file build/tests.txt
+	@$(pin) --constraint build/tests.txt --output-file environment/lab.txt
+	@{ echo '-r lab.txt'; awk 'NR == FNR { seen[$$0]; next } /^[^ ]/ { new = !($$0 in seen) } new' environment/lab.txt build/tests.txt; } > environment/tests.txt
+	@{ grep '^#' constraints.txt; sed -n 's/^\([^ ]*==[^ ]*\) .*/\1/p' build/tests.txt; } > build/constraints.txt
 	@mv build/constraints.txt constraints.txt
 
 env: $(TESTS_TOO) ## make the environment in .venv, that of the tests too, if it is not there yet

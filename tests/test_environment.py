@@ -39,8 +39,9 @@ def pins() -> dict[str, str]:
 
 
 def lock(name: str) -> dict[str, Requirement]:
-    """The pins of environment/NAME.txt by canonical name; each has hashes, and nothing else stands in the file."""
+    """The pins of environment/NAME.txt by canonical name; each has hashes, and nothing else but the file it adds to."""
     text = (ROOT / "environment" / f"{name}.txt").read_text()
+    text = re.sub(r"^-r (\w+\.txt)\n", lambda other: (ROOT / "environment" / other[1]).read_text(), text)
     entries = ENTRY.findall(text)
     assert entries and "".join(ENTRY.sub("", text).split()) == ""
     parsed = [Requirement(pin + marker) for pin, marker, _ in entries]
