@@ -84,9 +84,9 @@ def grade(
 def _described(
     marks: list[Marks], equal: list[tuple[str, str, int]], changed: list[tuple[str, str, float, float, str]]
 ) -> Description:
-    columns = (("student", "student"), ("assignment", "assignment"), ("points", "points"), ("most", "of"),
-               ("seconds", "seconds"), ("days_late", "days late"), ("reasons", "reasons"), ("suspicious", "look at"),
-               ("file", ""), ("exercises", ""))  # fmt: skip
+    from ..exercises.marks import COLUMNS
+
+    columns = (*COLUMNS[:-1], ("file", ""), ("exercises", ""))  # a file's path is too long for a column
     same = Table("equal", (("one", "student"), ("other", "and"), ("programs", "equal programs")), equal)
     heads = (("student", "student"), ("assignment", "assignment"), ("before", "before"), ("points", "now"),
              ("note", ""))  # fmt: skip
@@ -97,11 +97,9 @@ def _described(
 
 
 def _row(one: Marks) -> tuple[object, ...]:
-    seconds = round(one.grade.seconds, 2) if one.grade else 0.0
+    *start, look, file = one.row
     exercises = [vars(exercise) for exercise in one.grade.exercises] if one.grade else []
-    look = Said(list(one.suspicious), ", ".join(one.suspicious))
-    who = (one.student, one.assignment, one.points, one.most, seconds, one.late)
-    return (*who, one.reasons, look, one.file, exercises)
+    return (*start, Said(list(one.suspicious), str(look)), file, exercises)
 
 
 @click.command(cls=Command)

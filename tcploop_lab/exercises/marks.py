@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..tcp.words import counted
 from ..testbed import files
 from . import judging
 from .assignment import name_of
@@ -34,6 +35,12 @@ _SUSPICIOUS = re.compile(
 # What platforms put behind a name: numbers, and Moodle _NUMBER_assignsubmission_file_
 # (https://rdrr.io/github/kenjisato/examtools/man/rewrite_for_moodle.html).
 _PLATFORM = re.compile(r"(?:_late)?_\d+_(?:\d+|assignsubmission_file_?)$", re.IGNORECASE)
+# What a learning platform, and the page of `tcploop grade`, is told of each file: the names in JSON, and the heads.
+COLUMNS = (
+    ("student", "student"), ("assignment", "assignment"), ("points", "points"), ("most", "most"),
+    ("seconds", "seconds"), ("days_late", "days late"), ("reasons", "reasons"), ("suspicious", "look at"),
+    ("file", "file"),
+)  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would compute what begins so
 
 
@@ -85,10 +92,17 @@ class Marks:
         return sum(one.most for one in self.grade.exercises) if self.grade else 0
 
     @property
+    def row(self) -> tuple[str | float, ...]:
+        """What stands in `COLUMNS`."""
+        seconds = round(self.grade.seconds, 2) if self.grade else 0.0
+        words = (self.reasons, ", ".join(self.suspicious), self.file)
+        return (self.student, self.assignment, self.points, self.most, seconds, self.late, *words)
+
+    @property
     def reasons(self) -> str:
         """Why points are missing, in one line."""
         exercises = self.grade.exercises if self.grade else ()
-        late = f"{self.late} days late, {self.counts:.0%} of the points count" if self.counts < 1 else ""
+        late = f"{counted(self.late, 'day')} late, {self.counts:.0%} of the points count" if self.counts < 1 else ""
         return "; ".join(
             filter(None, (self.failed, late, *(f"{one.exercise}: {one.why}" for one in exercises if one.why)))
         )
@@ -170,16 +184,13 @@ def as_csv(marks: Iterable[Marks]) -> bytes:
     """Return one line for each file, as a learning platform imports it."""
     page = io.StringIO()
     rows = csv.writer(page, lineterminator="\n")
-    rows.writerow(("student", "assignment", "points", "most", "seconds", "days late", "reasons", "look at", "file"))
-    for one in marks:
-        seconds = round(one.grade.seconds, 2) if one.grade else 0
-        words = (one.reasons, ", ".join(one.suspicious), one.file)
-        rows.writerow((_safe(one.student), one.assignment, one.points, one.most, seconds, one.late, *map(_safe, words)))
+    rows.writerow([head for _, head in COLUMNS])
+    rows.writerows([_safe(value) for value in one.row] for one in marks)
     return page.getvalue().encode()
 
 
-def _safe(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def _safe(value: str | float) -> str | float:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def _unsafe(text: str) -> str:

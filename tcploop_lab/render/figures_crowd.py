@@ -45,5 +45,5 @@ def _finding(curves: Sequence[Curve]) -> str:
 def _place(result: Any) -> str:
     beside = ", beside other traffic" if result.other_traffic else ""
     cores = result.provenance.get("cores", "?")
-    cores = f"{cores} core{'s' if cores != '1' else ''}"
+    cores = counted(int(cores), "core") if cores.isdigit() else f"{cores} cores"
     return f"port {result.port} in {result.port_range}{beside} · {cores} · {result.provenance.get('kernel', '')}"

@@ -77,7 +77,8 @@ def number_words(segment: Segment, numbers: Numbers | None = None) -> str:
 
 def counted(number: int, what: str) -> str:
     """Return "1 try", "0 tries", "1,234 bytes": `what` is the singular."""
-    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}es" if what.endswith("s") else f"{what}s"
+    in_y = what.endswith("y") and what[-2] not in "aeiou"
+    many = f"{what[:-1]}ies" if in_y else f"{what}es" if what.endswith("s") else f"{what}s"
     return f"{number:,} {what if number == 1 else many}"
 
 

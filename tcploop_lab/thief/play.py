@@ -255,7 +255,7 @@ def _address(scene: Scene) -> tuple[str, int]:
 
 def _outcome_of(client: socket.socket) -> str:
     try:
-        return f"{len(client.recv(1))} bytes"
+        return counted(len(client.recv(1)), "byte")
     except OSError as error:
         return errno.errorcode.get(error.errno or 0, str(error))
 
