@@ -140,9 +140,9 @@ def owners(inodes: Collection[int]) -> dict[int, tuple[Owner, ...]]:
     wanted = {f"socket:[{inode}]": inode for inode in inodes if inode}
     found: dict[int, tuple[Owner, ...]] = {}
     for pid in _processes() if wanted else ():
-        if held := {wanted[link] for link in _open_files(pid) if link in wanted}:
-            owner = Owner(int(pid), _program(pid))
-            found.update({inode: (*found.get(inode, ()), owner) for inode in held})
+        if held := wanted.keys() & _open_files(pid):
+            owner = (Owner(int(pid), _program(pid)),)
+            found.update({wanted[link]: found.get(wanted[link], ()) + owner for link in held})
     return found
 
 
@@ -151,11 +151,16 @@ def _processes() -> list[str]:
 
 
 def _open_files(pid: str) -> Iterator[str]:
-    folder = f"/proc/{pid}/fd/"
     with contextlib.suppress(OSError):  # not this user's, or it has ended
-        for name in os.listdir(folder):
-            with contextlib.suppress(OSError):  # closed meanwhile
-                yield os.readlink(folder + name)
+        folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for name in os.listdir(folder):
+                try:  # noqa: SIM105  (suppress() takes half as long as the link)
+                    yield os.readlink(name, dir_fd=folder)
+                except OSError:
+                    pass  # closed meanwhile
+        finally:
+            os.close(folder)
 
 
 def _program(pid: str) -> str:

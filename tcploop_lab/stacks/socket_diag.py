@@ -22,17 +22,20 @@ from .proc_net import STATES
 from .stack import Exchanged, SocketRow, bind_somewhere
 
 _AF_NETLINK = 16  # of Linux; where the system is another one it is refused (OSError)
-_SOCK_DIAG, _BY_FAMILY = 4, 20  # NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY
+_SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
+_BOTH_FAMILIES, _BY_FAMILY = 18, 20  # TCPDIAG_GETSOCK, as ss asks: one walk through the table; SOCK_DIAG_BY_FAMILY
 _ONE, _DUMP = 0x1, 0x301  # NLM_F_REQUEST; with NLM_F_DUMP
 _ERROR, _DONE = 2, 3  # NLMSG_ERROR, NLMSG_DONE
 _BOUND_INACTIVE = 1 << 13  # TCP_BOUND_INACTIVE: a state for the question only, the kernel answers CLOSE
 _EVERY_STATE = 0xFFF | _BOUND_INACTIVE
 _HEADER, _REQUEST = struct.Struct("=IHHII"), struct.Struct("=BBBxI")  # nlmsghdr; inet_diag_req_v2 up to its socket id
-_SOCKET_ID = struct.Struct("!HH16s16s12x")  # inet_diag_sockid: ports, addresses, interface and cookie
+_STATES = struct.Struct("=52xI4x")  # inet_diag_req of TCPDIAG_GETSOCK, which asks for states alone
+_SOCKET_ID = struct.Struct("!HH16s16s")  # inet_diag_sockid up to the interface and the cookie
 _KIND, _NUMBER, _SIGNED = struct.Struct("=IH"), struct.Struct("=I"), struct.Struct("=i")
-_NUMBERS = struct.Struct("=I20xII")  # interface, user and inode
+_NUMBERS = struct.Struct("=BB38xI20xII")  # of an inet_diag_msg: family, state, interface, user and inode
+_NO_PEER = (State.LISTEN, State.CLOSED)
 _ANY_COOKIE = b"\xff" * 8  # INET_DIAG_NOCOOKIE
-_INTERFACE, _ATTRIBUTES = 40, 72  # where they begin in an inet_diag_msg
+_ID, _ATTRIBUTES = 4, 72  # where they begin in an inet_diag_msg
 _INFO = 2  # INET_DIAG_INFO: a struct tcp_info
 # Of a struct tcp_info: last_data_sent, total_retrans, bytes_acked up to segs_in, data_segs_in and _out, bytes_sent.
 _SILENT_AT, _LOST_AT, _COUNTERS_AT, _DATA_AT, _SENT_AT = 44, 100, 120, 152, 200
@@ -46,7 +49,7 @@ def sockets() -> tuple[SocketRow, ...]:
 
     Raises OSError where there is no netlink, or no inet_diag in this kernel.
     """
-    return tuple(row for family in (socket.AF_INET, socket.AF_INET6) for row in _ask(family, _EVERY_STATE))
+    return tuple(_ask(_EVERY_STATE))
 
 
 def exchanged(row: SocketRow) -> Exchanged | None:
@@ -56,7 +59,8 @@ def exchanged(row: SocketRow) -> Exchanged | None:
     packed = (socket.inet_pton(family, end.address).ljust(16, b"\0") for end in (local, peer))
     name = struct.pack("!HH16s16s", local.port, peer.port, *packed) + _NUMBER.pack(row.interface) + _ANY_COOKIE
     with contextlib.suppress(OSError):
-        for data, begin, end in _answers(family, _EVERY_STATE, _ONE, name, 1 << (_INFO - 1)):
+        question = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), _EVERY_STATE) + name
+        for data, begin, end in _answers(_BY_FAMILY, _ONE, question):
             return _exchanged(_attribute(data[begin:end], _INFO))
     return None
 
@@ -69,43 +73,39 @@ def bound_only(port: int) -> tuple[str, ...] | None:
     with socket.socket() as own:
         bind_somewhere(own, "127.0.0.1")
         try:
-            told = [row.local for family in (socket.AF_INET, socket.AF_INET6) for row in _ask(family, _BOUND_INACTIVE)]
+            told = [row.local for row in _ask(_BOUND_INACTIVE)]
         except OSError:
             return None
         known = str(Endpoint.of(own.getsockname()))
     return tuple(name for name in told if name.endswith(f":{port}") and name != known) if known in told else None
 
 
-def _ask(family: int, states: int) -> Iterator[SocketRow]:
+def _ask(states: int) -> Iterator[SocketRow]:
     """Yield the sockets of this network that are in one of these states."""
-    no_peer = (State.LISTEN, State.CLOSED)
-    for data, begin, _ in _answers(family, states, _DUMP):
-        kind, state = data[begin], STATES[data[begin + 1]]
-        port, to, source, target = _SOCKET_ID.unpack_from(data, begin + 4)
-        peer = "" if state in no_peer else f"{_written(kind, target)}:{to}"
-        interface, user, inode = _NUMBERS.unpack_from(data, begin + _INTERFACE)
-        others = bool(inode) and user != os.geteuid()  # what waits in TIME-WAIT is nobody's
-        yield SocketRow(f"{_written(kind, source)}:{port}", peer, state, inode, interface, others)
+    no_peer, own_user = [number for number, state in STATES.items() if state in _NO_PEER], os.geteuid()
+    for data, begin, _ in _answers(_BOTH_FAMILIES, _DUMP, _STATES.pack(states)):
+        family, number, interface, user, inode = _NUMBERS.unpack_from(data, begin)
+        port, to, source, target = _SOCKET_ID.unpack_from(data, begin + _ID)
+        peer = "" if number in no_peer else f"{_written(family, target)}:{to}"
+        others = bool(inode) and user != own_user  # what waits in TIME-WAIT is nobody's
+        yield SocketRow(f"{_written(family, source)}:{port}", peer, STATES[number], inode, interface, others)
 
 
-def _answers(
-    family: int, states: int, flags: int, name: bytes = bytes(_SOCKET_ID.size), extensions: int = 0
-) -> Iterator[tuple[bytes, int, int]]:
+def _answers(kind: int, flags: int, question: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield, for each answer to one question, a datagram, and where in it the answer begins and ends.
 
     Raises OSError where the kernel refuses.
     """
     with socket.socket(getattr(socket, "AF_NETLINK", _AF_NETLINK), socket.SOCK_RAW, _SOCK_DIAG) as netlink:
         netlink.settimeout(_TIMEOUT)
-        question = _REQUEST.pack(family, socket.IPPROTO_TCP, extensions, states) + name
-        netlink.send(_HEADER.pack(_HEADER.size + len(question), _BY_FAMILY, flags, 1, 0) + question)
+        netlink.send(_HEADER.pack(_HEADER.size + len(question), kind, flags, 1, 0) + question)
         while True:
             data, at = netlink.recv(_LARGEST), 0
             while at < len(data):
-                length, kind = _KIND.unpack_from(data, at)
-                if kind == _DONE:
+                length, answer = _KIND.unpack_from(data, at)
+                if answer == _DONE:
                     return
-                if kind == _ERROR:
+                if answer == _ERROR:
                     number = -_SIGNED.unpack_from(data, at + _HEADER.size)[0]
                     raise OSError(number or errno.EIO, os.strerror(number or errno.EIO))
                 yield data, at + _HEADER.size, at + length

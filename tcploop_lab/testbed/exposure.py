@@ -67,6 +67,11 @@ class Network:
         return tuple(_judged(row, self.exchanged.get(row.local), partners.get(row.local)) for row in rows)
 
     @cached_property
+    def names(self) -> frozenset[str]:
+        """The local names of all sockets, in IPv4 where that is what they mean."""
+        return frozenset(_unmapped(row.local) for row in self.sockets)
+
+    @cached_property
     def left_over(self) -> tuple[SocketRow, ...]:
         """What self-connections that were closed in order have left: TIME-WAIT, one minute long."""
         return tuple(row for row in self.sockets if row.state == State.TIME_WAIT and row.to_itself)
@@ -163,7 +168,6 @@ def _exposed(network: Network, port_range: PortRange) -> Iterator[Exposed]:
 def _calls(network: Network, port_range: PortRange) -> Iterator[tuple[SocketRow, int, bool]]:
     """Yield who dials a port of the range at the address that it calls from, and whether NAT leads it elsewhere."""
     listening = {row.port for row in network.sockets if row.state == State.LISTEN}
-    names = {_unmapped(row.local) for row in network.sockets}
     for row in network.sockets:
         address, _, own = row.local.rpartition(":")
         target, _, dialled = row.peer.rpartition(":")
@@ -174,7 +178,7 @@ def _calls(network: Network, port_range: PortRange) -> Iterator[tuple[SocketRow,
             continue
         if port in listening or row.state == State.SYN_SENT:
             yield row, port, False
-        elif row.state == State.ESTABLISHED and _unmapped(row.peer) not in names:
+        elif row.state == State.ESTABLISHED and _unmapped(row.peer) not in network.names:
             yield row, port, True
 
 
