@@ -93,6 +93,39 @@ def test_ctrl_c_again_and_again_keeps_the_result() -> None:
     assert (process.returncode, err, json.loads(out)["stopped"]) == (130, "", "interrupted")
 
 
+PRESSED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tcploop_lab.cli import main, output
+deliver = output.deliver
+def pressed(*what, **beside):
+    for _ in range(5): os.kill(os.getpid(), signal.SIGINT)
+    deliver(*what, **beside)
+    for _ in range(5): os.kill(os.getpid(), signal.SIGINT)
+output.deliver = pressed
+sys.exit(main())
+"""
+ANSWERED = [
+    ["connect", *ONE],
+    ["capture", *ONE, "--kernel", "6.18"],
+    ["cross", "--kernel", "6.18"],
+    ["study", "--ports", "40500", "--ranges", "40500-40500", "--samples", "2", "--kernel", "6.18", "--out", "{out}"],
+    ["audit", "--", "true"],
+]
+
+
+@pytest.mark.parametrize("command", ANSWERED, ids=lambda command: command[0])
+def test_ctrl_c_takes_no_answer_away(command: list[str], tmp_path) -> None:
+    """Pressed five times between the answer and its printing, and again after that, it prints the whole answer."""
+    words = [word.replace("{out}", str(tmp_path / "s")) for word in command]
+    place = words.index("--") if "--" in words else len(words)
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED, *words[:place], "--json", *words[place:]], timeout=PATIENCE, **PIPES
+    )
+    assert (done.returncode, done.stderr) == (int(command[0] == "audit"), "")
+    assert json.loads(done.stdout)["stack"] in ("live", "simulated")
+
+
 def test_ctrl_c_for_people() -> None:
     """Interrupted, it says how far it was, and shows no traceback."""
     with running("connect", *ENDLESS) as process:

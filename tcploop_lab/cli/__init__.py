@@ -26,8 +26,11 @@ def main(args: Sequence[str] | None = None) -> int:
         os.environ.setdefault(_THREADS, "1")
     try:
         with _ctrl_c_ends_at_once() if args is None else contextlib.nullcontext():
+            from ..stacks.task import Interrupts
             from .entry import run
 
+        if args is None and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, Interrupts(raising=True))  # after one that was noted, none raises
         return run(args)
     except KeyboardInterrupt:
         return _ended("interrupted", 130)

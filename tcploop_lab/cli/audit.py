@@ -11,6 +11,7 @@ import click
 import tcploop_lab as lab
 
 from ..audits.sandbox.wanted import Sandbox
+from ..stacks.task import noted_interrupts
 from ..testbed import files
 from ..testbed.opening import wanted_kind
 from . import options, output
@@ -66,13 +67,13 @@ def audit(
     Example: tcploop audit -- curl http://127.0.0.1:{port}/
     """
     to_write = {name: path for name, path in (("junit", junit), ("sarif", sarif)) if path is not None}
-    with checked():
+    with checked(), noted_interrupts():
         _must_be_two_files(to_write, force)
         sandbox = Sandbox(environment, shares, dict(limits), strict)
         asked = wanted_kind(kind) or "namespace"
         result = lab.audit(command, port, timeout, attempts, host, asked, templates, sandbox=sandbox)
-    _write(to_write, force, result)
-    output.deliver(as_json, result.describe())
+        _write(to_write, force, result)
+        output.deliver(as_json, result.describe())
     return _exit_code(result)
 
 
@@ -88,7 +89,7 @@ def _write(to_write: Mapping[str, str], force: bool, result: AuditResult) -> Non
     from ..audits.reports import FORMATS
 
     for name, path in to_write.items():
-        with checked(), files.written(path, force) as file:
+        with files.written(path, force) as file:
             file.write(FORMATS[name](result))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..stacks.task import noted_interrupts, raised_interrupts
 from ..tcp.words import counted
 from . import options, output
 from .group import Command
@@ -26,14 +27,13 @@ def cross(delay: float, kind: options.Place, as_json: bool) -> int:
     The cable between them holds every segment for the delay, so that their SYNs cross: RFC 9293 section 3.5.
     On the loopback that is rare. Exit code 0 means that both ends are ESTABLISHED.
     """
-    with place(kind, as_json) as testbed:
+    with place(kind, as_json) as testbed, noted_interrupts():
         with testbed.crossing() as crossing:
             interrupted = _run(crossing, delay)
-        where = testbed.describe().record()
-    ends = "both ends ESTABLISHED" if crossing.established else "not established"
-    title = f"{ends}: {counted(len(crossing.segments), 'segment')}, {delay * 1000:g} ms on the cable"
-    told = replace(crossing.describe(brief=True), title=title, good=crossing.established)
-    output.deliver(as_json, told, delay_ms=delay * 1000, **where)
+        ends = "both ends ESTABLISHED" if crossing.established else "not established"
+        title = f"{ends}: {counted(len(crossing.segments), 'segment')}, {delay * 1000:g} ms on the cable"
+        told = replace(crossing.describe(brief=True), title=title, good=crossing.established)
+        output.deliver(as_json, told, delay_ms=delay * 1000, **testbed.describe().record())
     if interrupted:
         return INTERRUPTED
     return YES if crossing.established else NO
@@ -42,7 +42,8 @@ def cross(delay: float, kind: options.Place, as_json: bool) -> int:
 def _run(crossing: Crossing, delay: float) -> bool:
     """Open at both ends, and deliver until nobody sends any more; True if that was interrupted."""
     try:
-        crossing.open().run(delay)
+        with raised_interrupts():
+            crossing.open().run(delay)
     except KeyboardInterrupt:
         return True
     return False

@@ -11,6 +11,7 @@ import click
 
 from ..exercises import late
 from ..results.description import Description, Item, Said, Table
+from ..stacks.task import noted_interrupts, raised_interrupts
 from ..testbed import files as lab_files
 from . import options, output
 from .group import Command
@@ -59,20 +60,20 @@ def grade(
     """
     from ..exercises import marks
 
-    with checked():
+    with checked(), noted_interrupts():
         if csv is not None:
             lab_files.must_be_writable(csv, force)
         earlier = marks.earlier(Path(before)) if before is not None else {}
         found: list[Marks] = []
         ours = marks.Course.at(Path(course))
         deadline = late.Deadline(due, late_days, late_percent) if due is not None else None
-        with contextlib.suppress(KeyboardInterrupt):  # what is graded by then is not lost
+        with contextlib.suppress(KeyboardInterrupt), raised_interrupts():  # what is graded by then is not lost
             for file in files:
                 found.append(marks.mark(Path(file), ours, student, not no_sandbox, deadline))
         if csv is not None:
             with lab_files.written(csv, force) as page:
                 page.write(marks.as_csv(found))
-    output.deliver(as_json, _described(found, marks.equal_programs(found), marks.changed(found, earlier)))
+        output.deliver(as_json, _described(found, marks.equal_programs(found), marks.changed(found, earlier)))
     if not ours.key:
         output.note("this course has no key: from a name the lab can tell what is right; tcploop handout makes one")
     if len(found) < len(files):

@@ -12,6 +12,7 @@ import tcploop_lab as lab
 
 from ..errors import NotOnThisTestbed
 from ..ports.eras import ERAS
+from ..stacks.task import noted_interrupts
 from ..testbed import files
 from . import options, output
 from .group import Command
@@ -85,15 +86,14 @@ def study(
         files.must_be_writable(out, force=True)  # a study that is there is refused, or gone on with, by itself
     began = time.monotonic()
     anew = files.set_aside(out) if force else contextlib.nullcontext()
-    with place(kind, as_json) as testbed, checked(), anew:
+    with place(kind, as_json) as testbed, checked(), anew, noted_interrupts():
         try:
             result = planned.run(testbed, out, resume, workers, progress=output.for_people(as_json))
         except StudyStopped as error:
             if error.result is not None:
                 _deliver(error.result, "error", began, as_json)
             raise NotOnThisTestbed(f"{error.reason}; go on with --resume") from error
-    stopped = "interrupted" if result.interrupted else "complete"
-    _deliver(result, stopped, began, as_json)
+        _deliver(result, "interrupted" if result.interrupted else "complete", began, as_json)
     return INTERRUPTED if result.interrupted else YES
 
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from ..stacks.task import raised_interrupts
 from . import output
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ def wait_for_enter(limit: float | None = None) -> None:
     """Return when a line or the end of stdin comes; without a terminal, after `limit` seconds at most."""
     if sys.stdin is None or sys.stdin.closed:
         return
-    if limit is not None and not sys.stdin.isatty() and not _something_comes(limit):
-        return
-    sys.stdin.readline()
+    with raised_interrupts():
+        if limit is None or sys.stdin.isatty() or _something_comes(limit):
+            sys.stdin.readline()
 
 
 def _something_comes(limit: float) -> bool:

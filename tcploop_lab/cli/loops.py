@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..stacks.task import noted_interrupts
 from ..testbed import files
 from . import looking, options, output
 from .group import Command
@@ -44,9 +44,9 @@ def connect(
 
 
 def _dial(testbed: Testbed, port: int, as_json: bool, loop: dict[str, Any]) -> Run:
-    run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
-    _print_in_peace(run)
-    output.deliver(as_json, _described(run), **testbed.describe().record())
+    with noted_interrupts():
+        run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
+        output.deliver(as_json, _described(run), **testbed.describe().record())
     return run
 
 
@@ -55,12 +55,6 @@ def _described(run: Run) -> Description:
     if run.self_connected or run.stopped == "interrupted":
         return run.describe()
     return run.describe().beside(f"tcploop check {run.port} says which precondition fails, if one does")
-
-
-def _print_in_peace(run: Run) -> None:
-    """Let no further Ctrl-C take away what the first one left."""
-    if run.stopped == "interrupted":
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @click.command(cls=Command)
@@ -86,19 +80,17 @@ def capture(
     if pcap is not None:
         with checked():
             files.must_be_writable(pcap, force)
-    with place(kind, as_json, port_range) as testbed:
+    with place(kind, as_json, port_range) as testbed, noted_interrupts():
         with testbed.capture(port) as exchange:
             run = testbed.connect_loop(port, progress=output.for_people(as_json), **loop)
-            _print_in_peace(run)
             if talk and run.self_connected:
                 _talk(run)
-        where = testbed.describe().record()
-    if pcap is not None:
-        with checked():
-            exchange.pcap(pcap, force)
-    seen = exchange.describe(brief=True)
-    told = _described(run).beside(f"dropped: {exchange.dropped} frames", items=seen.items, tables=seen.tables)
-    output.deliver(as_json, told, **where)
+        if pcap is not None:
+            with checked():
+                exchange.pcap(pcap, force)
+        seen = exchange.describe(brief=True)
+        told = _described(run).beside(f"dropped: {exchange.dropped} frames", items=seen.items, tables=seen.tables)
+        output.deliver(as_json, told, **testbed.describe().record())
     return _exit_code(run)
 
 
@@ -127,13 +119,11 @@ def program(port: int, port_range: PortRange | None, kind: options.Place, as_jso
 def _dial_with_dots(testbed: Testbed, port: int, loop: dict[str, Any]) -> Run:
     output.write("Trying to connect")
     dots = Dots()
-    run = testbed.connect_loop(port, progress=dots, **loop)
-    dots(run.tries)
-    output.write(
-        f"\nConnected after {run.tries} {'try' if run.tries == 1 else 'tries'}\n"
-        if run.self_connected
-        else f"\n{run.summary}\n"
-    )
+    with noted_interrupts():
+        run = testbed.connect_loop(port, progress=dots, **loop)
+        dots(run.tries)
+        connected = f"Connected after {run.tries} {'try' if run.tries == 1 else 'tries'}"
+        output.write(f"\n{connected if run.self_connected else run.summary}\n")
     return run
 
 

@@ -9,6 +9,7 @@ import sys
 from typing import Any, TextIO
 
 from ..results.description import Description
+from ..stacks.task import noted_interrupts
 from .values import BadValue
 
 _NARROWEST = 20  # columns: what is narrower is no table
@@ -19,9 +20,10 @@ def deliver(as_json: bool, description: Description, **beside: Any) -> bool:
 
     False if nobody reads it any more.
     """
-    if as_json:
-        return write(json.dumps(description.record() | beside, allow_nan=False) + "\n")
-    return write(_drawn(description))
+    with noted_interrupts():
+        if as_json:
+            return write(json.dumps(description.record() | beside, allow_nan=False) + "\n")
+        return write(_drawn(description))
 
 
 def _drawn(description: Description) -> str:

@@ -9,6 +9,7 @@ import click
 
 import tcploop_lab as lab
 
+from ..stacks.task import raised_interrupts
 from ..testbed import files
 from . import looking, options, output
 from .group import Command
@@ -46,7 +47,8 @@ def find(prometheus: str | None, watch: float | None, as_json: bool) -> int:
         if watch is None or not read:
             return NO if found.self_connections else YES
         before = found
-        time.sleep(watch)
+        with raised_interrupts():  # one that came while it printed, too
+            time.sleep(watch)
 
 
 @click.command(cls=Command)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .ownership import OfOneProcess
 from .stack import Beside, Stack
-from .task import Task, on_interrupt, running
+from .task import Interrupts, Task, noted_interrupts, running
 
 if TYPE_CHECKING:
     from ..ports.ranges import PortRange
@@ -21,21 +21,16 @@ if TYPE_CHECKING:
 
 
 class _InterruptedTask(Task):
-    """A task that a Ctrl-C stops, so that a loop returns what it measured."""
+    """A task that a Ctrl-C stops, so that a loop returns what it measured, and no call of the kernel is cut in two."""
 
-    def __init__(self, reports: list[Any]) -> None:
-        self._reports = reports
-        self.interrupted = False
+    def __init__(self, reports: list[Any], interrupts: Interrupts) -> None:
+        self._reports, self._interrupts = reports, interrupts
 
     def stopped(self) -> bool:
-        return self.interrupted
+        return self._interrupts.pressed
 
     def report(self, value: Any) -> None:
         self._reports.append(value)
-
-    def interrupt(self, *_: object) -> None:
-        """Answer a Ctrl-C: the simulated kernel is not to break in the middle of a call."""
-        self.interrupted = True
 
 
 class InPlaceExecutor(OfOneProcess, Executor):
@@ -60,8 +55,7 @@ class InPlaceExecutor(OfOneProcess, Executor):
         self.must_be_usable()
         future: Future[Any] = Future()
         future.reports = []  # type: ignore[attr-defined]
-        task = _InterruptedTask(future.reports)  # type: ignore[attr-defined]
-        with self._lock, running(task), on_interrupt(task.interrupt):
+        with self._lock, noted_interrupts() as noted, running(_InterruptedTask(future.reports, noted)):  # type: ignore[attr-defined]
             try:
                 future.set_result(function(*args, **kwargs))
             except BaseException as error:

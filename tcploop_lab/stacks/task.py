@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,21 +28,56 @@ def current_task() -> Task:
     return _current
 
 
-@contextmanager
-def on_interrupt(handler: Callable[[int, Any], object] | signal.Handlers) -> Iterator[None]:
-    """Let `handler` answer a Ctrl-C until the end of the block, and no KeyboardInterrupt.
+class Interrupts:
+    """Answers Ctrl-C: `pressed` is True from the first on; it raises KeyboardInterrupt only while `raising`."""
 
-    Where Ctrl-C is ignored, as in the background, it stays so. A thread gets no signals, and may set none.
+    def __init__(self, raising: bool = False) -> None:
+        self.pressed, self.raising = False, raising
+
+    def __call__(self, *_: object) -> None:
+        """Take note of one."""
+        self.pressed = True
+        if self.raising:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[Interrupts]:
+    """Let a Ctrl-C raise nothing in the block: whoever waits there looks at `pressed`, and ends early.
+
+    So it takes nothing away between an answer and what is done with it. Blocks may lie in one another; what was pressed
+    in one that ended holds for those around it. Where the program answers by Interrupts of its own, as the command
+    does, none raises any more after one that was noted. Where Ctrl-C is ignored, as in the background, it stays so. A
+    thread gets no signals, and may set no handler.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield Interrupts()
+        return
+    noted = before if isinstance(before, Interrupts) else Interrupts()
+    raised, noted.raising = noted.raising, False
+    signal.signal(signal.SIGINT, noted)
+    try:
+        yield noted
+    finally:
+        noted.raising = raised and not noted.pressed
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def raised_interrupts() -> Iterator[None]:
+    """Let a Ctrl-C raise KeyboardInterrupt in the block, whatever is around it, at once if one was noted before."""
+    noted = signal.getsignal(signal.SIGINT)
+    if not isinstance(noted, Interrupts):
         yield
         return
-    signal.signal(signal.SIGINT, handler)
+    raised, noted.raising = noted.raising, True
     try:
+        if noted.pressed:
+            raise KeyboardInterrupt
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        noted.raising = raised
 
 
 @contextmanager

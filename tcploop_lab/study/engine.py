@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
@@ -18,7 +17,7 @@ from typing import Any
 
 from ..errors import WorkerDied
 from ..stacks.namespace import NamespaceRefused
-from ..stacks.task import on_interrupt
+from ..stacks.task import noted_interrupts
 from ..tcp.words import counted
 from ..testbed.limits import parse_whole
 from ..testbed.sampling import Samples
@@ -161,10 +160,9 @@ class _Shift:
 
     def work(self, tasks: Iterator[Task]) -> bool:
         """Do all tasks; return True if an interrupt ended the work before."""
-        interrupt = _Interrupt()
-        with on_interrupt(interrupt):
+        with noted_interrupts() as noted:  # none cuts a commit in two
             try:
-                while not interrupt.seen:
+                while not noted.pressed:
                     for task in islice(tasks, self._pool.width - len(self._working)):
                         self._begin(task, 1)
                     if not self._working:
@@ -219,19 +217,6 @@ class _Shift:
         for future in done:
             if not future.cancelled() and future.exception() is None:
                 self._keep(self._working[future][0], future.result())
-
-
-class _Interrupt:
-    """The first Ctrl-C sets `seen` and cuts no commit in two; a second one acts as ever."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        self._before: Any = signal.getsignal(signal.SIGINT)
-
-    def __call__(self, number: int, frame: Any) -> None:
-        if self.seen:
-            self._before(number, frame)
-        self.seen = True
 
 
 def sampling_bar(total: int, stored: int, progress: bool) -> AbstractContextManager[Any]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import signal
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..stacks.stack import StackExecutor
-from ..stacks.task import on_interrupt
+from ..stacks.task import Interrupts, noted_interrupts
 
 _QUIET = 1.0  # seconds without a progress bar: most loops are over by then
 _LOOK_EVERY = 0.1  # seconds
@@ -28,28 +28,37 @@ def wait_for(
     At an interrupt the task is asked to stop and its partial result is returned; KeyboardInterrupt is raised only if
     it does not answer within `grace` seconds.
     """
-    try:
-        if callable(progress):
-            return _wait_and_tell(future, progress)
-        return _wait_with_bar(future, progress)
-    except KeyboardInterrupt:
+    with noted_interrupts() as noted:
+        _wait_with_bar(future, progress, noted) if isinstance(progress, int) else _wait(future, progress, noted)
         try:
-            with on_interrupt(signal.SIG_IGN):  # who presses Ctrl-C five times wants the end, and still the result
+            if noted.pressed:
                 executor.stop(future)
-                return future.result(grace)
+            return future.result(grace if noted.pressed else None)
         except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
+            if not noted.pressed:
+                raise
             raise KeyboardInterrupt("stopped; the loop did not answer in time") from None
 
 
-def _wait_with_bar(future: concurrent.futures.Future[Any], total: int | None) -> Any:
-    concurrent.futures.wait([future], timeout=None if total is None else _QUIET)
-    if future.done() or total is None:
-        return future.result()
-    with passing_bar(total=total, unit="try", unit_scale=True, desc="dialling") as bar:
-        while not future.done():
-            bar.update(_newest(future) - bar.n)
-            time.sleep(_LOOK_EVERY)
-    return future.result()
+def _wait(
+    future: concurrent.futures.Future[Any],
+    tell: Callable[[int], object] | None,
+    noted: Interrupts,
+    seconds: float = math.inf,
+) -> None:
+    """Return when the future is done, a Ctrl-C was noted, or the time is over."""
+    until = time.monotonic() + seconds
+    while not (future.done() or noted.pressed) and time.monotonic() < until:
+        concurrent.futures.wait([future], timeout=_LOOK_EVERY)
+        if tell is not None:
+            tell(_newest(future))
+
+
+def _wait_with_bar(future: concurrent.futures.Future[Any], total: int, noted: Interrupts) -> None:
+    _wait(future, None, noted, _QUIET)
+    if not (future.done() or noted.pressed):
+        with passing_bar(total=total, unit="try", unit_scale=True, desc="dialling") as bar:
+            _wait(future, lambda tries: bar.update(tries - bar.n), noted)
 
 
 @contextlib.contextmanager
@@ -62,13 +71,6 @@ def passing_bar(**settings: Any) -> Iterator[Any]:
             yield bar
         finally:
             bar.total = bar.n  # a bar that did not come to its end would stay in a notebook, and turn red
-
-
-def _wait_and_tell(future: concurrent.futures.Future[Any], tell: Callable[[int], None]) -> Any:
-    while not future.done():
-        concurrent.futures.wait([future], timeout=_LOOK_EVERY)
-        tell(_newest(future))
-    return future.result()
 
 
 def _newest(future: concurrent.futures.Future[Any]) -> int:
