@@ -35,11 +35,15 @@ def measured(version: str) -> KernelRow | str:
 
 
 def markdown(rows: KernelTable) -> str:
-    """The table, as a document has it."""
-    [shown] = rows.describe().tables
-    heads = [head for _, head in shown.columns]
-    lines = [heads, ["---"] * len(heads), *[[str(cell) for cell in row] for row in shown.rows]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    """The tables, as a document has them."""
+    return "\n\n".join(
+        f"{table.caption}:\n\n{_grid([table.names, ['---'] * len(table.names), *table.rows])}"
+        for table in rows.describe().tables
+    )
+
+
+def _grid(lines: Sequence[Sequence[object]]) -> str:
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def facts(named: Mapping[str, object]) -> str:
         f'<td style="{_CELL}; text-align: left">{written(value)}</td></tr>'
         for name, value in named.items()
     )
-    return f"<table {_TABLE}><tbody>{''.join(rows)}</tbody></table>"
+    return _scrolling("facts", f"<tbody>{''.join(rows)}</tbody>")
 
 
 def table(content: Table) -> str:
@@ -62,7 +62,14 @@ def table(content: Table) -> str:
         more = f'<tr><td colspan="{len(content.names)}" style="{_CELL}">and {between:,} more between</td></tr>'
         body.insert(MOST_ROWS[0], more)
     head = _row('th scope="col"', map(escape, content.names), content.sides)
-    return f"{line(content.caption)}<table {_TABLE}><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+    inside = f"<thead>{head}</thead><tbody>{''.join(body)}</tbody>"
+    return line(content.caption) + _scrolling(", ".join(content.names), inside)
+
+
+def _scrolling(label: str, rows: str) -> str:
+    """A table that scrolls by itself where its place is narrower, by keyboard too."""
+    frame = f'role="group" aria-label="{escape(label)}" tabindex="0" style="overflow-x: auto"'
+    return f"<div {frame}><table {_TABLE}>{rows}</table></div>"
 
 
 def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:

@@ -73,16 +73,28 @@ class KernelTable(Shown):
         return f"{counted(len(self.rows), 'kernel')}; {walks} of them take random even steps"
 
     def describe(self) -> Description:
-        """Return a row for each kernel."""
-        columns = (
-            ("kernel", "kernel"), ("era", "era"), ("steps", "steps"), ("parity", "parity"),
-            ("own_range", "with a range of the socket's own"), ("first_hit", "p, first hits"), ("back", "p, returns"),
-            ("third", "third segment"), ("shared", "port in use elsewhere"), ("waits", "TIME-WAIT, s"),
-            ("waits_elsewhere", "not on 127/8"), ("bind_zero", "bind(0)"),
-            ("released", "port once held"), ("crowding", "after reserved ports"), ("rate", "tries/s"),
-            ("recorded_on", "recorded"),
-        )  # fmt: skip
-        return Description(self.summary, tables=(Table("kernels", columns, list(map(_told, self.rows))),))
+        """Return two tables with a row for each kernel: how it picks a port, and what it does with one."""
+        told = list(map(_told, self.rows))
+        tables = (
+            Table(key, columns, [[row[name] for name, _ in columns] for row in told], caption)
+            for key, columns, caption in (
+                ("kernels", _PICKS, "How connect() picks a port"),
+                ("states", _STATES, "What is sent, what waits, what is free again"),
+            )
+        )
+        return Description(self.summary, tables=tuple(tables))
+
+
+_PICKS = (
+    ("kernel", "kernel"), ("era", "era"), ("steps", "steps"), ("parity", "parity"),
+    ("own_range", "with a range of the socket's own"), ("first_hit", "p, first hits"), ("back", "p, returns"),
+    ("rate", "tries/s"), ("recorded_on", "recorded"),
+)  # fmt: skip
+_STATES = (
+    ("kernel", "kernel"), ("third", "third segment"), ("shared", "port in use elsewhere"), ("waits", "TIME-WAIT, s"),
+    ("waits_elsewhere", "not on 127/8"), ("bind_zero", "bind(0)"), ("released", "port once held"),
+    ("crowding", "after reserved ports"),
+)  # fmt: skip
 
 
 def _in_short(steps: tuple[int, ...]) -> str:
@@ -92,14 +104,15 @@ def _in_short(steps: tuple[int, ...]) -> str:
     return ", ".join([*ends, *map(str, steps[len(row) :])])
 
 
-def _told(row: KernelRow) -> tuple[object, ...]:
-    return (
-        row.kernel, row.era, _in_short(row.steps), row.parity, row.own_range,
-        f"{row.first_hit:.2g}", f"{row.back:.2g}", row.third,
-        "picked" if row.shared else "not picked", row.waits, row.waits_elsewhere, row.bind_zero,
-        "picked" if row.released else "not picked", row.crowding, row.rate,
-        row.recorded_on or "now",
-    )  # fmt: skip
+def _told(row: KernelRow) -> dict[str, object]:
+    return vars(row) | {
+        "steps": _in_short(row.steps),
+        "first_hit": f"{row.first_hit:.2g}",
+        "back": f"{row.back:.2g}",
+        "shared": "picked" if row.shared else "not picked",
+        "released": "picked" if row.released else "not picked",
+        "recorded_on": row.recorded_on or "now",
+    }
 
 
 def measured_kernels(testbed: Testbed | None = None) -> KernelTable:
