@@ -16,6 +16,7 @@ TESTS ?=
 PYTEST_ARGS ?=
 JOBS ?= logical
 NOTEBOOKS ?=
+SCRIPTS ?= $(if $(VERSIONS),100,20000)
 FUZZ_ARGS ?=
 LOWEST ?= 3.11
 LESSONS ?= lessons/0*.ipynb
@@ -25,7 +26,7 @@ CONTAINER_ARGS ?=
 COPY ?= course
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix containers faults hub versions fuzz pins differences kernels env clean
+.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix containers faults hub versions fuzz pins differences kernels kernel-test env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -120,8 +121,11 @@ fuzz: env ## give every parser 10,000 inputs, and more by coverage where atheris
 kernels: env ## fetch every real kernel that can be had, measure it, and store docs/kernels.md (twenty minutes; VERSIONS=...)
 	@$(PY) tools/kernels.py $(VERSIONS)
 
-differences: env ## play 20,000 random scripts on this kernel and on the simulated one: docs/simulated.md (a quarter of an hour)
-	@$(PY) -m tests.stacks.differences $(SCRIPTS)
+kernel-test: env ## start a kernel in QEMU and try it (a minute)
+	@$(PY) -m pytest -q tests/kernels/cloud_kernel.py
+
+differences: env ## play random scripts on real kernels and on the simulated ones: docs/simulated.md (SCRIPTS=... VERSIONS=...)
+	@$(PY) -m tests.stacks.differences $(SCRIPTS) $(VERSIONS)
 
 benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchmark.png (a quiet machine, minutes)
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png

@@ -24,8 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # pytest-xdist gives its processes a terminal's width; the tests read what the command writes into a pipe.
 os.environ.pop("COLUMNS", None)
 
-# All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is slow.
-FOR_ANY_USER = {"testbed"}
+# All that touches a kernel must work for an ordinary user; .ci/run tries this folder as one, but for what is marked so.
+FOR_ANY_USER, NOT_FOR_ANY_USER = {"testbed"}, {"slow", "root"}
 
 
 def why_skipped(report: pytest.TestReport | pytest.CollectReport) -> str:
@@ -65,7 +65,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what must work for any user, and refuse a may_skip mark that gives no reason."""
     for item in items:
-        if FOR_ANY_USER & set(item.path.parent.parts) and item.get_closest_marker("slow") is None:
+        marks = {mark.name for mark in item.iter_markers()}
+        if FOR_ANY_USER & set(item.path.parent.parts) and not NOT_FOR_ANY_USER & marks:
             item.add_marker(pytest.mark.anyuser)
         mark = item.get_closest_marker("may_skip")
         if mark is not None and not (mark.args and str(mark.args[0]).strip()):

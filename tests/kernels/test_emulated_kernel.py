@@ -1,8 +1,7 @@
-"""A kernel for any PC, in QEMU: what it answers, and the one line where it cannot run."""
+"""A kernel for any PC, in QEMU: the one line where it cannot run. cloud_kernel.py starts one."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,32 +9,8 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.stacks.kernels import emulated, fetch, table
-from tcploop_lab.testbed.kernels import fetch_kernel
 
 from .test_real_kernel import tcploop
-
-VERSION = "7.1.13"  # the first with a step width; its package is a quarter of an older one's
-
-
-@pytest.mark.slow
-@pytest.mark.may_skip("a minute of a busy machine: TCPLOOP_QEMU=1 runs it; needs QEMU and Debian's archive")
-def test_a_cloud_kernel_walks_talks_to_itself_and_has_a_step_width() -> None:
-    """The lab's own functions answer from inside it, as an ordinary user, and its files are read-only."""
-    if not emulated.is_here() or not os.environ.get("TCPLOOP_QEMU"):
-        pytest.skip(f"needs {emulated.QEMU}, and TCPLOOP_QEMU=1")
-    try:
-        fetch_kernel(VERSION)
-    except lab.NotOnThisTestbed as reason:
-        pytest.skip(str(reason))
-    with lab.open_testbed(kernel="7.1", real=True) as testbed, testbed.use_range("40000-40099"):
-        assert (testbed.stack, testbed.kernel) == ("live", f"Linux {VERSION}")
-        assert testbed.probe().parity == "even"
-        run = testbed.connect_loop(40050, progress=False)
-        assert run.echo(b"hello") == b"hello"
-        width = Path("/proc/sys/net/ipv4/ip_local_port_step_width")
-        assert testbed.executor.submit(Path.read_text, width).result() == "0\n"
-        with pytest.raises(OSError, match="Read-only file system"):
-            testbed.executor.submit(Path.touch, Path(lab.__file__)).result()
 
 
 @pytest.mark.parametrize(

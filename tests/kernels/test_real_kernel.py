@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ import psutil
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.stacks.kernels import fetch, table
+from tcploop_lab.stacks.kernels import console, fetch, table
 from tcploop_lab.testbed.testbed import Testbed
 from tests.waiting import wait_until
 
@@ -148,6 +150,26 @@ def test_a_kernel_that_panics_or_hangs_is_one_line(
         lab.open_testbed(kernel="5.10", real=True)
     assert time.monotonic() - begun < 30
     assert list(tmp_path.glob("tcploop-kernel-*")) == []
+
+
+class _NotThere:
+    """What can be sent, and not loaded."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return importlib.import_module, ("no_such_module",)
+
+
+def test_what_the_other_side_cannot_load_is_an_error_of_that_message_alone() -> None:
+    """A function of a module that a kernel in QEMU has not got says so; what comes next is read as ever."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        here, there = console.Channel(ours.fileno()), console.Channel(theirs.fileno())
+        here.send(("submit", 7, _NotThere()), lambda value: None)
+        here.send(("stop", 7, None), lambda value: None)
+        kind, number, why = there.receive(lambda name: None)
+        assert (kind, number, there.receive(lambda name: None)) == ("error", 7, ("stop", 7, None))
+        with pytest.raises(ValueError, match="cannot be loaded there: No module named 'no_such_module'; a kernel in"):
+            raise why
 
 
 def test_a_kernel_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:

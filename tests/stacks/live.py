@@ -7,8 +7,8 @@ import ctypes
 from tcploop_lab.stacks import interfaces
 from tcploop_lab.stacks.stack import Stack
 
+from .calls import Script
 from .play import play
-from .scripts import Script
 
 _CLONE_NEWNET = 0x40000000
 

@@ -12,7 +12,7 @@ from typing import Any
 from tcploop_lab.stacks import constants as c
 from tcploop_lab.stacks.stack import Frame, Stack
 
-from .scripts import LINUX_RANGE, PORTS, Call, NameOf, Script
+from .calls import LINUX_RANGE, PORTS, Call, NameOf, Script
 from .segments import Segments
 
 # Longer than a delayed ACK (40 ms): what a call sends is there before it is written down, on a busy machine too.

@@ -21,10 +21,11 @@ import tcploop_lab as lab
 from tcploop_lab.stacks.simulated import SimulatedStack
 from tcploop_lab.testbed.testbed import Testbed
 
+from .calls import Script, text
 from .live import on_the_kernel
 from .planted import NEEDS_TIME, PLANTED
 from .play import play, without_segments
-from .scripts import Script, scripts, text, with_a_long_wait
+from .scripts import scripts, with_a_long_wait
 
 SCRIPTS = 200  # in CI; make differences plays 20,000
 FIRST = 2000  # of the same sequence, in which each planted bug must be found, but for those that need time

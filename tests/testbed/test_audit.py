@@ -430,6 +430,7 @@ def five_processes() -> Iterator[Callable[[], None]]:
     group.rmdir()
 
 
+@pytest.mark.root
 @pytest.mark.may_skip("needs root, and the controller pids (cgroups(7))")
 def test_a_full_control_group_is_no_verdict(five_processes: Callable[[], None]) -> None:
     """Where no further process may be made the program did not run: exit code 3 and one line with the reason."""

@@ -1,4 +1,4 @@
-"""Messages over a console that is a stream of bytes: a length, then a pickle."""
+"""Messages over a console that is a stream of bytes: a length, then two pickles, what it is about and the value."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 
 _HEADER = struct.Struct("!4sI")  # a mark, and the length in bytes
 _MARK = b"\x01lab"
+_HAS = "a kernel in QEMU has the modules that were imported when it was opened"
+Message = tuple[str, int, Any]  # kind, number, value
 
 
 class Channel:
@@ -22,25 +24,34 @@ class Channel:
         self._descriptor = descriptor
         self._lock = threading.Lock()
 
-    def send(self, message: Any, save: Callable[[Any], Any]) -> None:
+    def send(self, message: Message, save: Callable[[Any], Any]) -> None:
         """Send one message; what `save` gives a name for travels as that name. Raises OSError if nobody reads."""
+        *about, value = message
         buffer = io.BytesIO()
         pickler = _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL)
         pickler.save_name = save
-        pickler.dump(message)
+        pickler.dump(about)
+        pickler.dump(value)
         rest = memoryview(_HEADER.pack(_MARK, buffer.tell()) + buffer.getvalue())
         with self._lock:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
 
-    def receive(self, load: Callable[[Any], Any]) -> Any:
-        """Return the next message, with what `load` gives for each name. Raises EOFError when the other end is gone."""
+    def receive(self, load: Callable[[Any], Any]) -> Message:
+        """Return the next message, with what `load` gives for each name. Raises EOFError when the other end is gone.
+
+        A value that cannot be loaded here is an error of this one message: its kind is "error", and it says why.
+        """
         mark, length = _HEADER.unpack(self._read(_HEADER.size))
         if mark != _MARK:
             raise EOFError("something else wrote on the console of the lab")
         unpickler = _Unpickler(io.BytesIO(self._read(length)))
         unpickler.load_name = load
-        return unpickler.load()
+        kind, number = unpickler.load()
+        try:
+            return kind, number, unpickler.load()
+        except Exception as error:
+            return "error", number, ValueError(f"what was sent cannot be loaded there: {error}; {_HAS}")
 
     def _read(self, length: int) -> bytes:
         chunks = bytearray()

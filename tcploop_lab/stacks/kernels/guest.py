@@ -184,6 +184,10 @@ class Server:
             return
         threading.Thread(target=self.executors.pop(number).shutdown, daemon=True).start()
 
+    def do_error(self, number: int, error: Exception) -> None:
+        """Give back what could not be loaded."""
+        self.say("error", number, error)
+
     def do_submit(self, number: int, value: Any) -> None:
         """Have a worker run a function."""
         which, function, args, kwargs = value
