@@ -114,12 +114,18 @@ class Crossing(Shown):
 
         Raises ValueError for an index that `held` does not have.
         """
-        held = self._take(index)
-        return self._pass(held, self._stack.time())
+        held = self._find(index)
+        passed = self._pass(
+            held, self._stack.time()
+        )  # held until its answer is here: what was sent again meanwhile is spared
+        del self.held[index]
+        return passed
 
     def lose(self, index: int = 0) -> Passed:
         """Lose one held segment. Raises ValueError for an index that `held` does not have."""
-        return self._pass(self._take(index), None)
+        passed = self._pass(self._find(index), None)
+        del self.held[index]
+        return passed
 
     def look(self) -> list[Held]:
         """Return what is on the cable now: a host that waits has perhaps sent something again."""
@@ -258,12 +264,12 @@ class Crossing(Shown):
     def _gone(self) -> SoFar:
         return cable.so_far(self.passed, ())
 
-    def _take(self, index: int) -> Held:
+    def _find(self, index: int) -> Held:
         self._look()  # copies that came meanwhile; they stand behind all others, so the index stays right
         if not 0 <= index < len(self.held):
             there = f"0 to {len(self.held) - 1}" if self.held else "none: the cable is empty"
             raise ValueError(f"segment {index}: the cable holds {there}")
-        return self.held.pop(index)
+        return self.held[index]
 
     def _pass(self, held: Held, received: float | None) -> Passed:
         if received is not None:

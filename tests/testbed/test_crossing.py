@@ -16,7 +16,7 @@ from tcploop_lab.tcp.outcomes import Ending
 from tcploop_lab.tcp.replay import replay
 from tcploop_lab.tcp.states import State
 from tcploop_lab.testbed import advice
-from tcploop_lab.testbed.cable import echo_request
+from tcploop_lab.testbed.cable import Held, echo_request
 from tcploop_lab.testbed.crossing import Crossing
 from tcploop_lab.testbed.testbed import Testbed
 
@@ -135,6 +135,23 @@ def test_a_segment_that_waits_is_sent_again_and_shown_once(crossing: Crossing) -
     wait_until(lambda: crossing.look()[0].copies > 1)
     (held,) = crossing.held
     assert str(held).endswith(f"(sent {held.copies} times)")
+
+
+def test_what_is_sent_again_just_before_the_last_delivery_holds_nothing_up() -> None:
+    """Between the last look and the write a busy machine may sleep for a second: the copy of then is spared as well."""
+    with lab.open_testbed(kernel="6.18", seed=1) as testbed, testbed.crossing() as crossing:
+        crossing.open()
+        write = crossing._write
+
+        def late(held: Held) -> None:
+            crossing._stack.sleep(1.5)
+            write(held)
+
+        crossing._write = late  # type: ignore[method-assign]
+        for _ in range(6):
+            crossing.deliver(0)
+        assert crossing.ending is Ending.CROSSED
+        assert crossing.spared >= 1
 
 
 def test_who_thinks_for_long_still_gets_six_segments(crossing: Crossing) -> None:
