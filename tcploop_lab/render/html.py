@@ -19,8 +19,8 @@ _CELL = (
     "color: inherit; background: transparent"
 )
 # Where a long word may go on in the next line, so that no table is wider than its place.
-_LONG, _PARTS = re.compile(r"[^\s&<>;]{20,}"), re.compile(r".{1,12}")
-_NO_WRAP, _SHORT, _MANY = "; white-space: nowrap", 24, 10
+_LONG, _PARTS = re.compile(r"[^\s&<>;]{25,}"), re.compile(r".{1,12}")
+_NO_WRAP, _SHORT, _WORDS, _MANY = "; white-space: nowrap", 24, 14, 10
 _GOOD, _BAD = "var(--jp-success-color1, #2e7d32)", "var(--jp-error-color1, #c62828)"
 _MOST_LINES, _WIDEST_BAR = 12, 12  # em
 
@@ -78,10 +78,14 @@ def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
     look = f"{_CELL}; padding: 3px 5px" if many else _CELL
     whole = name == "td" and not many
     written = (
-        f'<{tag} style="{look}; text-align: {side}{_NO_WRAP if whole and len(cell) <= _SHORT else ""}">{cell}</{name}>'
+        f'<{tag} style="{look}; text-align: {side}{_NO_WRAP if whole and _in_one_line(cell) else ""}">{cell}</{name}>'
         for cell, side in zip(cells, sides, strict=True)
     )
     return f"<tr>{''.join(written)}</tr>"
+
+
+def _in_one_line(cell: str) -> bool:
+    return len(cell) <= (_WORDS if " " in cell else _SHORT)
 
 
 @singledispatch
