@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 from tcploop_lab.render import style
-from tcploop_lab.render.figures import readable, subtitle
+from tcploop_lab.render.figures import readable
 
 _SIZE = (11.5, 4.4)  # inches
 
@@ -43,8 +43,7 @@ def _ratios(ax: Axes, comparisons: Mapping[str, Mapping[str, float]], kernel: st
     ax.set(yticks=[], xlim=(0, 1.18 * max(row["highest"] for _, row in rows)))
     ax.spines["left"].set_visible(False)
     ax.set_xlabel("ratio of tries per second, measured in turn (1: equally fast)")
-    ax.set_title(_finding(rows), pad=26)
-    subtitle(ax, f"median, and lowest to highest of all rounds · {_release(kernel)}")
+    style.set_titles(ax, _finding(rows), f"median, and lowest to highest of all rounds · {_release(kernel)}")
     words = "; ".join(f"{name}: {row['ratio']:.2f}, {row['lowest']:.2f} to {row['highest']:.2f}" for name, row in rows)
     style.set_alt(ax, f"{ax.get_title(loc='left')}. Bars of ratios: {words}.")
 
@@ -78,7 +77,6 @@ def _growth(ax: Axes, times: Mapping[int, float]) -> None:
     ax.set_xlabel("ports in the range")
     ax.set_ylabel("milliseconds per sample")
     ax.grid(which="major")
-    ax.set_title("Time per sample", pad=26)
-    subtitle(ax, "a study on all cores, 200 samples per range")
+    style.set_titles(ax, "Time per sample", "a study on all cores, 200 samples per range")
     words = "; ".join(f"{size:,} ports: {value:.3g} ms" for size, value in times.items())
     style.set_alt(ax, f"Milliseconds per sample against the ports in the range. {words}.")

@@ -107,9 +107,9 @@ def ecdf(result: StudyResult, ax: Axes | None = None, title: str | None = None) 
     if not curves:
         raise ValueError("study: there are no samples to draw yet; run it, or go on with resume=True")
     ax = draw_curves(curves, ax)
-    ax.set_title(title or _finding(curves), pad=26)
     kernel = result.provenance.get("kernel", "")
-    subtitle(ax, " · ".join(filter(None, [START_WORDS[result.study.start], kernel, KEY])))
+    small = " · ".join(filter(None, [START_WORDS[result.study.start], kernel, KEY]))
+    style.set_titles(ax, title or _finding(curves), small)
     return style.set_alt(ax, _alt(ax, curves))
 
 
@@ -120,10 +120,8 @@ def predictions(study: Any, ax: Axes | None = None, title: str | None = None) ->
     laws = [cell.law(start=study.start) for cell in study.cells]
     curves = [Curve(_law_label(law), law, none, none.astype(bool)) for law in laws]
     ax = draw_curves(curves, ax)
-    ax.set_title(title or "What the theory expects, before any try", pad=26)
-    subtitle(
-        ax, f"{START_WORDS[study.start]} · era {laws[0].era} · {counted(study.samples, 'sample')} planned per cell"
-    )
+    small = f"{START_WORDS[study.start]} · era {laws[0].era} · {counted(study.samples, 'sample')} planned per cell"
+    style.set_titles(ax, title or "What the theory expects, before any try", small)
     return style.set_alt(ax, _alt(ax, curves))
 
 
@@ -133,7 +131,7 @@ def _law_label(law: TriesDistribution) -> str:
 
 def draw_curves(curves: Sequence[Curve], ax: Axes | None) -> Axes:
     """Draw curves with direct labels and their laws; the caller adds title and words."""
-    ax = style.figure(ax, size=(style.SIZE[0] + 1.6, max(style.SIZE[1], 0.62 * len(curves) + 1.6)))
+    ax = style.figure(ax, size=(style.WIDEST, max(style.SIZE[1], 0.62 * len(curves) + 1.6)))
     reaches = [curve.reach for curve in curves]
     end = max(reaches)
     log = end > LOG_FROM * max(1, min(reaches))
@@ -229,12 +227,6 @@ def readable(colour: str) -> str:
     return colour
 
 
-def subtitle(ax: Axes, text: str) -> None:
-    """Write a line of small print between title and axes."""
-    spot: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    ax.annotate(text, (0, 1), (0, 9), fontsize=9, color=style.GREY, **spot)
-
-
 def tries_axis(axis: Any) -> None:
     """Write tries as whole numbers with separators; between two powers where matplotlib would, too."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -291,8 +283,8 @@ def chances(law: TriesDistribution, ax: Axes | None = None, title: str | None = 
     tries_axis(ax.xaxis)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     mean = f"the mean is {law.mean:,.0f}" if law.ever == 1 else f"it ever connects in {law.ever:.2%}"
-    ax.set_title(title or f"Port {law.port} connects half the time by try {half:,}; {mean}", pad=26)
-    subtitle(ax, f"{START_WORDS[law.start]} · era {law.era} · {law.candidates:,} candidates in {law.port_range}")
+    small = f"{START_WORDS[law.start]} · era {law.era} · {law.candidates:,} candidates in {law.port_range}"
+    style.set_titles(ax, title or f"Port {law.port} connects half the time by try {half:,}; {mean}", small)
     words = f"Half of all loops connect by try {half:,}, 99 percent by try {most:,}."
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Chance against tries, rising from 0 to 1. {words}")
 

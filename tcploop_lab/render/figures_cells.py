@@ -14,7 +14,7 @@ from ..study.result import Cell, StudyResult
 from ..tcp.words import counted
 from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
-from .figures import KEY, Curve, draw_curves, readable, subtitle, tries_axis
+from .figures import KEY, Curve, draw_curves, readable, tries_axis
 
 ERRORS = 4.0  # standard errors drawn: by chance a mean lies outside once in 16,000
 
@@ -39,8 +39,8 @@ def means(result: StudyResult, ax: Axes | None = None, title: str | None = None)
     tries_axis(ax.xaxis)
     tries_axis(ax.yaxis)
     ax.grid(which="major")
-    ax.set_title(title or _means_finding(cells), pad=26)
-    subtitle(ax, f"{START_WORDS[result.study.start]} · bars: 4 standard errors · {result.provenance.get('kernel', '')}")
+    small = f"{START_WORDS[result.study.start]} · bars: 4 standard errors · {result.provenance.get('kernel', '')}"
+    style.set_titles(ax, title or _means_finding(cells), small)
     words = "; ".join(f"M {cell.law.candidates:,}: mean {cell.mean:,.0f}" for cell in cells)
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Mean tries against M on logarithmic axes. {words}.")
 
@@ -111,9 +111,8 @@ def even_and_odd(result: StudyResult, ax: Axes | None = None, title: str | None 
         raise ValueError("study: give even and odd ports, one range and one client, to compare the two parities")
     curves = [_pooled(name, cells) for name, cells in zip(("even", "odd"), groups, strict=True)]
     ax = draw_curves(curves, ax)
-    ax.set_title(title or _parity_finding(curves), pad=26)
     ports = result.cells[0].port_range
-    subtitle(ax, f"{START_WORDS[result.study.start]} · range {ports} · {KEY}")
+    style.set_titles(ax, title or _parity_finding(curves), f"{START_WORDS[result.study.start]} · range {ports} · {KEY}")
     words = "; ".join(curve.label.replace("\n", ": ") for curve in curves)
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Share connected against tries. {words}.")
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ..tcp.words import counted
 from . import style
-from .figures import KEY, Curve, draw_curves, subtitle
+from .figures import KEY, Curve, draw_curves
 
 
 @style.styled
@@ -25,8 +25,7 @@ def crowd(result: Any, ax: Axes | None = None, title: str | None = None) -> Axes
     curves = [Curve(_label(cell), cell.law, cell.together, cell.observed) for cell in cells]
     ax = draw_curves(curves, ax)
     ax.set_xlabel("tries of all clients together until one connects to itself")
-    ax.set_title(title or _finding(curves), pad=26)
-    subtitle(ax, f"{_place(result)} · {KEY}")
+    style.set_titles(ax, title or _finding(curves), f"{_place(result)} · {KEY}")
     words = "; ".join(curve.label.replace("\n", ": ") for curve in curves)
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Share connected against tries together. {words}.")
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 
 from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
-from .figures import curve_of, subtitle, tries_axis
+from .figures import curve_of, tries_axis
 
 if TYPE_CHECKING:
     from ..study.result import StudyResult
@@ -70,9 +70,9 @@ def _finish(
     tries_axis(ax.xaxis)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.grid(axis="y")
-    ax.set_title(title or _finding(laws), pad=26)
     first = laws[0]
-    subtitle(ax, f"{START_WORDS[first.start]} · port {first.port} in {first.port_range} · {_source(studies)}")
+    small = f"{START_WORDS[first.start]} · port {first.port} in {first.port_range} · {_source(studies)}"
+    style.set_titles(ax, title or _finding(laws), small)
     ax.legend(loc="lower right", fontsize=9.5, handlelength=3.2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -9,12 +10,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ..tcp.words import counted
 from . import style
-from .figures import subtitle
 
 _SERVER, _PORT, _CLIENT = 2.0, 1.0, 0.0  # the lanes
 _TALL = 0.5  # height of a bar
 _LEAST = 0.03  # seconds: the crash stands at the tenth part of the first thing that is drawn after it
-_AFTER = 2.5  # what comes after the end, as a factor of time
+_BEFORE, _AFTER = 9, 4  # what comes before the crash and after the end, as factors of time
+_ACROSS = 105  # characters from the left end of the axis to the right one
 _TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min"}
 _LABEL = {"color": style.INK, "bbox": {"facecolor": style.PAPER, "edgecolor": "none", "pad": 1.0}}
 _OURS, _THIEF, _WAIT = style.BLUE, style.ground(style.VERMILLION), style.ground(style.ORANGE)
@@ -26,11 +27,10 @@ def thief(result: Any, ax: Axes | None = None, title: str | None = None) -> Axes
 
     Time is logarithmic, since the tries take milliseconds and TIME-WAIT takes a minute.
     """
-    ax = style.figure(ax, size=(11.0, 5.2))
+    ax = style.figure(ax, size=(style.WIDEST, 5.2))
     drawing = _Timeline(ax, result)
     drawing.draw()
-    ax.set_title(title or _finding(result), pad=26)
-    subtitle(ax, _place(result))
+    style.set_titles(ax, title or _finding(result), _place(result))
     return style.set_alt(ax, _words(result))
 
 
@@ -39,7 +39,7 @@ class _Timeline:
         self.ax, self.result = ax, result
         self.crash = min(result.looped, _LEAST) / 10
         self.end = max(result.started or 0.0, result.last_attempt)
-        self.left, self.right = self.crash / 4, self.end * _AFTER
+        self.left, self.right = self.crash / _BEFORE, self.end * _AFTER
         self.seen_until = self.right if result.started is not None else self.end  # nothing is drawn that was not seen
 
     def draw(self) -> None:
@@ -53,9 +53,13 @@ class _Timeline:
         self, lane: float, begin: float, end: float, colour: str, text: str = "", tall: float = _TALL, **how: Any
     ) -> None:
         self.ax.barh(lane, end - begin, tall, left=begin, color=colour, edgecolor=style.PAPER, linewidth=1.2, **how)
-        if text:
+        if text and self._room(begin, end) > max(map(len, text.split("\n"))):
             ink = style.text_on(colour)
             self.ax.text((begin * end) ** 0.5, lane, text, ha="center", va="center", fontsize=9, color=ink)
+
+    def _room(self, begin: float, end: float) -> float:
+        """How many characters fit into a bar."""
+        return _ACROSS * math.log(end / begin) / math.log(self.right / self.left)
 
     def _note(self, x: float, lane: float, text: str, above: bool = True, **how: Any) -> None:
         offset, va = (_TALL / 2 + 0.05, "bottom") if above else (-_TALL / 2 - 0.05, "top")
@@ -98,13 +102,13 @@ class _Timeline:
         seen = self.result
         self._bar(_CLIENT, self.left, self.crash, _OURS, "connected")
         self._bar(_CLIENT, self.crash, seen.looped, style.PALE, "dials, is refused")
-        self._note((self.crash * seen.looped) ** 0.5, _CLIENT, f"{seen.tries - 1:,} x ECONNREFUSED", above=False)
+        self._note(seen.looped, _CLIENT, f"{seen.tries - 1:,} x ECONNREFUSED", above=False, ha="right")
         self._note(seen.looped, _CLIENT, f"try {seen.tries:,} connects, at {_time(seen.looped)}")
         end = self.seen_until if seen.let_go is None else seen.let_go
         self._bar(_CLIENT, seen.looped, end, _THIEF, "talks to itself")
         if seen.let_go is not None:
             verb = "resets" if seen.ending == "resets" else "closes"
-            self._note(seen.let_go, _CLIENT, f"{verb} at {_time(seen.let_go)}", above=False)
+            self._note(seen.let_go, _CLIENT, f"{verb} at {_time(seen.let_go)}", above=False, ha="left")
 
     def _axis(self) -> None:
         ax = self.ax
@@ -143,4 +147,4 @@ def _place(result: Any) -> str:
 
 def _words(result: Any) -> str:
     story = "; ".join(f"{event.at:.3f} s: {event.who} {event.what}" for event in result.events if event.at >= 0)
-    return f"{_finding(result)}. Timeline since the crash of the server. {story}."
+    return f"{_finding(result)}. Timeline since the crash of the server; {_place(result)}. {story}."

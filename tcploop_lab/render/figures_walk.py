@@ -14,7 +14,7 @@ from ..ports.identify import ProbeResult
 from ..results.run import Run
 from ..tcp.words import counted
 from . import style
-from .figures import readable, subtitle, tries_axis
+from .figures import readable, tries_axis
 from .ladder import ladder
 
 _SMALL = 400  # tries up to which the points are joined, so that single steps show
@@ -47,8 +47,8 @@ def walk(run: Run, ax: Axes | None = None, first: int | None = None, title: str 
     ax.set_ylabel("source port of the try")
     tries_axis(ax.xaxis)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-    ax.set_title(title or _walk_finding(run, ports), pad=26)
-    subtitle(ax, f"{run.host} port {run.port} · {run.client} · ephemeral ports {run.port_range} · {run.kernel}")
+    small = f"{run.host} port {run.port} · {run.client} · ephemeral ports {run.port_range} · {run.kernel}"
+    style.set_titles(ax, title or _walk_finding(run, ports), small)
     return style.set_alt(ax, _walk_alt(ax, run, ports))
 
 
@@ -126,8 +126,8 @@ def increments(probe: ProbeResult, ax: Axes | None = None, title: str | None = N
     ax.set_ylabel("share of all tries")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.grid(axis="y")
-    ax.set_title(title or _steps_finding(probe, steps), pad=26)
-    subtitle(ax, f"{probe.tries:,} refused tries · era {_era_words(probe.era)} · confidence {probe.confidence:.1%}")
+    small = f"{probe.tries:,} refused tries · era {_era_words(probe.era)} · confidence {probe.confidence:.1%}"
+    style.set_titles(ax, title or _steps_finding(probe, steps), small)
     words = ", ".join(f"{step}: {share:.0%}" for step, share in zip(steps[:12], shares, strict=False))
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Bars, the share of each step in ports: {words}.")
 

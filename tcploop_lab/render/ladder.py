@@ -13,7 +13,6 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
-from ..results.run import labelled
 from ..results.shown import enumerated
 from ..tcp.replay import End, Replay, Step
 from ..tcp.replay import replay as replay_segments
@@ -46,19 +45,20 @@ STATE_COLOURS = {
     State.TIME_WAIT: style.ground(style.VERMILLION),
 }
 
-_WIDTH = 11.4
+_WIDTH = style.WIDEST
 _MOST = 100  # segments; a figure of more takes minutes, and nobody reads it
-_LINE = (2.95, 8.45)  # the lifelines
-_BADGE = (1.85, 9.55)  # the middle of the state badges
-_TIME = (0.1, 11.3)
+_LINE = (1.6, 7.0)  # the lifelines
+_BADGE = (0.64, 7.96)  # the middle of the state badges
+_WIDE, _HIGH = 1.2, 0.26  # a badge; at its inner edge stand the times, below it where there is one
 _TOP = 0.95  # room for the names
 _SLOPE = 0.26  # how far an arrow falls
 _TEXT = 0.185  # a line of text
 _NEAR = 0.22  # between two things that happen at about the same time
-_BESIDE = 24  # characters of data beside the numbers of a segment
+_BELOW = 0.25  # how far below the middle of a badge a time stands
+_BESIDE = 60  # characters of numbers and data in one line
 # Text stays readable over an arrow.
 _BEHIND: dict[str, Any] = {"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.6}
-_COLUMNS, _HALF = 80, 36  # characters in a line of small print: across, and where two labels stand side by side
+_COLUMNS, _HALF = 74, 36  # characters in a line of small print: across, and where two labels stand side by side
 
 
 def ladder(
@@ -99,13 +99,13 @@ def _draw(layout: _Layout, title: str | None, ax: Axes | None, label: str) -> Ax
     ax.set(xlim=(0, _WIDTH), ylim=(layout.height, 0))
     ax.axis("off")
     name = _default_title(layout.replay, bool(layout.under_way)) if title is None else title
-    ax.set_title(labelled(name, label))
+    style.set_titles(ax, name, label)
     _draw_names(ax, layout)
     _draw_lifelines(ax, layout)
     for index, step in enumerate(layout.replay.steps):
         _draw_segment(ax, layout, index, step)
     if layout.relative:
-        ax.text(_LINE[0], layout.height - 0.12, layout.legend, fontsize=8.5, color=style.GREY, va="center")
+        ax.text(0.05, layout.height - 0.12, layout.legend, fontsize=8.5, color=style.GREY, va="center")
     return style.set_alt(ax, _alt(layout, label))
 
 
@@ -131,6 +131,7 @@ class _Layout:
         self.under_way = under_way
         self.numbers = Numbers(segments, relative)
         self.moments = replay.moments
+        self.changes = self._changes()
         self.tail: dict[int, float] = {}
         self.head: dict[int, float] = {}
         self.height = self._place() + 0.75
@@ -140,6 +141,18 @@ class _Layout:
         """What x and y are."""
         names = {(end.address, end.port): end.name for end in self.replay.ends}
         return self.numbers.legend(names)
+
+    def _changes(self) -> dict[tuple[int, bool], State]:
+        """The moments at which the state of an end changes, and its state from then on."""
+        found: dict[tuple[int, bool], State] = {}
+        state = [self.replay.first_state(0), self.replay.first_state(1)]
+        for index, arrives in self.moments:
+            step, side = self.replay.steps[index], self.replay.side(index) ^ arrives
+            after = step.receiver_after if arrives else step.sender_after
+            if after is not state[side]:
+                found[index, arrives] = after
+                state = [after if one == side or self.replay.one_socket else state[one] for one in (0, 1)]
+        return found
 
     def crosses(self, index: int) -> bool:
         """True if something else happens while the segment is on its way, or if it has not arrived."""
@@ -161,13 +174,16 @@ class _Layout:
 
     def headline(self, index: int) -> str:
         """Flags, numbers and, where there is room for them, the data."""
+        return self._headline(index, self._has_room(index))
+
+    def _headline(self, index: int, data: bool) -> str:
         segment = self.segments[index]
-        data = payload_words(segment) if self._has_room(index) else ""
-        return "   ".join(filter(None, (flag_words(segment.flags), number_words(segment, self.numbers), data)))
+        parts = (flag_words(segment.flags), number_words(segment, self.numbers), payload_words(segment) * data)
+        return "   ".join(filter(None, parts))
 
     def _has_room(self, index: int) -> bool:
         """True if the data stand beside the numbers: they are short, and no other label is there."""
-        return len(payload_words(self.segments[index])) <= _BESIDE and not self.crosses(index)
+        return len(self._headline(index, data=True)) <= _BESIDE and not self.crosses(index)
 
     def remarks(self, index: int) -> list[tuple[str, str]]:
         """What stands out in a segment, with its colour: a D-SACK, a duplicate, loss, impossibility."""
@@ -199,7 +215,9 @@ class _Layout:
         y, under_way, last, beside = _TOP, 0, False, False
         for position, (index, arrives) in enumerate(self.moments):
             if arrives:
-                y += _NEAR if last else _SLOPE * (1 if under_way == 1 and not beside else 3)
+                again = last and self.replay.side(self.moments[position - 1][0]) == self.replay.side(index)
+                near = _NEAR + _BELOW * again
+                y += near if last else _SLOPE * (1 if under_way == 1 and not beside else 3)
                 self.head[index] = y
             elif beside := position > 0 and self._answers_at_once(position):
                 y += _NEAR
@@ -248,27 +266,22 @@ def _role(end: End) -> str:
 def _badge(ax: Axes, x: float, y: float, state: State, link: float | None) -> None:
     """A box with the name of a state, tied to the lifeline at `link`."""
     colour = STATE_COLOURS[state]
-    width, height, shape = 1.36, 0.26, "round,pad=0.02,rounding_size=0.12"
+    shape = "round,pad=0.02,rounding_size=0.12"
     if link is not None:
         ax.plot([x, link], [y, y], color=colour, linewidth=2, zorder=1, solid_capstyle="butt")
-    corner = (x - width / 2, y - height / 2)
+    corner = (x - _WIDE / 2, y - _HIGH / 2)
     look: dict[str, Any] = {"facecolor": colour, "edgecolor": style.INK, "linewidth": 0.8, "zorder": 5}
-    ax.add_patch(FancyBboxPatch(corner, width, height, boxstyle=shape, **look))
+    ax.add_patch(FancyBboxPatch(corner, _WIDE, _HIGH, boxstyle=shape, **look))
     ink = style.text_on(colour)
     ax.text(x, y, state, ha="center", va="center", fontsize=8.8, fontweight="bold", color=ink, zorder=6)
 
 
 def _draw_lifelines(ax: Axes, layout: _Layout) -> None:
     """Colour each lifeline by the state of its end, and mark each change with a badge."""
-    steps = layout.replay.steps
     state, since = [layout.replay.first_state(0), layout.replay.first_state(1)], [0.87, 0.87]
-    for index, arrives in layout.moments:
-        step = steps[index]
+    for (index, arrives), after in layout.changes.items():
         side = layout.replay.side(index) ^ arrives
         y = layout.head[index] if arrives else layout.tail[index]
-        after = step.receiver_after if arrives else step.sender_after
-        if after is state[side]:
-            continue
         _badge(ax, _BADGE[side], y, after, link=_LINE[side])
         for changed in (0, 1) if layout.replay.one_socket else (side,):
             _bar(ax, _LINE[changed], since[changed], y, state[changed])
@@ -317,12 +330,13 @@ def _draw_label(ax: Axes, layout: _Layout, index: int) -> None:
 
 def _draw_times(ax: Axes, layout: _Layout, index: int, step: Step) -> None:
     side = layout.replay.side(index)
-    shown = [(side, layout.tail[index], step.segment.time)]
+    shown = [(False, layout.tail[index], step.segment.time)]
     if index in layout.received:
-        shown.append((1 - side, layout.head[index], layout.received[index]))
-    for column, y, time in shown:
-        align = "right" if column else "left"
-        ax.text(_TIME[column], y, _time(layout, time), ha=align, va="center", fontsize=8.8, color=style.GREY)
+        shown.append((True, layout.head[index], layout.received[index]))
+    for arrives, y, time in shown:
+        column, below = side ^ arrives, _BELOW * ((index, arrives) in layout.changes)
+        x, align = (_BADGE[0] + _WIDE / 2, "right") if column == 0 else (_BADGE[1] - _WIDE / 2, "left")
+        ax.text(x, y + below, _time(layout, time), ha=align, va="center", fontsize=8.8, color=style.GREY)
 
 
 def _time(layout: _Layout, time: float) -> str:

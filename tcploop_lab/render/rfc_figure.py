@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -19,10 +20,10 @@ from ..tcp.segments import Segment
 from ..tcp.words import Numbers, flag_words, number_words
 from . import style
 
-_WIDTH, _ROW, _TOP = 11.4, 0.31, 0.62  # inches
-_ENDS = (0.6, 5.5)  # the columns of the states
-_MARK, _CAPTURED = 6.75, 7.1  # where the marks of pairs stand, and what was captured
-_SMALL: dict[str, Any] = {"fontsize": 10, "va": "center"}
+_WIDTH, _ROW, _TOP = style.WIDEST, 0.29, 0.4  # inches
+_LEFT, _ENDS = 0.05, (0.28, 4.59)  # the columns of the states
+_MARK, _CAPTURED = 5.58, 5.85  # where the marks of pairs stand, and what was captured
+_SMALL: dict[str, Any] = {"fontsize": 9.2, "va": "center"}
 _PAIRS = (style.BLUE, style.ALERT)
 
 
@@ -79,14 +80,16 @@ def rfc_figure(figure: RfcFigure, exchange: Any = None, ax: Axes | None = None) 
     matches = match(figure, segments)
     told = _part(figure, segments) if figure.closes else range(_opening(segments))
     rest = [place for place in told if place not in {found.captured for found in matches}]
-    height = _below(figure, max(len(rest), len(_wrong(figure)), len(figure.last)) + 1.5)
+    beside = [_NOT_THERE, *(_named(segments, place) for place in rest)] if rest else []
+    height = _below(figure, max(len(beside), len(_wrong(figure)), len(figure.last)) + 1)
     ax = style.figure(ax, size=(_WIDTH, height + 0.5))
     ax.set(xlim=(0, _WIDTH), ylim=(height, 0))
     ax.axis("off")
-    ax.set_title(f"{figure.name}: {figure.title}")
+    style.set_titles(ax, f"{figure.name}: {figure.title}", getattr(exchange, "label", ""))
     _draw_head(ax, figure, exchange)
     _draw_lines(ax, figure, matches, segments)
-    _draw_rest(ax, figure, [_left_over(segments, place) for place in rest])
+    for row, text in enumerate(beside, start=1):
+        ax.text(_CAPTURED, _below(figure, row), text, **_SMALL)
     return style.set_alt(ax, _alt(figure, matches, segments, rest))
 
 
@@ -112,9 +115,7 @@ def _draw_head(ax: Axes, figure: RfcFigure, exchange: Any) -> None:
         ax.text(x, 0.2, f"TCP peer {name}", fontsize=10.5, fontweight="bold", va="center")
     if exchange is not None:
         kind = replay(tuple(exchange.segments)).kind or "exchange"
-        label = getattr(exchange, "label", "")
         ax.text(_CAPTURED, 0.2, f"captured: {kind}", fontsize=10.5, fontweight="bold", va="center")
-        ax.text(_CAPTURED, 0.45, label, fontsize=8.5, color=style.GREY, va="center")
     _write(ax, _TOP + 0.5 * _ROW, "1.", figure.a_state, figure.b_state)
     heights = _heights(figure)
     for line in figure.lines:
@@ -127,7 +128,7 @@ def _draw_head(ax: Axes, figure: RfcFigure, exchange: Any) -> None:
 def _write(ax: Axes, y: float, number: str, left: str, right: str) -> None:
     """Write a row without a segment; nothing if it is empty."""
     if left or right:
-        ax.text(0.3, y, f"{number:<3}{left:<13}{'':46}{right}", family="monospace", **_SMALL)
+        ax.text(_LEFT, y, f"{number:<3}{left:<13}{'':43}{right}", family="monospace", **_SMALL)
 
 
 def _draw_lines(ax: Axes, figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segment]) -> None:
@@ -139,14 +140,14 @@ def _draw_lines(ax: Axes, figure: RfcFigure, matches: Sequence[Match], segments:
             "color": style.GREY if gone else _colour(figure, line),
             "style": "italic" if gone else "normal",
         }
-        ax.text(0.3, y, _printed(line), family="monospace", **look)
+        ax.text(_LEFT, y, _printed(line), family="monospace", **look)
         ax.text(_CAPTURED, y, words.get(line.number, ""), **look)
     for pair in figure.coincide:
         top, bottom = (heights[number] for number in pair)
         colour = _colour(figure, figure.line(pair[0]))
-        ax.plot([_MARK, _MARK + 0.15, _MARK + 0.15, _MARK], [top, top, bottom, bottom], color=colour)
+        ax.plot([_MARK, _MARK + 0.12, _MARK + 0.12, _MARK], [top, top, bottom, bottom], color=colour)
     for row, text in enumerate(_wrong(figure), start=1):
-        ax.text(0.3, _below(figure, row), text, **{**_SMALL, "color": style.ALERT})
+        ax.text(_LEFT, _below(figure, row), text, **{**_SMALL, "color": style.ALERT})
 
 
 def _printed(line: Line) -> str:
@@ -156,7 +157,7 @@ def _printed(line: Line) -> str:
         left, right = ("<--" if line.arrives else "...", "<--" if line.departs else "...")
     number = "" if any(line.calls) or line.number % 1 else f"{line.number}."
     a, b = line.printed or (line.a_state or "", line.b_state or "")
-    return f"{number:<3}{a:<13}{left} {line.text:<36}  {right} {b}"
+    return f"{number:<3}{a:<13}{left} {line.text:<33}  {right} {b}"
 
 
 def _colour(figure: RfcFigure, line: Line) -> str:
@@ -166,7 +167,7 @@ def _colour(figure: RfcFigure, line: Line) -> str:
     return _PAIRS[pairs[0]] if pairs else style.INK
 
 
-_GONE = "the other end's: it is not there"
+_NOT_THERE, _GONE = "not in the figure:", "the other end's: it is not there"
 
 
 def _words(figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segment]) -> dict[float, str]:
@@ -174,7 +175,7 @@ def _words(figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segme
     own = bool(segments) and segments[0].to_itself
     words = {}
     for found in matches:
-        name = "" if found.captured is None else f"segment {found.captured + 1}: {_named(segments, found.captured)}"
+        name = "" if found.captured is None else _named(segments, found.captured)
         gone = own and found.lines[0] in figure.vanish
         words[found.lines[0]] = name or (_GONE if gone else "it leaves" * (len(found.lines) > 1))
         for later in found.lines[1:]:
@@ -182,21 +183,15 @@ def _words(figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segme
     return words
 
 
-def _draw_rest(ax: Axes, figure: RfcFigure, words: Sequence[str]) -> None:
-    for row, text in enumerate(words, start=1):
-        ax.text(_CAPTURED, _below(figure, row), text, **_SMALL)
-
-
-def _left_over(segments: Sequence[Segment], place: int) -> str:
-    return f"segment {place + 1}: {_named(segments, place)}; not in the figure"
-
-
 def _named(segments: Sequence[Segment], place: int) -> str:
-    return f"{flag_words(segments[place].flags)}, {number_words(segments[place], Numbers(segments))}"
+    return (
+        f"segment {place + 1}: {flag_words(segments[place].flags)}, {number_words(segments[place], Numbers(segments))}"
+    )
 
 
 def _wrong(figure: RfcFigure) -> list[str]:
-    return [line.wrong[0].upper() + line.wrong[1:] for line in figure.lines if line.wrong]
+    """What is wrong in the figure, in lines that end before what was captured."""
+    return [row for line in figure.lines for row in wrap(line.wrong[:1].upper() + line.wrong[1:], 74)]
 
 
 def _alt(figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segment], rest: Sequence[int]) -> str:
@@ -205,6 +200,6 @@ def _alt(figure: RfcFigure, matches: Sequence[Match], segments: Sequence[Segment
     for line in figure.lines:
         beside = f". Beside it: {words[line.number]}" if words.get(line.number) else ""
         parts.append(f"Line {line.number}, from {line.sender}: {line.text}{beside}.")
-    parts += [f"{text}." for text in _wrong(figure)]
-    parts += [f"{_left_over(segments, place)}." for place in rest]
+    parts += [f"{' '.join(wrong)}."] if (wrong := _wrong(figure)) else []
+    parts += [f"{_named(segments, place)}; not in the figure." for place in rest]
     return " ".join(part[0].upper() + part[1:] for part in parts)

@@ -19,8 +19,8 @@ from ..tcp.words import Numbers, counted, flag_words, number_words, payload_word
 from . import style
 from .ladder import STATE_COLOURS
 
-_COLUMNS, _WIDTH = 2, 5.6  # ladders in a row, inches of one
-_LINE = (1.45, 4.15)
+_COLUMNS, _WIDTH = 2, style.WIDEST / 2  # ladders in a row, inches of one
+_LINE = (1.15, 3.15)
 _TOP, _MOMENT = 0.95, 0.34  # inches
 _SMALL = 9
 
@@ -83,7 +83,7 @@ def _rungs(found: Replay) -> dict[tuple[int, bool], float]:
     y, rungs, before = _TOP, {}, None
     for index, arrives in found.moments:
         beside = before is not None and before[1] is arrives and found.side(before[0]) != found.side(index)
-        y += 0.0 if beside else _MOMENT * (1.0 if arrives else 1.3)
+        y += 0.0 if beside else _MOMENT * (1.0 if arrives else 1.8 if _crossed(found, index) else 1.3)
         rungs[index, arrives] = y
         before = None if beside else (index, arrives)
     return rungs
@@ -142,10 +142,12 @@ def _crossed(found: Replay, index: int) -> bool:
 
 
 def _words(segment: Segment, numbers: Numbers, crossed: bool) -> str:
-    """Flags and numbers; the data where there is room."""
-    data = "" if crossed else payload_words(segment)
-    rest = "\n" if crossed else "  "
-    return f"{flag_words(segment.flags)}{rest}{number_words(segment, numbers)}{f', {data}' if data else ''}"
+    """Flags and numbers; the data where there is room, and one below the other where another label is beside it."""
+    written = number_words(segment, numbers)
+    if crossed:
+        return "\n".join((flag_words(segment.flags), *written.split(", ")))
+    data = f"{payload_words(segment)}\n" if segment.payload else ""
+    return f"{flag_words(segment.flags)}  {data}{written}"
 
 
 def _alt(name: str, segments: tuple[Segment, ...], found: Replay, label: str) -> str:

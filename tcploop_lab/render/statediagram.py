@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import fill
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -24,22 +25,22 @@ _Point = tuple[float, float]
 _Pair = tuple[State, State]
 
 _NAME = "The state diagram of RFC 9293, figure 5"
-_SIZE = (12.4, 11.6)
-_BOX = (1.62, 0.5)
+_SIZE = (8.6, 9.3)
+_BOX = (1.36, 0.5)
 _CORNER = 0.22
 
 PLACES: dict[State, _Point] = {
-    State.CLOSED: (6.0, 0.95),
-    State.LISTEN: (6.0, 2.75),
-    State.SYN_RECEIVED: (2.2, 4.4),
-    State.SYN_SENT: (9.8, 4.4),
-    State.ESTABLISHED: (6.0, 6.0),
-    State.FIN_WAIT_1: (2.2, 7.7),
-    State.CLOSE_WAIT: (9.8, 7.7),
-    State.FIN_WAIT_2: (2.2, 9.4),
-    State.CLOSING: (6.0, 9.2),
-    State.LAST_ACK: (9.8, 9.4),
-    State.TIME_WAIT: (6.0, 10.9),
+    State.CLOSED: (4.0, 0.85),
+    State.LISTEN: (4.0, 2.25),
+    State.SYN_RECEIVED: (1.38, 3.55),
+    State.SYN_SENT: (6.62, 3.55),
+    State.ESTABLISHED: (4.0, 4.8),
+    State.FIN_WAIT_1: (1.38, 6.15),
+    State.CLOSE_WAIT: (6.62, 6.15),
+    State.FIN_WAIT_2: (1.38, 7.55),
+    State.CLOSING: (4.0, 7.35),
+    State.LAST_ACK: (6.62, 7.55),
+    State.TIME_WAIT: (4.0, 8.65),
 }
 
 
@@ -63,44 +64,44 @@ class Route:
 
 
 _S = State
-_EDGE, _RIGHT, _LEFT, _INNER = 12.0, 11.5, 0.4, 7.4  # the lanes of the long lines
-_TOP = ((_EDGE, 0.3), (6.0, 0.3), (6.0, 0.7))  # the common end of the lines back to CLOSED
-_BELOW = ((_INNER, 1.5), (6.6, 1.5), (6.6, 1.2))
+_EDGE, _RIGHT, _LEFT, _INNER = 8.42, 8.12, 0.1, 5.02  # the lanes of the long lines
+_TOP = ((_EDGE, 0.3), (4.0, 0.3), (4.0, 0.6))  # the common end of the lines back to CLOSED
+_BELOW = ((_INNER, 1.5), (4.5, 1.5), (4.5, 1.1))
 # fmt: off
 ROUTES: dict[_Pair, Route] = {
-    (_S.CLOSED, _S.LISTEN): Route(((5.75, 1.2), (5.75, 2.5)), (5.62, 1.85), "left"),
-    (_S.LISTEN, _S.CLOSED): Route(((6.25, 2.5), (6.25, 1.2)), (6.38, 1.95), "right"),
-    (_S.CLOSED, _S.SYN_SENT): Route(((6.81, 1.05), (9.6, 1.05), (9.6, 4.15)), (8.35, 1.14), "below"),
-    (_S.SYN_SENT, _S.CLOSED): Route(((10.1, 4.15), (10.1, 0.85), (6.81, 0.85)), (8.35, 0.77)),
-    (_S.LISTEN, _S.SYN_SENT): Route(((6.81, 2.75), (9.2, 2.75), (9.2, 4.15)), (8.15, 2.67)),
-    (_S.LISTEN, _S.SYN_RECEIVED): Route(((5.19, 2.85), (2.45, 2.85), (2.45, 4.15)), (3.7, 2.94), "below"),
-    (_S.SYN_RECEIVED, _S.LISTEN): Route(((1.95, 4.15), (1.95, 2.65), (5.19, 2.65)), (3.45, 2.57)),
-    (_S.SYN_SENT, _S.SYN_RECEIVED): Route(((8.99, 4.4), (3.01, 4.4)), (6.0, 4.32)),
-    (_S.SYN_RECEIVED, _S.ESTABLISHED): Route(((2.6, 4.65), (2.6, 6.0), (5.19, 6.0)), (3.95, 5.92)),
-    (_S.SYN_SENT, _S.ESTABLISHED): Route(((9.4, 4.65), (9.4, 6.0), (6.81, 6.0)), (8.1, 5.92)),
-    (_S.SYN_RECEIVED, _S.FIN_WAIT_1): Route(((1.8, 4.65), (1.8, 7.45)), (1.67, 6.05), "left"),
-    (_S.ESTABLISHED, _S.FIN_WAIT_1): Route(((5.7, 6.25), (5.7, 7.6), (3.01, 7.6)), (4.25, 7.52)),
-    (_S.ESTABLISHED, _S.CLOSE_WAIT): Route(((6.4, 6.25), (6.4, 7.7), (8.99, 7.7)), (7.75, 7.62)),
-    (_S.FIN_WAIT_1, _S.FIN_WAIT_2): Route(((2.0, 7.95), (2.0, 9.15)), (1.87, 8.55), "left"),
-    (_S.FIN_WAIT_1, _S.CLOSING): Route(((3.01, 7.82), (6.0, 7.82), (6.0, 8.95)), (4.35, 7.91), "below"),
-    (_S.CLOSE_WAIT, _S.LAST_ACK): Route(((9.8, 7.95), (9.8, 9.15)), (9.67, 8.55), "left"),
-    (_S.FIN_WAIT_2, _S.TIME_WAIT): Route(((2.2, 9.65), (2.2, 10.9), (5.19, 10.9)), (3.6, 10.82)),
-    (_S.CLOSING, _S.TIME_WAIT): Route(((6.0, 9.45), (6.0, 10.65)), (6.13, 10.15), "right"),
-    (_S.LAST_ACK, _S.CLOSED): Route(((10.61, 9.4), (_EDGE, 9.4), *_TOP), (11.3, 9.32)),
-    (_S.TIME_WAIT, _S.CLOSED): Route(((6.81, 10.9), (_EDGE, 10.9), *_TOP), (9.4, 10.82)),
+    (_S.CLOSED, _S.LISTEN): Route(((3.79, 1.1), (3.79, 2.0)), (3.68, 1.55), "left"),
+    (_S.LISTEN, _S.CLOSED): Route(((4.21, 2.0), (4.21, 1.1)), (4.32, 1.62), "right"),
+    (_S.CLOSED, _S.SYN_SENT): Route(((4.68, 0.95), (6.45, 0.95), (6.45, 3.3)), (5.58, 1.09), "below"),
+    (_S.SYN_SENT, _S.CLOSED): Route(((6.87, 3.3), (6.87, 0.75), (4.68, 0.75)), (5.57, 0.67)),
+    (_S.LISTEN, _S.SYN_SENT): Route(((4.68, 2.25), (6.12, 2.25), (6.12, 3.3)), (5.45, 2.17)),
+    (_S.LISTEN, _S.SYN_RECEIVED): Route(((3.32, 2.35), (1.59, 2.35), (1.59, 3.3)), (2.46, 2.44), "below"),
+    (_S.SYN_RECEIVED, _S.LISTEN): Route(((1.17, 3.3), (1.17, 2.15), (3.32, 2.15)), (2.31, 2.07)),
+    (_S.SYN_SENT, _S.SYN_RECEIVED): Route(((5.94, 3.55), (2.06, 3.55)), (4.0, 3.47)),
+    (_S.SYN_RECEIVED, _S.ESTABLISHED): Route(((1.72, 3.8), (1.72, 4.8), (3.32, 4.8)), (2.6, 4.72)),
+    (_S.SYN_SENT, _S.ESTABLISHED): Route(((6.28, 3.8), (6.28, 4.8), (4.68, 4.8)), (5.43, 4.72)),
+    (_S.SYN_RECEIVED, _S.FIN_WAIT_1): Route(((1.04, 3.8), (1.04, 5.9)), (0.94, 4.85), "left"),
+    (_S.ESTABLISHED, _S.FIN_WAIT_1): Route(((3.75, 5.05), (3.75, 6.05), (2.06, 6.05)), (2.78, 5.97)),
+    (_S.ESTABLISHED, _S.CLOSE_WAIT): Route(((4.34, 5.05), (4.34, 6.15), (5.94, 6.15)), (5.22, 6.07)),
+    (_S.FIN_WAIT_1, _S.FIN_WAIT_2): Route(((1.21, 6.4), (1.21, 7.3)), (1.1, 6.82), "left"),
+    (_S.FIN_WAIT_1, _S.CLOSING): Route(((2.06, 6.27), (4.0, 6.27), (4.0, 7.1)), (2.86, 6.41), "below"),
+    (_S.CLOSE_WAIT, _S.LAST_ACK): Route(((6.62, 6.4), (6.62, 7.3)), (6.51, 6.82), "left"),
+    (_S.FIN_WAIT_2, _S.TIME_WAIT): Route(((1.38, 7.8), (1.38, 8.65), (3.32, 8.65)), (2.4, 8.57)),
+    (_S.CLOSING, _S.TIME_WAIT): Route(((4.0, 7.6), (4.0, 8.4)), (4.11, 8.1), "right"),
+    (_S.LAST_ACK, _S.CLOSED): Route(((7.3, 7.55), (_EDGE, 7.55), *_TOP), (7.84, 7.47)),
+    (_S.TIME_WAIT, _S.CLOSED): Route(((4.68, 8.65), (_EDGE, 8.65), *_TOP), (6.28, 8.57)),
     # Lines that figure 5 leaves out, drawn only where a connection took them.
-    (_S.FIN_WAIT_1, _S.TIME_WAIT): Route(((2.95, 7.95), (5.25, 10.65)), (4.5, 10.3), "left"),
+    (_S.FIN_WAIT_1, _S.TIME_WAIT): Route(((2.01, 6.4), (3.37, 8.4)), (2.92, 8.19), "left"),
     (_S.SYN_RECEIVED, _S.CLOSED): Route(
-        ((3.01, 4.25), (4.7, 4.25), (4.7, 0.95), (5.19, 0.95)), (4.6, 1.7), "left"),
+        ((2.06, 3.4), (3.04, 3.4), (3.04, 0.85), (3.32, 0.85)), (2.98, 1.45), "left"),
     (_S.ESTABLISHED, _S.CLOSED): Route(
-        ((6.5, 5.75), (6.5, 5.1), (_INNER, 5.1), *_BELOW), (7.53, 3.6), "right"),
-    (_S.CLOSING, _S.CLOSED): Route(((6.81, 9.2), (_INNER, 9.2), *_BELOW), (7.53, 3.6), "right"),
-    (_S.FIN_WAIT_1, _S.CLOSED): Route(((1.39, 7.7), (_LEFT, 7.7), (_LEFT, 0.95), (5.19, 0.95)), (2.6, 0.87)),
-    (_S.FIN_WAIT_2, _S.CLOSED): Route(((1.39, 9.4), (_LEFT, 9.4), (_LEFT, 0.95), (5.19, 0.95)), (2.6, 0.87)),
+        ((4.42, 4.55), (4.42, 4.11), (_INNER, 4.11), *_BELOW), (5.1, 2.92), "right"),
+    (_S.CLOSING, _S.CLOSED): Route(((4.68, 7.35), (_INNER, 7.35), *_BELOW), (5.1, 2.92), "right"),
+    (_S.FIN_WAIT_1, _S.CLOSED): Route(((0.7, 6.15), (_LEFT, 6.15), (_LEFT, 0.85), (3.32, 0.85)), (1.72, 0.77)),
+    (_S.FIN_WAIT_2, _S.CLOSED): Route(((0.7, 7.55), (_LEFT, 7.55), (_LEFT, 0.85), (3.32, 0.85)), (1.72, 0.77)),
     (_S.CLOSE_WAIT, _S.CLOSED): Route(
-        ((10.61, 7.7), (_RIGHT, 7.7), (_RIGHT, 0.5), (6.5, 0.5), (6.5, 0.7)), (11.38, 6.9), "left"),
+        ((7.3, 6.15), (_RIGHT, 6.15), (_RIGHT, 0.45), (4.42, 0.45), (4.42, 0.6)), (8.01, 5.51), "left"),
     (_S.TIME_WAIT, _S.SYN_RECEIVED): Route(
-        ((5.19, 11.05), (_LEFT, 11.05), (_LEFT, 4.4), (1.39, 4.4)), (3.0, 11.13), "below"),
+        ((3.32, 8.8), (_LEFT, 8.8), (_LEFT, 3.55), (0.7, 3.55)), (2.05, 8.88), "below"),
 }
 # fmt: on
 _DRAWN = frozenset((row.state, row.after) for row in TRANSITIONS if row.figure5)
@@ -139,8 +140,8 @@ def _between(state: State, after: State) -> Transition:
 @style.styled
 def _draw(taken: Sequence[Transition], ax: Axes | None, title: str | None) -> Axes:
     ax = style.figure(ax, size=_SIZE)
-    notes = [f"{number}: {row.note}" for number, row in enumerate(taken, start=1) if row.note]
-    ax.set(xlim=(0, _SIZE[0]), ylim=(_SIZE[1] + 0.22 * len(notes), 0.1))
+    notes = "\n".join(fill(f"{number}: {row.note}", 100) for number, row in enumerate(taken, start=1) if row.note)
+    ax.set(xlim=(0, _SIZE[0]), ylim=(_SIZE[1] + 0.2 * notes.count("\n"), 0.1))
     ax.axis("off")
     ax.set_title(title or "The states of a TCP connection (RFC 9293, figure 5)")
     visited = {state for row in taken for state in (row.state, row.after)} if taken else set(State)
@@ -155,7 +156,7 @@ def _draw(taken: Sequence[Transition], ax: Axes | None, title: str | None) -> Ax
     for steps in way.values():
         _draw_line(ax, [row for _, row in steps], style.BLUE, strong=True)
         _draw_numbers(ax, steps)
-    ax.text(_LEFT, _SIZE[1] - 0.15, "\n".join(notes), fontsize=9, color=style.GREY, va="top", linespacing=1.5)
+    ax.text(_LEFT, _SIZE[1] - 0.2, notes, fontsize=9, color=style.GREY, va="top", linespacing=1.5)
     return style.set_alt(ax, _alt(taken))
 
 

@@ -39,6 +39,7 @@ PAPER = "#FFFFFF"
 
 CYCLE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)  # YELLOW is too light for a line
 SIZE = (8.0, 4.5)  # inches
+WIDEST = 8.6  # so wide is a notebook's output in a window of 1280 pixels, beside the list of files
 # In a dark theme (of JupyterLab, of VS Code, of the course's web pages) the lightness of a figure is turned round and
 # its hues stay; where no style is allowed, as on GitHub, it stays on PAPER.
 FIGURE = "tcploop-figure"
@@ -47,6 +48,8 @@ DARK_TOO = (
     f"<style>:is({', '.join(_DARK)}) .{FIGURE} "
     "{ filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; background: transparent !important }</style>"
 )
+# Shrunk, its text could not be read: in a narrow window it scrolls, and the keyboard can be there.
+_SCROLLS = 'role="group" tabindex="0" aria-label="figure" class="tcploop-wide" style="overflow-x: auto"'
 _LIGHTER = 0.4  # how much white is in the ground of a text
 _DPI = 144  # twice the pixels of the size on the page, for sharp text
 _CSS_DPI = 96
@@ -107,6 +110,16 @@ def styled(draw: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Resul
     return drawn
 
 
+def look(width: float) -> str:
+    """Return the CSS of a picture that is so many pixels wide, wherever it is shown."""
+    return f"width: {width:.0f}px; max-width: none; height: auto; background: {PAPER}"
+
+
+def scrolling(picture: str) -> str:
+    """Return the HTML of a picture (an img or svg of class FIGURE) in a place that scrolls."""
+    return f"{DARK_TOO}<div {_SCROLLS}>{picture}</div>"
+
+
 class LabAxes(Axes):
     """Axes that a notebook shows as their figure."""
 
@@ -132,9 +145,8 @@ class LabFigure(Figure):
     def _repr_html_(self) -> str:
         width = round(self.get_size_inches()[0] * _CSS_DPI)
         picture = b64encode(self.png(on_paper=False)).decode("ascii")
-        style = f"width: {width}px; max-width: 100%; height: auto; background: {PAPER}"
         words = f'alt="{escape(self.alt)}" class="{FIGURE}"'
-        return f'{DARK_TOO}<img {words} style="{style}" src="data:image/png;base64,{picture}">'
+        return scrolling(f'<img {words} style="{look(width)}" src="data:image/png;base64,{picture}">')
 
     def _ipython_display_(self) -> None:
         # Without this method IPython would store the figure a second time, as image/png without its text.
@@ -157,6 +169,13 @@ def figure(ax: Axes | None = None, alt: str = "", size: tuple[float, float] = SI
         fig = plt.figure(FigureClass=LabFigure, figsize=size, layout="constrained")
         ax = fig.add_subplot(axes_class=LabAxes)
     return set_alt(ax, alt) if alt else ax
+
+
+def set_titles(ax: Axes, title: str, small: str = "") -> None:
+    """Write the title, and a line of small print between it and the axes."""
+    ax.set_title(title, pad=26 if small else None)
+    if small:
+        ax.annotate(small, (0, 1), (0, 9), fontsize=9, color=GREY, xycoords="axes fraction", textcoords="offset points")
 
 
 def set_alt(ax: Axes, text: str) -> Axes:

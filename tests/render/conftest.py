@@ -15,7 +15,7 @@ READABLE = 11.0  # CSS pixels: no text of a figure is smaller at full size
 
 
 def too_small(figure: Figure) -> list[str]:
-    """The texts of a figure that cannot be read at full size, where an inch has 72 points and 96 CSS pixels."""
+    """The texts of a figure that cannot be read, where an inch has 72 points and 96 CSS pixels: it is never shrunk."""
     return [
         one.get_text() for one in figure.findobj(Text) if one.get_text() and one.get_fontsize() * 96 / 72 < READABLE
     ]
@@ -27,4 +27,6 @@ def close_figures() -> Iterator[None]:
     yield
     figures = [plt.figure(number) for number in plt.get_fignums()]
     plt.close("all")
-    assert [text for one in figures if isinstance(one, style.LabFigure) for text in too_small(one)] == []
+    ours = [one for one in figures if isinstance(one, style.LabFigure)]
+    assert [text for one in ours for text in too_small(one)] == []
+    assert [one.alt for one in ours if one.get_size_inches()[0] > style.WIDEST] == []

@@ -148,14 +148,16 @@ def drawn(name: str) -> Axes:
 
 @pytest.mark.parametrize("name", [*recorded_names(), "crossing", "long data"])
 def test_texts_stand_free(name: str) -> None:
-    """No two texts of a ladder overlap, none covers a lifeline, and no arrow runs through one."""
+    """No two texts of a ladder overlap, none leaves it or covers a lifeline, and no arrow runs through one."""
     ax = drawn(name)
     ax.figure.canvas.draw()
     lifelines = [line.get_window_extent() for line in ax.lines if len(set(line.get_xdata())) == 1]
-    marks = [mark for mark in ax.texts if isinstance(mark, Annotation)]
+    marks = [mark for mark in ax.texts if isinstance(mark, Annotation) and mark.arrow_patch]
     boxes = [(text.get_text(), Bbox(text.get_window_extent())) for text in ax.texts if text.get_text()]
     assert len(boxes) > 12
+    page = ax.figure.bbox
     for place, (words, box) in enumerate(boxes):
+        assert page.contains(*box.p0) and page.contains(*box.p1), words
         assert [other for other, second in boxes[:place] if box.overlaps(second)] == [], words
         assert not any(crossed(box, mark) for mark in marks), words
         assert not any(box.overlaps(line) for line in lifelines), words
@@ -195,9 +197,9 @@ def test_segments_under_way_are_not_lost() -> None:
 
 
 def test_a_label_stands_in_title_and_text() -> None:
-    """What the segments come from is said above the ladder and in its alternative text."""
+    """What the segments come from is said below the title and in the alternative text."""
     ax = ladder(exchanges.refused(), label="recorded on a Sunday")
-    assert ax.get_title("left") == "Refused try: 2 segments (recorded on a Sunday)"
+    assert ax.get_title("left") == "Refused try: 2 segments" and "recorded on a Sunday" in texts(ax)
     assert alt_of(ax).startswith("Ladder diagram, recorded on a Sunday. Refused try in 2 segments ")
 
 

@@ -41,7 +41,8 @@ def test_a_notebook_stores_each_figure_once_with_its_text() -> None:
         (data,) = outputs
         assert set(data) == {"text/html", "text/plain"}
         picture = r'class="tcploop-figure" style="[^"]+" src="data:image/png;base64,[A-Za-z0-9+/=]+">'
-        assert re.fullmatch(rf'<style>[^<]+</style><img alt="{text}" {picture}', data["text/html"])
+        place = '<div role="group" tabindex="0" [^>]*overflow-x: auto">'  # the keyboard scrolls it
+        assert re.fullmatch(rf'<style>[^<]+</style>{place}<img alt="{text}" {picture}</div>', data["text/html"])
 
 
 def test_html_escapes_the_text() -> None:

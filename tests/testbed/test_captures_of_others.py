@@ -138,7 +138,7 @@ def test_a_long_exchange_is_shown_short(tmp_path: Path) -> None:
     text = exchange._repr_html_()
     assert "and 5,002 more between" in text and len(text) < 100_000
     assert "A, A, (5,012 more), A, A" in repr(exchange) and len(repr(exchange)) < 600
-    assert "the first 100 of 5,042 segments" in exchange.ladder().get_title(loc="left")
+    assert "the first 100 of 5,042 segments" in exchange.ladder().texts[0].get_text()
 
 
 WITHOUT_NETLINK = """

@@ -93,14 +93,14 @@ def test_it_replays_to_its_kind(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_it_is_labelled_wherever_it_is_shown(name: str) -> None:
-    """Date and kernel stand in the repr, in the HTML, in the title of the figure and in its alternative text."""
+    """Date and kernel stand in the repr, in the HTML, below the title of the figure and in its alternative text."""
     exchange = lab.recorded(name)
     label = f"recorded on {exchange.recorded_on}, {exchange.kernel}"
     assert exchange.label == label and exchange.kernel.startswith("Linux ")
     assert repr(exchange).count(label) == 1 and repr(exchange).startswith("<RecordedExchange: recorded on 20")
     assert label in exchange._repr_html_()
     axes = exchange.ladder()
-    assert axes.get_title(loc="left").endswith(f"({label})")
+    assert label in [text.get_text() for text in axes.texts]
     assert alt_of(axes).startswith(f"Ladder diagram, {label}. ")
 
 

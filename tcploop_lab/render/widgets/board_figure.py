@@ -10,28 +10,25 @@ from matplotlib.patches import Rectangle
 
 from ...ports.preconditions import Verdict
 from .. import style
-from ..figures import subtitle
-
-_LEFT = 3.4  # inches for the words at the left
 
 
 @style.styled
 def draw_switches(port: int, kernel: str, verdicts: Mapping[str, Verdict], ax: Axes | None = None) -> Axes:
     """Draw the verdicts, one in each row, with their broken rules marked in colour and word; return the Axes."""
     names = [rule.name for rule in next(iter(verdicts.values())).rules]
-    ax = style.figure(ax, size=(_LEFT + 1.02 * len(names), 1.2 + 0.42 * len(verdicts)))
+    ax = style.figure(ax, size=(style.WIDEST, 1.2 + 0.42 * len(verdicts)))
     for row, (words, verdict) in enumerate(verdicts.items()):
         for column, rule in enumerate(verdict.rules):
             _draw_cell(ax, column, row, rule.ok)
         ax.text(-0.1, row + 0.5, words, ha="right", va="center")
     ax.set(xlim=(0, len(names)), ylim=(len(verdicts), 0))
-    ax.set_xticks([i + 0.5 for i in range(len(names))], [name.replace(" ", "\n", 1) for name in names])
+    ax.set_xticks([i + 0.5 for i in range(len(names))], ["\n".join(name.rsplit(" ", 1)) for name in names])
     ax.set_yticks([])
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.set_title(f"Which switch breaks which precondition of port {port}", pad=26)
-    subtitle(ax, f"each switch alone, asked of {kernel}")
+    small = f"each switch alone, asked of {kernel}"
+    style.set_titles(ax, f"Which switch breaks which precondition of port {port}", small)
     return style.set_alt(ax, _alt(ax, verdicts))
 
 

@@ -62,7 +62,7 @@ def histogram(curves: Sequence[Curve]) -> tuple[NDArray[Any], list[NDArray[Any]]
 def draw_both(curves: Sequence[Curve], ax: Axes | None = None) -> Axes:
     """Draw the shares and, on a figure of its own, the histogram below; return the Axes of the shares."""
     if ax is None:
-        fig = plt.figure(FigureClass=style.LabFigure, figsize=(9.6, 7.4), layout="constrained")
+        fig = plt.figure(FigureClass=style.LabFigure, figsize=(style.WIDEST, 7.4), layout="constrained")
         ax = fig.add_subplot(2, 1, 1, axes_class=style.LabAxes)
         _draw_histogram(fig.add_subplot(2, 1, 2, axes_class=style.LabAxes), curves)
     draw_curves(curves, ax)

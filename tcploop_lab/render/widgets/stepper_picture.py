@@ -13,9 +13,9 @@ from ..ladder import STATE_COLOURS
 from ..statediagram import PLACES, ROUTES
 from .stepper_model import StateStepper
 
-_SCALE = 58  # pixels for a unit of the diagram
-_WIDTH, _HEIGHT = 12.2, 11.5
-_BOX = (1.62, 0.58)
+_SCALE = 78  # pixels for a unit of the diagram
+_WIDTH, _HEIGHT = 8.6, 9.1
+_BOX = (1.36, 0.5)
 _UNTAKEN = "#B5B5B5"  # fainter than the way, and still seen on either ground
 
 
@@ -30,11 +30,10 @@ def diagram_html(states: Mapping[str, State], taken: Sequence[Transition]) -> st
     path = ", ".join(f"{row.state} to {row.after}" for row in taken if row.changes) or "none yet"
     alt = escape(f"State diagram of RFC 9293, figure 5. {where}. Changes so far: {path}.")
     size = f'viewBox="0 0 {_WIDTH * _SCALE:.0f} {_HEIGHT * _SCALE:.0f}"'
-    look = f"width: {_WIDTH * _SCALE:.0f}px; max-width: 100%; height: auto; background: {style.PAPER}"
-    return (
-        f'{style.DARK_TOO}<svg xmlns="http://www.w3.org/2000/svg" class="{style.FIGURE}" '
+    return style.scrolling(
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{style.FIGURE}" '
         f'role="img" aria-label="{alt}" {size} '
-        f'font-family="sans-serif" style="{look}">{_HEAD}{lines}{boxes}</svg>'
+        f'font-family="sans-serif" style="{style.look(_WIDTH * _SCALE)}">{_HEAD}{lines}{boxes}</svg>'
     )
 
 

@@ -68,11 +68,10 @@ class Chart:
         """Return the chart as SVG with this alternative text."""
         width, height = self._size
         head = f'class="{style.FIGURE}" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}" {_TEXT}'
-        look = f"width: {width}px; max-width: 100%; height: auto; background: {style.PAPER}"
         title = f'<text x="8" y="20" font-size="14" font-weight="bold" fill="{style.INK}">{escape(self._title)}</text>'
         frame = "".join((title, *self._ticks(), *self._names()))
         drawn = f"{frame}{''.join(self._marks)}</svg>"
-        return f'{style.DARK_TOO}<svg xmlns="http://www.w3.org/2000/svg" {head} style="{look}">{drawn}'
+        return style.scrolling(f'<svg xmlns="http://www.w3.org/2000/svg" {head} style="{style.look(width)}">{drawn}')
 
     def _at_x(self, x: float) -> float:
         low, high = self._x

@@ -60,7 +60,9 @@ def test_where_no_widget_runs_there_is_a_figure(view):
     """A cell's output holds the widget, the figure with its alternative text, and the words."""
     bundle = view._repr_mimebundle_()
     looks = r'class="[^"]+" style="[^"]+" src="data:image/png;base64,[^"]+"'
-    picture = re.fullmatch(rf'<style>[^<]+</style><img alt="([^"]{{60,}})" {looks}>', bundle["text/html"])
+    picture = re.fullmatch(
+        rf'<style>[^<]+</style><div [^>]+><img alt="([^"]{{60,}})" {looks}></div>', bundle["text/html"]
+    )
     assert picture
     assert bundle["text/plain"] == f"{view.name}: {view.model.words}"
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == view.box.model_id
