@@ -216,8 +216,7 @@ class _Layout:
         for position, (index, arrives) in enumerate(self.moments):
             if arrives:
                 again = last and self.replay.side(self.moments[position - 1][0]) == self.replay.side(index)
-                near = _NEAR + _BELOW * again
-                y += near if last else _SLOPE * (1 if under_way == 1 and not beside else 3)
+                y += _NEAR + _BELOW * again if last else _SLOPE * (1 if under_way == 1 and not beside else 3)
                 self.head[index] = y
             elif beside := position > 0 and self._answers_at_once(position):
                 y += _NEAR

@@ -49,7 +49,7 @@ DARK_TOO = (
     "{ filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; background: transparent !important }</style>"
 )
 # Shrunk, its text could not be read: in a narrow window it scrolls, and the keyboard can be there.
-_SCROLLS = 'role="group" tabindex="0" aria-label="figure" class="tcploop-wide" style="overflow-x: auto"'
+_SCROLLS = 'role="group" tabindex="0" aria-label="figure" style="overflow-x: auto"'
 _LIGHTER = 0.4  # how much white is in the ground of a text
 _DPI = 144  # twice the pixels of the size on the page, for sharp text
 _CSS_DPI = 96
