@@ -222,6 +222,12 @@ def test_a_long_table_is_cut_and_says_so() -> None:
     assert "and 60 more between" in text and ">90<" in text and ">89<" not in text
 
 
+def test_a_table_wider_than_its_place_is_reached_by_keyboard() -> None:
+    """It scrolls in a frame of its own, which Tab stops at and a screen reader names by the heads."""
+    frame = '<div role="group" aria-label="&lt;p&gt;, q" tabindex="0" style="overflow-x: auto"><table '
+    assert frame in table(Table("t", (("p", "<p>"), ("q", "q")), [[1, 2]]))
+
+
 def test_numbers_stand_right_and_words_left() -> None:
     """A column with numbers stands right in every row, head included."""
     text = table(Table("", (("", "port"), ("", "tries")), [("a", None), ("b", 5)]))
