@@ -1,23 +1,31 @@
-"""Shuts a process in and becomes a Python program there: started by `sandbox.py`, with only the standard library.
+"""Shuts a process in, and ends all that it started: a program started by `sandbox.py`, with only the standard library.
 
     python -I -S cage.py SETTINGS-AS-JSON
 
 What is inside: a file system of its own in memory (mount_namespaces(7)) that has Python and the lab, to read, and an
 empty home; a network with no way out, not even to itself; process numbers of its own (pid_namespaces(7)), so that all
 ends with the first process; and limits (setrlimit(2)) of memory, processes, files and processor time. Root is left for
-a user that owns nothing. Exit code 120, with a line on stderr, if the system refuses any of it: then nothing ran.
+a user that owns nothing, and a filter (seccomp(2)) refuses the user's keys (keyrings(7)), which no namespace hides. Exit
+code 120, with a line on stderr, if the system refuses any of it: then nothing ran.
+
+Without a cage (`caged` is false) the program runs as it is; what it leaves behind, in whatever session, becomes a child
+of this process, and is ended (PR_SET_CHILD_SUBREAPER of prctl(2)).
 """
 
+import contextlib
 import ctypes
 import json
 import os
 import signal
+import struct
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 22, 36, 38
+_FILTER = 2
 NOBODYS = 1_000_000_000  # users from here on own nothing
 _END = {signal.SIGTERM}
 REFUSED = 120
@@ -25,6 +33,8 @@ REFUSED = 120
 
 def main(settings: dict[str, Any]) -> None:
     """Make the cage, fork into it, and wait for its first process."""
+    if not settings["caged"]:
+        _supervise(settings["command"])
     import resource
 
     root = os.geteuid() == 0
@@ -50,6 +60,7 @@ def main(settings: dict[str, Any]) -> None:
     for name, most in settings["limits"].items():
         resource.setrlimit(getattr(resource, name), (most, most))
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    _filter(bytes.fromhex(settings["filter"]))
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user forgets it
     os.execve(settings["command"][0], settings["command"], settings["environment"])
 
@@ -60,6 +71,58 @@ def _wait_for(child: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
     _, status = os.waitpid(child, 0)
     os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1)
+
+
+def _supervise(command: list[str]) -> NoReturn:
+    """Run the command as a child; at its end, or at SIGTERM, end all that descends from it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
+    with contextlib.suppress(OSError, AttributeError):  # no Linux: its process group is what can be ended
+        _call("prctl", _PR_SET_CHILD_SUBREAPER, 1)
+        _call("prctl", _PR_SET_PDEATHSIG, signal.SIGTERM)
+    child = os.fork()
+    if not child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
+        os.execv(command[0], command)
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
+    _, status = os.waitpid(child, 0)
+    _end_descendants()
+    os._exit(max(os.waitstatus_to_exitcode(status), 0))
+
+
+def _end_descendants() -> None:
+    """Stop them first, until nobody is new: who is stopped makes no other."""
+    stopped: set[int] = set()
+    while new := set(_descendants()) - stopped:
+        for process in new:
+            _tell(process, signal.SIGSTOP)
+        stopped |= new
+    for process in stopped:
+        _tell(process, signal.SIGKILL)
+
+
+def _tell(process: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or is another user's
+        os.kill(process, number)
+
+
+def _descendants() -> Iterator[int]:
+    """The processes that descend from this one, those that lost their parents too."""
+    parents = {}
+    for name in filter(str.isdecimal, os.listdir("/proc") if os.path.isdir("/proc") else ()):
+        with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+            parents[int(name)] = int(file.read().rpartition(b")")[2].split()[1])
+    found = [os.getpid()]
+    for parent in found:
+        found += (children := [one for one, its in parents.items() if its == parent])
+        yield from children
+
+
+def _filter(program: bytes) -> None:
+    """Refuse the system calls that the program says, for ever; none if it is empty (no table for this machine)."""
+    if program:
+        buffer = ctypes.create_string_buffer(program, len(program))
+        _call("prctl", _PR_SET_SECCOMP, _FILTER, struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer)))
 
 
 def _build(settings: dict[str, Any]) -> None:

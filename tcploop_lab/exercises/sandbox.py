@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..audits.sandbox import system_calls
 from ..errors import NotOnThisTestbed
 from ..stacks import wire
 from . import cage
@@ -90,9 +91,9 @@ def _started(job: Job, files: Mapping[str, str], caged: bool, seconds: float) ->
         if not caged:
             for name, text in files.items():
                 Path(root, name).write_text(text, encoding="utf-8")
-        settings = json.dumps(_settings(root, files, inside, seconds))
+        settings = json.dumps(_settings(root, files, inside, seconds) if caged else {"caged": False, "command": inside})
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", cage.__file__, settings] if caged else inside,
+            [sys.executable, "-I", "-S", cage.__file__, settings],
             stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if caged else subprocess.DEVNULL,
@@ -118,15 +119,14 @@ def _hand_over(job: Job, ours: socket.socket, theirs: socket.socket, seconds: fl
 
 
 def _end(process: subprocess.Popen[bytes], caged: bool) -> None:
-    """End what still runs: the cage ends all that is in it, and without one the session is what there is."""
-    if caged:
-        process.terminate()
-    else:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of what has ended
-            os.killpg(process.pid, signal.SIGKILL)
+    """End what still runs: the cage ends all that is in it, and without one all that came from it."""
+    process.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(5.0)
     process.kill()
+    if not caged:  # no Linux, or the notebook has ended who should have ended it
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of what has ended
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _said(process: subprocess.Popen[bytes]) -> str:
@@ -175,6 +175,8 @@ def _lines(output: bytes) -> Iterator[Mapping[str, Any]]:
 def _settings(root: str, files: Mapping[str, str], command: list[str], seconds: float) -> dict[str, Any]:
     readable, links = _visible()
     return {
+        "caged": True,
+        "filter": "" if system_calls.why_no_filter() else system_calls.program(strict=True).hex(),
         "root": root,
         "number": os.getpid(),
         "megabytes": 64,

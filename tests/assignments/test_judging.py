@@ -87,12 +87,26 @@ def test_without_a_cage_a_closed_output_is_waited_for_in_time() -> None:
     assert run(Job([("name", sleeps)], {}, 100), caged=False, seconds=6).ended == "its time was over"
 
 
-def test_without_a_cage_its_children_end_with_it() -> None:
-    """What a notebook has started is ended with it."""
-    cells = [("child", "import subprocess; number = subprocess.Popen(['sleep', '1000']).pid")]
-    came = run(Job(cells, {"child": Question("number")}, 30), caged=False)
-    (number,) = [int(line["value"]["is"]) for line in came.lines if "of" in line]
-    wait_until_gone(number)
+@pytest.mark.parametrize("ends", ["", "os._exit(0)", "time.sleep(1e6)"])
+def test_without_a_cage_its_children_end_with_it(ends: str) -> None:
+    """What a notebook has started is ended with it, in a session of its own and without a parent too."""
+    daemon = "import os, subprocess, time; number = subprocess.Popen(['setsid', 'sh', '-c', 'sleep 1000 & echo $!'], "
+    cells = [("child", f"{daemon}stdout=-1).stdout.readline().decode()"), ("end", ends)]
+    came = run(Job(cells, {"child": Question("number")}, 30), caged=False, seconds=8)
+    (number,) = [json.loads(line["value"]["is"]) for line in came.lines if "of" in line]
+    wait_until_gone(int(number))
+
+
+@pytest.mark.anyuser
+def test_the_keys_of_the_user_are_out_of_reach() -> None:
+    """A keyring is its user's in every namespace: no system call about keys is answered."""
+    look = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+keyctl = {"x86_64": 250, "aarch64": 219}[__import__("platform").machine()]
+said = [libc.syscall(keyctl, 0, ring, 0) for ring in (-3, -4, -5)], ctypes.get_errno()"""
+    (line,) = [line for line in run(Job([("look", look)], {"look": Question("said")}, 30)).lines if "of" in line]
+    assert plain.read(line["value"]["is"]) == ([-1, -1, -1], 1), line
 
 
 @pytest.mark.anyuser
