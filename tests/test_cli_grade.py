@@ -22,7 +22,6 @@ from .matrix import inside
 from .matrix.situations import BY_NAME
 
 FIRST = NAMES[0]
-COURSE = ("--course", str(ASSIGNMENTS))
 
 
 def hand_in(path: Path, student: str, answers: dict[str, str], name: str = FIRST) -> str:
@@ -30,6 +29,18 @@ def hand_in(path: Path, student: str, answers: dict[str, str], name: str = FIRST
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(nbformat.v4.new_notebook(cells=answered(answers, student, name)), path)
     return str(path)
+
+
+@pytest.fixture(autouse=True)
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The instructor's folder, in which the command is called. Its key is empty: data of the name alone."""
+    made = tmp_path / "course"
+    made.mkdir()
+    (made / "key").touch()
+    for name in ("judges", "release"):
+        (made / name).symlink_to(ASSIGNMENTS / name)
+    monkeypatch.chdir(made)
+    return made
 
 
 @pytest.fixture
@@ -54,7 +65,7 @@ def handed_in(tmp_path: Path) -> list[str]:
 
 def test_every_file_has_its_points_or_the_reason(handed_in: list[str], tmp_path: Path, capsys) -> None:
     """Each file is graded by itself; what cannot be graded says why, and exit code 1 that there is some."""
-    assert main(["grade", *handed_in, *COURSE, "--json", "--csv", str(tmp_path / "grades.csv")]) == 1
+    assert main(["grade", *handed_in, "--json", "--csv", str(tmp_path / "grades.csv")]) == 1
     grades = json.loads(capsys.readouterr().out)["grades"]
     found = [(one["student"], one["points"], one["most"]) for one in grades]
     assert found == [("ada", 20, 20), ("bea", PARTLY[FIRST][1], 20), ("cem", 0, 20), ("dan", 0, 0), ("eve", 0, 0)]
@@ -86,7 +97,7 @@ def test_a_link_to_the_file_of_another_is_not_that_ones(handed_in: list[str], tm
     """A symbolic link in Cem's folder is Cem's, whatever it leads to, and earns him nothing."""
     Path(handed_in[2]).unlink()
     Path(handed_in[2]).symlink_to(handed_in[0])
-    main(["grade", handed_in[2], *COURSE, "--json"])
+    main(["grade", handed_in[2], "--json"])
     (row,) = json.loads(capsys.readouterr().out)["grades"]
     assert (row["student"], row["points"]) == ("cem", 0)
 
@@ -104,13 +115,13 @@ def test_a_notebook_of_many_pieces_is_not_checked_piece_by_piece(cells, why, tmp
     page = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
     (tmp_path / "bea.ipynb").write_text(json.dumps(page))
     began = time.process_time()
-    assert why in marks.mark(tmp_path / "bea.ipynb", marks.Course.at(ASSIGNMENTS)).failed
+    assert why in marks.mark(tmp_path / "bea.ipynb", marks.Course.at(Path())).failed
     assert time.process_time() - began < 10
 
 
 def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> None:
     """Answers that are one program, blanks and comments aside, are counted by pair."""
-    main(["grade", *handed_in[:2], *COURSE, "--json"])
+    main(["grade", *handed_in[:2], "--json"])
     (pair,) = json.loads(capsys.readouterr().out)["equal"]
     assert (pair["one"], pair["other"]) == ("ada", "bea") and pair["programs"] >= 1
 
@@ -120,7 +131,7 @@ def test_days_late_cost_what_was_said(handed_in: list[str], tmp_path: Path, caps
     late = ["--due", "2026-11-20T12:00+00:00", "--late-percent", "25", "--late-days", "1", "--json"]
     Path(handed_in[0]).with_name("timestamp.txt").write_text("2026-11-22 13:00:00.000000 Europe/Berlin")
     os.utime(handed_in[1], times=(0, 0))
-    assert main(["grade", *handed_in[:2], *COURSE, *late]) == 0
+    assert main(["grade", *handed_in[:2], *late]) == 0
     ada, bea = json.loads(capsys.readouterr().out)["grades"]
     assert (ada["days_late"], ada["points"], bea["days_late"], bea["points"]) == (2, 15, 0, PARTLY[FIRST][1])
     assert ada["reasons"] == "2 days late, 75% of the points count"
@@ -132,18 +143,18 @@ def test_days_late_cost_what_was_said(handed_in: list[str], tmp_path: Path, caps
 )
 def test_a_rule_that_is_none_is_told_in_one_line(option: str, value: str, capsys) -> None:
     """The line names the value and what is allowed, before anything is graded."""
-    assert main(["grade", "any.ipynb", *COURSE, option, value]) == 2
+    assert main(["grade", "any.ipynb", option, value]) == 2
     told = capsys.readouterr().err
     assert value in told and len(told.splitlines()) == 1
 
 
 def test_what_a_correction_changes_is_shown(handed_in: list[str], tmp_path: Path, capsys) -> None:
     """Against a CSV of before, this command's or nbgrader's: other points, and more than there are."""
-    main(["grade", *handed_in[:2], *COURSE, "--csv", str(tmp_path / "old.csv")])
-    main(["grade", *handed_in[:2], *COURSE, "--before", str(tmp_path / "old.csv"), "--json"])
+    main(["grade", *handed_in[:2], "--csv", str(tmp_path / "old.csv")])
+    main(["grade", *handed_in[:2], "--before", str(tmp_path / "old.csv"), "--json"])
     assert "changed" not in json.loads(capsys.readouterr().out.splitlines()[-1])
     (tmp_path / "nb.csv").write_text(f"assignment,student_id,score\n{FIRST},ada,140\n{FIRST},bea,{PARTLY[FIRST][1]}\n")
-    main(["grade", *handed_in[:2], *COURSE, "--before", str(tmp_path / "nb.csv"), "--json"])
+    main(["grade", *handed_in[:2], "--before", str(tmp_path / "nb.csv"), "--json"])
     assert json.loads(capsys.readouterr().out)["changed"] == [
         {"student": "ada", "assignment": FIRST, "before": 140, "points": 20, "note": "more than there are"}
     ]
@@ -165,11 +176,20 @@ def test_a_folder_that_is_no_course_is_told_in_one_line(bad: list[str], tmp_path
     assert "no judges/ and release/ in it; name the folder of the instructor's archive" in capsys.readouterr().err
 
 
+def test_a_course_without_a_key_is_not_graded(course: Path, handed_in: list[str], capsys) -> None:
+    """From a name alone the installed lab tells what is right: the line says how to make a key; an empty one is meant."""
+    (course / "key").unlink()
+    assert main(["grade", handed_in[1]]) == 2
+    told = capsys.readouterr().err
+    assert "no key in it" in told and "tcploop handout NAME" in told and len(told.splitlines()) == 1
+    assert main(["handout", "bea"]) == 0 and len((course / "key").read_text()) == 33
+
+
 @pytest.mark.parametrize("name", ["unshare forbidden", "macOS", "Windows"])
 def test_without_a_sandbox_nothing_runs(name: str, handed_in: list[str], tmp_path: Path) -> None:
     """Where the system refuses the sandbox no program of a student runs: exit code 3, with the way out in one line."""
     (tmp_path / "home").mkdir()
-    command = [sys.executable, "-m", "tcploop_lab", "grade", handed_in[0], *COURSE]
+    command = [sys.executable, "-m", "tcploop_lab", "grade", handed_in[0], "--course", str(tmp_path / "course")]
     done = inside.run(BY_NAME[name], command, tmp_path / "home", tmp_path, 60)
     assert (done.returncode, done.stdout) == (3, "")
     assert ("--no-sandbox" in done.stderr) == (name != "Windows") and done.stderr.count("\n") == 1
@@ -186,8 +206,8 @@ def test_an_interrupt_loses_no_grade(handed_in: list[str], tmp_path: Path, monke
         return mark(path, *more)
 
     monkeypatch.setattr(marks, "mark", interrupted)
-    assert main(["grade", *handed_in, *COURSE, "--json", "--csv", str(tmp_path / "grades.csv")]) == 130
+    assert main(["grade", *handed_in, "--json", "--csv", str(tmp_path / "grades.csv")]) == 130
     out, err = capsys.readouterr()
     assert [(one["student"], one["points"]) for one in json.loads(out)["grades"]] == [("ada", 20)]
-    assert err.splitlines()[1:] == ["interrupted: 1 of 5 files are graded"] and "this course has no key" in err
+    assert err.splitlines() == ["interrupted: 1 of 5 files are graded"]
     assert (tmp_path / "grades.csv").read_text().count("\n") == 2

@@ -29,7 +29,7 @@ PERCENT = Value("PERCENT", late.parse_percent)
 
 @click.command(cls=Command)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--course", default=".", help="The folder with judges/ and release/ (default: this one).")
+@click.option("--course", default=".", help="The folder with judges/, release/ and key (default: this one).")
 @click.option("--student", default="", help="Whose files they are (default: their folder or file name says it).")
 @click.option("--due", type=TIME, help="When they were due, as 2026-11-25T23:59.")
 @click.option("--late-percent", type=PERCENT, default=0.0, help="What each day late costs (default: nothing).")
@@ -74,8 +74,6 @@ def grade(
             with lab_files.written(csv, force) as page:
                 page.write(marks.as_csv(found))
         output.deliver(as_json, _described(found, marks.equal_programs(found), marks.changed(found, earlier)))
-    if not ours.key:
-        output.note("this course has no key: from a name the lab can tell what is right; tcploop handout makes one")
     if len(found) < len(files):
         output.note(f"interrupted: {len(found)} of {len(files)} files are graded")
         return INTERRUPTED
@@ -120,7 +118,7 @@ def handout(names: tuple[str, ...], course: str, as_json: bool) -> int:
     from ..exercises.judging import load
 
     with checked():
-        marks.Course.at(Path(course))
+        marks.released(Path(course))
         written = data.hand_out(Path(course), map(name_of, names), lambda judge: load(judge).data)
     items = (Item("files", [str(path) for path in written], "written"), Item("students", len(names), "students"))
     output.deliver(as_json, Description(f"data of {len(names)} students", items=items))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
+from pathlib import Path
 from textwrap import shorten
 from typing import Any, TypeVar
 
 from .assignment import NOBODY, name_of
 from .engine import is_unanswered, shortened
+from .handout import FILE
 
 T = TypeVar("T")
 _LONGEST = 400  # characters of a line
@@ -59,9 +61,14 @@ def result_of(function: object, *arguments: object) -> Any:
 
 
 def owner(student: object) -> str:
-    """Return the name in the notebook, by which it is handed in. Raises NotYet if there is none."""
+    """Return the name in the notebook, by which it is handed in. Raises NotYet if there is none.
+
+    Where no data were handed out it says so: in a course they are others than those of the name alone.
+    """
     name = name_of(student)
     expect(name != NOBODY, 'no name. Write yours into the first cell, as in student = "ada", and go on from there.')
+    if not Path(FILE).is_file():
+        print(f"These data are for practice. If your course gave you a file {FILE}, put it beside this notebook first.")
     return name
 
 

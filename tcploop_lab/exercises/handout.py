@@ -1,7 +1,7 @@
-"""The students' data of a course with a key: made by the instructor, handed out in a file beside the notebook.
+"""The students' data of a course: made by the instructor with a key, handed out in a file beside the notebook.
 
-Without a key the data follow from the name alone, and so does what is right: who reads the package can work it out.
-With a key that the instructor alone has, a student has the data, and no way to how they were made.
+A student has the data, and no way to how they were made. From a name alone, as for who learns without a course, they
+follow as well, and so does what is right: who reads the package can work it out. So no course is graded that has no key.
 """
 
 from __future__ import annotations
@@ -47,9 +47,14 @@ def page(names: Iterable[str], maker: Callable[[object, str], Any], key: str) ->
 
 
 def key_of(course: Path) -> str:
-    """Return the key of a course, "" if it has none."""
+    """Return the key of a course, "" if the file is empty: data of the name alone. ValueError if there is none."""
     path = course / KEY
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    if not path.is_file():
+        raise ValueError(
+            f"course {str(course)!r}: no key in it, and without one the installed lab tells what is right; make it, and "
+            "data for these students, with tcploop handout NAME... (an empty file `key` grades by names alone)"
+        )
+    return path.read_text(encoding="utf-8").strip()
 
 
 def hand_out(
@@ -59,8 +64,8 @@ def hand_out(
 
     `maker_of` returns what makes a student's data, from the file of a judge.
     """
+    (course / KEY).touch(mode=0o600, exist_ok=True)
     if not key_of(course):
-        (course / KEY).touch(mode=0o600, exist_ok=True)
         (course / KEY).write_text(secrets.token_hex(16) + "\n", encoding="utf-8")
     names, written = list(names), []
     for judge in sorted((course / "judges").glob("*.py")):

@@ -1,6 +1,6 @@
 """Files that were handed in, graded one after another; whatever one of them is or does, the others' grades stand.
 
-A course's folder has `judges/` and `release/`, as the instructor's archive does.
+A course's folder has `judges/` and `release/`, as the instructor's archive does, and the `key` of its data.
 """
 
 from __future__ import annotations
@@ -54,12 +54,8 @@ class Course:
 
     @classmethod
     def at(cls, folder: Path) -> Course:
-        """Read a folder with judges/ and release/. ValueError for one that has not both."""
-        found = sorted((folder / "release").glob("*/*.ipynb"))
-        if not found or not (folder / "judges").is_dir():
-            raise ValueError(
-                f"course {str(folder)!r}: no judges/ and release/ in it; name the folder of the instructor's archive"
-            )
+        """Read a folder with judges/, release/ and a key. ValueError for one that has not all of them."""
+        found = released(folder)
         judges = {path.stem: judging.load(folder / "judges" / f"{path.stem}.py") for path in found}
         return cls({path.stem: _cells(path.read_bytes()) for path in found}, judges, key_of(folder))
 
@@ -106,6 +102,16 @@ class Marks:
         return "; ".join(
             filter(None, (self.failed, late, *(f"{one.exercise}: {one.why}" for one in exercises if one.why)))
         )
+
+
+def released(folder: Path) -> list[Path]:
+    """Return the notebooks that a course hands out. ValueError for a folder that is none."""
+    found = sorted((folder / "release").glob("*/*.ipynb"))
+    if not found or not (folder / "judges").is_dir():
+        raise ValueError(
+            f"course {str(folder)!r}: no judges/ and release/ in it; name the folder of the instructor's archive"
+        )
+    return found
 
 
 def mark(path: Path, course: Course, student: str = "", caged: bool = True, deadline: Deadline | None = None) -> Marks:

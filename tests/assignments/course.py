@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import getpass
 import os
 import shutil
 import subprocess
@@ -14,9 +15,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from tcploop_lab.exercises import handout, judging
+
 ROOT = Path(__file__).parents[2]
 ASSIGNMENTS = ROOT / "notebooks" / "assignments"
 NAMES = tuple(sorted(path.name for path in (ASSIGNMENTS / "source").iterdir() if path.is_dir()))
+USER = getpass.getuser()  # nbgrader's exchange knows students by their account
+STUDENTS = (USER, "bea", "cem", "dan", "fay", "gil")
 # Four of the five seconds that a command needs to start go into a grammar of international addresses (IRIs), which
 # jsonschema loads if it can, and which no notebook needs.
 QUICK = 'import sys\nsys.modules["rfc3987_syntax"] = None\n'
@@ -56,6 +61,8 @@ class Course:
         for folder in ("source", "judges"):
             shutil.copytree(ASSIGNMENTS / folder, root / "course" / folder)
         shutil.copy(ASSIGNMENTS / "nbgrader_config.py", root / "course")
+        (root / "course" / "key").write_text("of this test")  # always one: what a mistake costs depends on the data
+        handout.hand_out(root / "course", STUDENTS, lambda judge: judging.load(judge).data)
         for folder in ("exchange", "student"):
             (root / folder).mkdir()
             (root / folder).chmod(0o777)

@@ -60,11 +60,13 @@ def test_the_workflow_grades_the_repositories_of_a_class(tmp_path: Path) -> None
     repository(tmp_path, "bea", right(FIRST) | PARTLY[FIRST][0], IN_TIME)
     repository(tmp_path, "dan", right(FIRST), IN_TIME, hostile)
     (tmp_path / "names.txt").write_text("ada\nbea\ncem\ndan")  # the last line has no end
-    (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
+    (tmp_path / "notebooks" / "assignments").mkdir(parents=True)
+    for folder in ("judges", "release"):
+        (tmp_path / "notebooks" / "assignments" / folder).symlink_to(ASSIGNMENTS / folder)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "tcploop").write_text(f'#!/bin/sh\nexec {sys.executable} -m tcploop_lab "$@"\n')
     (tmp_path / ".venv" / "bin" / "tcploop").chmod(0o755)
-    named = {**workflow["env"], "FROM": tmp_path.as_uri(), "TOKEN": "none", "PYTHONPATH": str(ROOT)}
+    named = {**workflow["env"], "FROM": tmp_path.as_uri(), "TOKEN": "none", "KEY": "of this test", "PYTHONPATH": str(ROOT)}
     said = ""
     for step in ("Fetch what was handed in", "Grade"):
         done = subprocess.run(

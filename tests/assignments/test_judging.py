@@ -17,7 +17,8 @@ from tcploop_lab.exercises import judging, plain
 from tcploop_lab.exercises.cage import NOBODYS
 from tcploop_lab.exercises.inside import Job, Question
 from tcploop_lab.exercises.sandbox import run
-from tcploop_lab.exercises.submission import grade_id, graded, restored
+from tcploop_lab.exercises.submission import grade_id, programs, restored
+from tcploop_lab.exercises.submission import points as worth
 
 from ..waiting import wait_until_gone
 from .answers import right
@@ -42,7 +43,8 @@ def answered(answers: dict[str, str], student: str = "bea", name: str = FIRST) -
 
 def points(cells: list[NotebookNode], student: str = "bea", name: str = FIRST) -> dict[str, float]:
     """What the cells earn, by exercise."""
-    grade = graded(ASSIGNMENTS, name, restored(cells, released(name)), student)
+    judge, whole = judging.load(ASSIGNMENTS / "judges" / f"{name}.py"), restored(cells, released(name))
+    grade = judging.graded(judge, programs(whole), worth(whole), student, name)
     return {one.exercise: one.points for one in grade.exercises}
 
 

@@ -23,6 +23,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tcploop_lab.exercises import handout, judging
 from tests.assignments.answers import right
 from tests.assignments.course import ASSIGNMENTS, NAMES, grade_id, notebook
 from tests.e2e import browser as chromium
@@ -87,6 +88,7 @@ def _hub(folder: Path) -> Iterator[Hub]:
     shutil.copytree(ASSIGNMENTS / "hub", folder / "hub")
     (folder / "exchange").mkdir()
     (folder / "exchange").chmod(0o1777)
+    handout.hand_out(folder / "course", [ADA, BEA], lambda judge: judging.load(judge).data)
     subprocess.run(["chown", "-R", f"{TEACHER}:", str(folder / "course")], check=True)
     (folder / "course").chmod(0o700)
     url = f"http://127.0.0.1:{free_port()}"
