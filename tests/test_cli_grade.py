@@ -119,6 +119,38 @@ def test_a_notebook_of_many_pieces_is_not_checked_piece_by_piece(cells, why, tmp
     assert time.process_time() - began < 10
 
 
+@pytest.mark.parametrize(
+    ("whole", "why"),
+    [
+        (None, "it is a pipe, not a file"),
+        (b'{"cells":' + b"[" * 1_000_000, "it is no notebook"),
+        (b'{"cells": "abc", "nbformat": 4}', "it is no notebook"),
+        (b'{"nbformat": 3, "worksheets": [{"cells": []}]}', "it is no notebook"),
+        (b" " * (marks._LARGEST + 1), "over 20 MiB; give a smaller one"),
+    ],
+)
+def test_what_is_no_notebook_is_still_its_students(whole: bytes | None, why: str, course: Path, tmp_path: Path) -> None:
+    """A file that cannot be graded is told under the name of who handed it in, not of its file."""
+    path = tmp_path / "bea" / f"{FIRST}.ipynb"
+    path.parent.mkdir()
+    os.mkfifo(path) if whole is None else path.write_bytes(whole)
+    found = marks.mark(path, marks.Course.at(course))
+    assert (found.student, found.assignment, found.points) == ("bea", FIRST, 0) and why in found.failed
+
+
+def test_no_text_of_a_student_breaks_the_table(tmp_path: Path, capsys) -> None:
+    """Texts and names that no file or terminal takes are spelled out; an accent of its own is the same name (macOS)."""
+    odd = right(FIRST) | {"why": "raise ValueError('\\ud800 \\x1b[2J')"}
+    jose = hand_in(tmp_path / "jose\u0301" / f"{FIRST}.ipynb", "jos\u00e9", odd)
+    (tmp_path / "\udcff").symlink_to(Path(jose).parent)
+    other = str(tmp_path / "\udcff" / f"{FIRST}.ipynb")
+    assert main(["grade", jose, other, jose, "--csv", str(tmp_path / "grades.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "grades.csv").read_text().splitlines()))
+    assert [row["points"] for row in rows] == ["18.0", "0.0", "18.0"] and rows[1]["student"] == r"\udcff"
+    assert r"ValueError: \ud800 \x1b[2J" in rows[0]["reasons"] and "\x1b" not in capsys.readouterr().out
+    assert [row["look at"] for row in rows] == ["one of 2 files", "", "one of 2 files"]
+
+
 def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> None:
     """Answers that are one program, blanks and comments aside, are counted by pair."""
     main(["grade", *handed_in[:2], "--json"])
@@ -177,7 +209,7 @@ def test_a_folder_that_is_no_course_is_told_in_one_line(bad: list[str], tmp_path
 
 
 def test_a_course_without_a_key_is_not_graded(course: Path, handed_in: list[str], capsys) -> None:
-    """From a name alone the installed lab tells what is right: the line says how to make a key; an empty one is meant."""
+    """From a name alone the installed lab tells what is right: the line says how to make a key."""
     (course / "key").unlink()
     assert main(["grade", handed_in[1]]) == 2
     told = capsys.readouterr().err

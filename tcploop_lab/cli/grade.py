@@ -70,6 +70,7 @@ def grade(
         with contextlib.suppress(KeyboardInterrupt), raised_interrupts():  # what is graded by then is not lost
             for file in files:
                 found.append(marks.mark(Path(file), ours, student, not no_sandbox, deadline))
+        found = marks.with_repeats(found)
         if csv is not None:
             with lab_files.written(csv, force) as page:
                 page.write(marks.as_csv(found))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import accumulate, count
 from typing import TYPE_CHECKING, TypeVar
+from unicodedata import normalize
 
 import numpy as np
 
@@ -66,8 +67,12 @@ def _words(text: str) -> Iterator[int]:
 
 
 def name_of(student: object) -> str:
-    """Return the name as it counts: case and blanks at the ends do not; what is no name becomes NOBODY."""
-    name = student.strip().lower() if isinstance(student, str) else ""
+    """Return the name as it counts; what is no name becomes NOBODY.
+
+    Case and blanks at the ends do not count, nor whether an accent is a character of its own, as in the file names of
+    macOS (Unicode Standard Annex 15, NFC).
+    """
+    name = normalize("NFC", student).strip().lower() if isinstance(student, str) else ""
     return name or NOBODY
 
 

@@ -1,12 +1,12 @@
-"""Shuts a process in, and ends all that it started: a program started by `sandbox.py`, with only the standard library.
+"""Shuts a process in, and ends all that it started: run by `sandbox.py`, with only the standard library.
 
     python -I -S cage.py SETTINGS-AS-JSON
 
 What is inside: a file system of its own in memory (mount_namespaces(7)) that has Python and the lab, to read, and an
 empty home; a network with no way out, not even to itself; process numbers of its own (pid_namespaces(7)), so that all
 ends with the first process; and limits (setrlimit(2)) of memory, processes, files and processor time. Root is left for
-a user that owns nothing, and a filter (seccomp(2)) refuses the user's keys (keyrings(7)), which no namespace hides. Exit
-code 120, with a line on stderr, if the system refuses any of it: then nothing ran.
+a user that owns nothing, and a filter (seccomp(2)) refuses the user's keys (keyrings(7)), which no namespace hides.
+Exit code 120, with a line on stderr, if the system refuses any of it: then nothing ran.
 
 Without a cage (`caged` is false) the program runs as it is; what it leaves behind, in whatever session, becomes a child
 of this process, and is ended (PR_SET_CHILD_SUBREAPER of prctl(2)).

@@ -1,7 +1,7 @@
 """The students' data of a course: made by the instructor with a key, handed out in a file beside the notebook.
 
 A student has the data, and no way to how they were made. From a name alone, as for who learns without a course, they
-follow as well, and so does what is right: who reads the package can work it out. So no course is graded that has no key.
+follow as well, and so does what is right: who reads the package can work it out. So none is graded that has no key.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def key_of(course: Path) -> str:
     path = course / KEY
     if not path.is_file():
         raise ValueError(
-            f"course {str(course)!r}: no key in it, and without one the installed lab tells what is right; make it, and "
-            "data for these students, with tcploop handout NAME... (an empty file `key` grades by names alone)"
+            f"course {str(course)!r}: no key in it, and without one the installed lab tells what is right; make "
+            "it, and data for these students, with tcploop handout NAME... (an empty file `key` grades by names alone)"
         )
     return path.read_text(encoding="utf-8").strip()
 

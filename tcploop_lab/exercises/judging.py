@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..results.printable import printable
 from . import handout, plain
 from .assignment import NOBODY, name_of
 from .grading import NotYet, given
@@ -163,7 +164,8 @@ def _marked(
             raise NotYet(f"the notebook did not come so far: {came.ended or 'this cell is not there'}.")
         judge.check(cell, own, found[cell])
     except NotYet as error:
-        return Marked(cell, 0, most, _with_error(str(error), cell, came))
+        why = _with_error(str(error), cell, came)
+        return Marked(cell, 0, most, printable(why))  # it may repeat what a student wrote
     except Exception:  # what came out was of no form that an answer has
         return Marked(cell, 0, most, "what came out of the notebook cannot be read.")
     return Marked(cell, most, most)

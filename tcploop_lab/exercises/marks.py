@@ -11,11 +11,13 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..results.printable import printable
 from ..tcp.words import counted
 from ..testbed import files
 from . import judging
@@ -27,9 +29,10 @@ from .submission import grade_id, points, programs, restored
 
 _LARGEST = 20 << 20  # bytes of a notebook
 _MOST_CELLS = 1000  # an assignment has some fifty
+_WITHOUT_IDS = 4  # of nbformat 4: cells are told apart by nbgrader's names alone
 # What no assignment asks for. It earns nothing; a teacher may want to see it.
 _SUSPICIOUS = re.compile(
-    r"judg(?:e|ing)|gradebook|NBGRADER|input_transformer|_getframe|inspect\.stack|exercises\.(?:inside|plain|cage)"
+    r"judg(?:e|ing)|(?:site|user)customize|gradebook|NBGRADER|input_transformer|_getframe|inspect\.stack|exercises\.(?:inside|plain|cage)"
     r"|ctypes|subprocess|os\.(?:fork|_exit|kill|system)|__eq__|rm -rf|/proc/"
 )
 # What platforms put behind a name: numbers, and Moodle _NUMBER_assignsubmission_file_
@@ -123,9 +126,11 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
         cells = _cells(files.content(path, _LARGEST, "a notebook"))
         assignment = _assignment(cells, course.releases)
     except ValueError as error:
-        return Marks(str(path), student or path.stem, failed=str(error))
+        assignment = next((name for name in course.releases if path.stem.endswith(name)), "")
+        who = name_of(printable(student or student_of(path, assignment)))
+        return Marks(printable(str(path)), who, assignment, failed=printable(str(error)))
     release, most = course.releases[assignment], points(course.releases[assignment])
-    who = name_of(student or student_of(path, assignment))
+    who = name_of(printable(student or student_of(path, assignment)))
     whole = restored(cells, release)
     locked = {id(cell) for cell in release}
     theirs = [cell for cell in whole if id(cell) not in locked and cell["cell_type"] == "code"]
@@ -135,7 +140,7 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
     odd = (*_suspicions(theirs), *_raised(cells, most))
     late = deadline.days(handed_in(path)) if deadline else 0
     counts = deadline.share(late) if deadline else 1.0
-    return Marks(str(path), who, assignment, grade, "", odd, frozenset(answers), late, counts)
+    return Marks(printable(str(path)), who, assignment, grade, "", odd, frozenset(answers), late, counts)
 
 
 def student_of(path: Path, assignment: str) -> str:
@@ -159,7 +164,19 @@ def equal_programs(marks: Sequence[Marks]) -> list[tuple[str, str, int]]:
         (one.student, other.student, len(same))
         for place, one in enumerate(marks)
         for other in marks[place + 1 :]
-        if one.assignment == other.assignment and (same := one.programs & other.programs)
+        if one.student != other.student
+        and one.assignment == other.assignment
+        and (same := one.programs & other.programs)
+    ]
+
+
+def with_repeats(marks: Sequence[Marks]) -> list[Marks]:
+    """Return the marks, with a word at each file of who has handed in one assignment several times."""
+    many = Counter((one.student, one.assignment) for one in marks)
+    odd = [(f"one of {many[one.student, one.assignment]} files",) for one in marks]
+    return [
+        replace(one, suspicious=one.suspicious + said) if many[one.student, one.assignment] > 1 else one
+        for one, said in zip(marks, odd, strict=True)
     ]
 
 
@@ -210,7 +227,7 @@ def _cells(content: bytes) -> list[Any]:
     try:
         found = json.loads(content)
         bare = [_bare(cell) for cell in found["cells"][:_MOST_CELLS]]
-        plain = json.dumps(found | {"cells": bare, "metadata": {}})
+        plain = json.dumps(found | {"cells": bare, "metadata": {}, "nbformat_minor": _WITHOUT_IDS})
         notebook = nbformat.reads(plain, as_version=4)  # type: ignore[no-untyped-call]
         nbformat.validate(notebook)
         cells: list[Any] = notebook.cells
@@ -222,7 +239,7 @@ def _cells(content: bytes) -> list[Any]:
 
 
 def _bare(cell: dict[str, Any]) -> dict[str, Any]:
-    bare: dict[str, Any] = {key: cell[key] for key in ("cell_type", "id", "metadata") if key in cell}
+    bare: dict[str, Any] = {key: cell[key] for key in ("cell_type", "metadata") if key in cell}
     bare["source"] = "".join(cell["source"])
     if cell["cell_type"] == "code":
         bare |= {"outputs": [], "execution_count": None}
@@ -250,7 +267,7 @@ def _raised(cells: Sequence[Any], most: dict[str, float]) -> tuple[str, ...]:
         said = points([cell for cell in cells if isinstance(cell["metadata"].get("nbgrader"), dict)])
     except (KeyError, TypeError, ValueError):
         return ("points that are no numbers",)
-    return tuple(f"{name}: {worth:g} points of {most.get(name, 0):g}"
+    return tuple(f"{printable(name, 40)}: {worth:g} points of {most.get(name, 0):g}"
                  for name, worth in said.items() if not worth <= most.get(name, 0))  # fmt: skip
 
 

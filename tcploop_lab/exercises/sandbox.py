@@ -98,7 +98,7 @@ def _started(job: Job, files: Mapping[str, str], caged: bool, seconds: float) ->
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if caged else subprocess.DEVNULL,
             cwd=root,
-            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
+            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "HOME": root, "PYTHONNOUSERSITE": "1"},
             start_new_session=True,
         )
         with process:

@@ -34,8 +34,11 @@ def kind_at(path: str | os.PathLike[str], follow: bool = True, way_out: str = _W
     return _KINDS.get(stat.S_IFMT(mode), "a device")
 
 
-def content(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
-    """Return what a file holds. ValueError, in one line, if there is none, or it is empty or over `largest` bytes."""
+def content(path: str | os.PathLike[str], largest: int, what: str, less: str = "give a smaller one") -> bytes:
+    """Return what a file holds. ValueError, in one line, if there is none, or it is empty or over `largest` bytes.
+
+    The line ends with `less` if it is too large.
+    """
     way_out = f"give the path of {what}"
     kind = kind_at(path, way_out=way_out)
     if kind not in ("", "a file"):
@@ -47,15 +50,13 @@ def content(path: str | os.PathLike[str], largest: int, what: str) -> bytes:
         raise ValueError(f"file {str(path)!r}: {error.strerror}; {way_out}") from None
     if not found:
         raise ValueError(f"file {path}: it is empty; give {what}")
-    return within(path, found, largest)
+    return within(path, found, largest, less)
 
 
-def within(path: str | os.PathLike[str], found: bytes, largest: int) -> bytes:
-    """Return `found`. ValueError, in one line, if it is over `largest` bytes."""
+def within(path: str | os.PathLike[str], found: bytes, largest: int, less: str) -> bytes:
+    """Return `found`. ValueError, in one line that ends with `less`, if it is over `largest` bytes."""
     if len(found) > largest:
-        raise ValueError(
-            f"file {path}: over {largest >> 20} MiB, unpacked; cut it first, as with tcpdump -r FILE -w PART"
-        )
+        raise ValueError(f"file {path}: over {largest >> 20} MiB; {less}")
     return found
 
 

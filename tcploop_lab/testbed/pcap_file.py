@@ -18,6 +18,7 @@ from ..tcp.segments import Segment
 from . import dissect, files, links
 
 LARGEST = 64 << 20  # bytes of a file, unpacked
+_LESS = "cut it first, as with tcpdump -r FILE -w PART"
 MOST = 100_000  # frames of a file
 _FRAME = 1 << 18  # bytes; the loopback of Linux takes 65,550
 _PCAP_HEADER, _FRAME_HEADER = 24, 16  # bytes in a classic pcap file
@@ -61,7 +62,7 @@ def read_frames(path: str | os.PathLike[str]) -> tuple[list[Found], list[str]]:
 
     Raises ValueError, in one line, for what is no capture file and for a file without a TCP segment.
     """
-    content, notes = _unpacked(path, files.content(path, LARGEST, "a pcap file"))
+    content, notes = _unpacked(path, files.content(path, LARGEST, "a pcap file", _LESS))
     with dissect.quiet():
         frames, more = _frames(path, content)
         notes += more
@@ -93,7 +94,7 @@ def _unpacked(path: str | os.PathLike[str], content: bytes) -> tuple[bytes, list
             if not whole:
                 raise ValueError(f"file {path}: not a pcap file ({_one_line(error)}); give a pcap file") from None
             notes = ["the file breaks in what gzip packed"]
-    return files.within(path, bytes(whole), LARGEST), notes
+    return files.within(path, bytes(whole), LARGEST, f"unpacked; {_LESS}"), notes
 
 
 def _frames(path: str | os.PathLike[str], content: bytes) -> tuple[list[_Frame], list[str]]:

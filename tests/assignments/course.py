@@ -61,7 +61,7 @@ class Course:
         for folder in ("source", "judges"):
             shutil.copytree(ASSIGNMENTS / folder, root / "course" / folder)
         shutil.copy(ASSIGNMENTS / "nbgrader_config.py", root / "course")
-        (root / "course" / "key").write_text("of this test")  # always one: what a mistake costs depends on the data
+        (root / "course" / "key").write_text("a test")  # always one: what a mistake costs depends on the data
         handout.hand_out(root / "course", STUDENTS, lambda judge: judging.load(judge).data)
         for folder in ("exchange", "student"):
             (root / folder).mkdir()

@@ -66,7 +66,8 @@ def test_the_workflow_grades_the_repositories_of_a_class(tmp_path: Path) -> None
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "tcploop").write_text(f'#!/bin/sh\nexec {sys.executable} -m tcploop_lab "$@"\n')
     (tmp_path / ".venv" / "bin" / "tcploop").chmod(0o755)
-    named = {**workflow["env"], "FROM": tmp_path.as_uri(), "TOKEN": "none", "KEY": "of this test", "PYTHONPATH": str(ROOT)}
+    secrets = {"TOKEN": "none", "KEY": "of this test"}
+    named = {**workflow["env"], **secrets, "FROM": tmp_path.as_uri(), "PYTHONPATH": str(ROOT)}
     said = ""
     for step in ("Fetch what was handed in", "Grade"):
         done = subprocess.run(
