@@ -13,7 +13,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -248,8 +248,7 @@ def _recorded(words: tuple[str, ...], refusal: NotOnThisTestbed) -> AuditResult:
 def _audit(order: Order, testbed: Testbed) -> AuditResult:
     """Run the program on the testbed, with an echo for comparison on others if need be, and judge what it did."""
     (report,) = _run([[order]], testbed)
-    testbed.close()
-    own, echo = _compared(order, report)
+    own, echo = _compared(order, report, testbed)
     judged = judge_audit(own, order.port, order.attempts, echo)
     return AuditResult(
         command=order.command,
@@ -271,7 +270,7 @@ def _audit(order: Order, testbed: Testbed) -> AuditResult:
     )
 
 
-def _compared(order: Order, first: Report) -> tuple[list[Behaviour], ...]:
+def _compared(order: Order, first: Report, testbed: Testbed) -> tuple[list[Behaviour], ...]:
     """Return the runs with itself, the first of which was made, and those with an echo, as many as are needed.
 
     None with an echo for who used a connection with itself. Otherwise the two worlds are compared until nothing is left
@@ -286,8 +285,8 @@ def _compared(order: Order, first: Report) -> tuple[list[Behaviour], ...]:
             return own[:1], []  # half a comparison is none
         if not (needs_repetition(own, echo, order.port) if echo else needs_comparison(own[0], order.port)):
             break
-        with open_testbed(workers=len(plan), kind="namespace") as testbed:
-            for report in _run(plan, testbed):
+        with open_testbed(workers=len(plan), kind="namespace") if len(plan) > 1 else nullcontext(testbed) as place:
+            for report in _run(plan, place):
                 (echo if report.control else own).append(_behaviour(report))
     return own, echo
 

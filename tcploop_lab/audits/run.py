@@ -129,34 +129,35 @@ def run_programs(stack: Stack, orders: Sequence[Order]) -> list[Report]:
     missing and all are wanted.
     """
     reports: list[Report] = []
-    known, again = None, 0
-    while len(reports) < len(orders) and INTERRUPT not in {one.why_ended for one in reports[-1:]}:
-        if reports or again:
-            enter_another_network()
+    for again in range(_MOST_AGAIN + 1):
         try:
-            report, known = _run(stack, orders[len(reports)], known)
-            reports.append(report)
+            with _entrance(orders[0]) as way:
+                while len(reports) < len(orders) and INTERRUPT not in {one.why_ended for one in reports[-1:]}:
+                    reports.append(_run(stack, orders[len(reports)], way))
+            break
         except _NotEntered:
-            again += 1
-            if again > _MOST_AGAIN:
+            if again == _MOST_AGAIN:
                 raise
+        except BlockingIOError as error:  # fork(2): EAGAIN
+            raise NotOnThisTestbed(_NO_PROCESS.format(error.strerror)) from None
     return reports
+
+
+def _entrance(order: Order) -> contextlib.AbstractContextManager[Entrance]:
+    return entrance(order.sandbox, order.command[0], order.folder, order.own, order.environment, order.lab)
 
 
 class _NotEntered(NotOnThisTestbed):
     """Nothing was started: bubblewrap was told of a file that went away, or came, before it was there."""
 
 
-def _run(stack: Stack, order: Order, known: Entrance | None) -> tuple[Report, Entrance]:
-    """Run one of them; return also the way in, by which the next one may go."""
+def _run(stack: Stack, order: Order, way: Entrance) -> Report:
+    if stack.reserved():  # this network has seen a run
+        enter_another_network()
     set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
-    way = entrance(order.sandbox, order.command[0], order.folder, order.own, order.environment, order.lab, known)
-    try:
-        control = echo(order.port) if order.control else contextlib.nullcontext()
-        with way as into, control, contextlib.closing(_packets(stack, order)) as packets:
-            return _Watch(stack, order, packets, into).run(), into
-    except BlockingIOError as error:  # fork(2): EAGAIN
-        raise NotOnThisTestbed(_NO_PROCESS.format(error.strerror)) from None
+    control = echo(order.port) if order.control else contextlib.nullcontext()
+    with way.folders(), control, contextlib.closing(_packets(stack, order)) as packets:
+        return _Watch(stack, order, packets, way).run()
 
 
 def _packets(stack: Stack, order: Order) -> LivePacketSocket:
@@ -173,6 +174,13 @@ def _kill_descendants() -> None:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             child.kill()
+
+
+def _reaped(process: subprocess.Popen[bytes]) -> bool:
+    """Wait a moment for the supervisor, whose last words were read: False, nothing more is to be read."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_LOOK_EVERY)
+    return False
 
 
 def _tell_to_end(process: subprocess.Popen[bytes]) -> None:
@@ -233,14 +241,14 @@ class _Watch:
         with selectors.DefaultSelector() as selector:
             assert process.stdout is not None
             selector.register(process.stdout, selectors.EVENT_READ, self._read_output)
-            selector.register(told, selectors.EVENT_READ, self._read_status)
+            selector.register(told, selectors.EVENT_READ, lambda told: self._read_status(told) or _reaped(process))
             selector.register(self._packets, selectors.EVENT_READ, self._read_packets)
             while process.poll() is None and not self._over(deadline):
                 ready = selector.select(_LOOK_EVERY)
                 for key, _ in ready:
                     if not key.data(key.fileobj):
                         selector.unregister(key.fileobj)
-                if not ready:
+                if self._syns and not ready:
                     self._look_at_sockets()
 
     def _over(self, deadline: float) -> bool:

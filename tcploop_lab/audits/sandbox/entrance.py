@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,14 @@ class Entrance:
         """Where to start it."""
         seen = self.plan.seen
         return "/" if self.plan.bubblewrap else self.environment["HOME"] if seen.folder == seen.home else seen.folder
+
+    @contextlib.contextmanager
+    def folders(self) -> Iterator[tuple[str, ...]]:
+        """Yield where HOME and TMPDIR of one use are seen from outside: empty, and gone with the block."""
+        with contextlib.ExitStack() as stack:
+            for path in self.plan.own:
+                stack.enter_context(mounts.fresh(path, self.plan.wanted.limits["file-size"]))
+            yield self.plan.own
 
     def words(self, *program: str) -> list[str]:
         """Return the command that runs this Python file with these arguments inside."""
@@ -100,19 +108,18 @@ def entrance(
     own: Sequence[str],
     environment: Mapping[str, str],
     lab: Mapping[str, str],
-    known: Entrance | None = None,
 ) -> Iterator[Entrance]:
     """Yield the way in, for a command that is started in `folder`; `own` are more paths that it reads.
 
-    With bubblewrap if that works here, which is not tried again with a way that is `known` to this process.
-    Raises NotOnThisTestbed if all layers are wanted, and one is missing.
+    With bubblewrap if that works here, which is tried once. It may be used more than once: each use is one of
+    `Entrance.folders`. Raises NotOnThisTestbed if all layers are wanted, and one is missing.
     """
-    look = partial(places, command, folder, own, wanted.shares)
-    with _stage(look(), wanted.limits["file-size"]) as (stage, why_no_stage):
+    look = cache(partial(places, command, folder, own, wanted.shares))
+    with _stage(look(apart=False), wanted.limits["file-size"]) as (stage, why_no_stage):
         found = shutil.which("bwrap") or ""
         without = why_no_stage or ("" if found else _NO_BUBBLEWRAP)
         asked = Asked(wanted, look, environment, lab, stage)
-        way = _again(asked, known) if known else _tried(asked, "" if without else found, without)
+        way = _tried(asked, "" if without else found, without)
         if wanted.strict and way.missing:
             name, why = next(iter(way.missing.items()))
             raise NotOnThisTestbed(f"strict: the layer {name!r} is missing: {why}; or leave --strict out")
@@ -131,8 +138,6 @@ def _stage(seen: Places, size: int) -> Iterator[tuple[str, str]]:
         except OSError as error:
             stage = stack.enter_context(tempfile.TemporaryDirectory(prefix="tcploop-audit-"))
             why = f"no file system of its own can be made ({error.strerror})"
-        for name in ("home", "tmp"):
-            os.mkdir(f"{stage}/{name}")
         yield stage, why
 
 
@@ -141,9 +146,12 @@ def _tried(asked: Asked, bubblewrap: str, without: str, tries: int = 3) -> Entra
 
     It is refused, too, where a file that it was told of went away meanwhile: so it is asked more than once.
     """
-    plan = _with_all_layers(asked.plan(bubblewrap, without))
+    plan = asked.plan(bubblewrap, without)
+    for layer in LAYERS:
+        layer.apply(plan)
     try:
-        facts = _trial(Entrance(plan))
+        with (way := Entrance(plan)).folders():
+            facts = _trial(way)
     except BlockingIOError:
         raise
     except OSError as error:
@@ -154,17 +162,6 @@ def _tried(asked: Asked, bubblewrap: str, without: str, tries: int = 3) -> Entra
         return _tried(asked, "", f"bubblewrap is refused here ({error.strerror})")
     missing = {layer.name: why for layer in LAYERS if (why := layer.missing(plan, facts))}
     return Entrance(plan, tuple(layer.name for layer in LAYERS if layer.name not in missing), missing)
-
-
-def _again(asked: Asked, known: Entrance) -> Entrance:
-    """Return a way in, made as the one that is known."""
-    return replace(known, plan=_with_all_layers(asked.plan(known.plan.bubblewrap, known.plan.without)))
-
-
-def _with_all_layers(plan: Plan) -> Plan:
-    for layer in LAYERS:
-        layer.apply(plan)
-    return plan
 
 
 def _why_none(said: str) -> Exception:

@@ -39,6 +39,11 @@ class Plan:
     environment: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def own(self) -> tuple[str, str]:
+        """Where HOME and TMPDIR are seen from outside."""
+        return f"{self.stage}/home", f"{self.stage}/tmp"
+
 
 _Facts = Mapping[str, Any]
 
@@ -81,7 +86,7 @@ class ReadOnlyFiles(Layer):
     def apply(self, plan: Plan) -> None:
         """Build it."""
         if plan.bubblewrap:
-            plan.words += mounts.words(plan.seen, plan.trees, plan.wanted.limits["file-size"])
+            plan.words += mounts.words(plan.seen, plan.trees, plan.own, plan.wanted.limits["file-size"])
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
         """Look at each mount."""
@@ -121,13 +126,12 @@ class OwnHome(Layer):
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
         """See that they are in memory."""
-        places = [plan.environment[name] for name in ("HOME", "TMPDIR")] if plan.bubblewrap else [plan.stage]
-        kinds = {_mount_of(facts, place)[0] for place in places}
+        kinds = {_mount_of(facts, place)[0] for place in _own(plan)}
         return "" if kinds == {"tmpfs"} else "no folder in memory can be had for them"
 
 
 def _own(plan: Plan) -> tuple[str, str]:
-    return (plan.seen.home, "/tmp") if plan.bubblewrap else (f"{plan.stage}/home", f"{plan.stage}/tmp")
+    return (plan.seen.home, "/tmp") if plan.bubblewrap else plan.own
 
 
 class Environment(Layer):

@@ -7,8 +7,11 @@ with nobody at the other end.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ...stacks import libc
@@ -17,6 +20,7 @@ from .places import Places, within
 STAGE = "/dev/shm"  # covered in the worker's own view
 _NEWNS = 0x20000
 _RDONLY, _NOSUID, _NODEV, _REC, _PRIVATE = 1, 2, 4, 1 << 14, 1 << 18
+_DETACH = 2  # umount2(2)
 HARDWARE = ("/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm")  # how many processors, how much memory
 
 
@@ -58,17 +62,40 @@ def trees(seen: Places) -> Trees:
     return made
 
 
-def words(seen: Places, made: Trees, size: int) -> list[str]:
-    """Return what bubblewrap is told: these trees, and nothing else of the machine; a parent before what is in it."""
-    fresh = ["--size", str(size), "--perms", "1777", "--tmpfs"]
+@contextlib.contextmanager
+def fresh(path: str, size: int) -> Iterator[None]:
+    """Make an empty folder, in memory where that is allowed, of so many bytes; it is gone with the block."""
+    os.makedirs(path, exist_ok=True)
+    try:
+        _mount("tcploop", path, "tmpfs", _NOSUID | _NODEV, f"size={size},mode=1777")
+    except OSError:
+        yield
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        yield
+    finally:
+        libc.call("umount2", path.encode(), _DETACH)
+
+
+def words(seen: Places, made: Trees, own: tuple[str, str], size: int) -> list[str]:
+    """Return what bubblewrap is told: these trees, and nothing else of the machine; a parent before what is in it.
+
+    `own` are the folders that are HOME and TMPDIR inside.
+    """
+    empty = ["--size", str(size), "--perms", "1777", "--tmpfs"]
     steps = {path: ["--ro-bind", source, path] for path, source in made.sources.items()}
-    steps |= {path: [*fresh, path] for path in ("/tmp", "/var/tmp", seen.home)}
+    steps |= {
+        "/var/tmp": [*empty, "/var/tmp"],
+        seen.home: ["--bind", own[0], seen.home],
+        "/tmp": ["--bind", own[1], "/tmp"],
+    }
     steps |= {link: ["--symlink", target, link] for link, target in seen.links}
     steps |= {path: ["--bind", path, path] for path in seen.shares}
     steps |= {path: ["--ro-bind-try", path, path] for path in HARDWARE}
     steps |= {path: _mask(path) for path in seen.masked if any(within(path, tree) for tree in made.sources)}
     # Settings of the kernel may be written by whoever has root's number, with or without rights.
-    told = ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", *fresh, "/dev/shm"]
+    told = ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev", *empty, "/dev/shm"]
     told += [word for path in sorted(steps) for word in steps[path]]
     return [*told, "--dir", "/run", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", seen.folder]
 
