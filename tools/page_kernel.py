@@ -25,6 +25,8 @@ from pathlib import Path
 
 from pinned import CACHE, Pin, Unavailable, deb, member  # beside this file
 
+from tcploop_lab.stacks.kernels.image import Archive
+
 SOURCE = Path(__file__).parents[1] / "docs" / "site" / "kernel"
 DEBIAN = "https://deb.debian.org/debian/pool/main/"
 
@@ -106,16 +108,13 @@ def small() -> Path:
 
 def initrd() -> bytes:
     """A file system with one program, /init: init.c, compiled with musl for i686 (newc cpio, gzip)."""
-    program = compiled((SOURCE / "init.c").read_bytes())
-    nodes = [("proc", 0o40755, b"", 0), ("dev", 0o40755, b"", 0), ("dev/console", 0o20600, b"", 1),
-             ("init", 0o100755, program, 0), ("TRAILER!!!", 0, b"", 0)]  # fmt: skip
-    return gzip.compress(b"".join(_node(*one) for one in nodes), mtime=0)
-
-
-def _node(name: str, mode: int, data: bytes, minor: int) -> bytes:
-    numbers = (0, mode, 0, 0, 1, 0, len(data), 0, 0, 5 if minor else 0, minor, len(name) + 1, 0)
-    head = b"070701" + b"".join(b"%08X" % number for number in numbers) + name.encode() + b"\0"
-    return head + bytes(-len(head) % 4) + data + bytes(-len(data) % 4)
+    made = io.BytesIO()
+    archive = Archive(made)
+    archive.add("/proc")
+    archive.add("/dev/console", mode=0o20600, device=(5, 1))
+    archive.add("/init", compiled((SOURCE / "init.c").read_bytes()), 0o100755)
+    archive.end()
+    return gzip.compress(made.getvalue(), mtime=0)
 
 
 def compiled(text: bytes) -> bytes:

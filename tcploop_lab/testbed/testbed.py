@@ -25,7 +25,7 @@ from .exposure import look
 from .find import Found, found
 from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket
-from .sampling import binds_alone
+from .sampling import binds_alone, sample_alone
 from .sockets import Look, SocketTable
 from .waiting import wait_for
 
@@ -134,11 +134,11 @@ class Testbed(TestbedBase):
 
     def probe(self, tries: int = 400, client: Client = "same-socket") -> ProbeResult:
         """Return which allocator the kernel uses, found from the source ports of refused tries alone."""
-        from .probe import probe_source_ports
+        from ..ports.identify import classify
 
         spec = self._spec(1, "127.0.0.1", client, parse_tries(tries), 30.0)
-        found = probe_source_ports(self.submit, spec, spec.socket_range or self.port_range)
-        return replace(found, label=self.label)
+        ports = self.submit(sample_alone, spec, spec.max_tries).result()
+        return replace(classify(ports, spec.socket_range or self.port_range), label=self.label)
 
     def crossing(self) -> Crossing:
         """Return two new hosts and the cable between them, to use in a `with` block.

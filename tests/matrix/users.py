@@ -26,9 +26,12 @@ class NoAccount(RuntimeError):
 
 @cache
 def account() -> pwd.struct_passwd:
-    """Return the account, which is removed when this process ends. Raises NoAccount."""
+    """Return the account, which is removed when this process ends; so is what a killed one left. Raises NoAccount."""
     if os.geteuid() != 0:
         return pwd.getpwuid(os.geteuid())
+    for left in [one.pw_name for one in pwd.getpwall() if one.pw_name.startswith("matrix-")]:
+        if not Path("/proc", left.removeprefix("matrix-")).exists():
+            subprocess.run(["userdel", left], capture_output=True, check=False)
     name = f"matrix-{os.getpid()}"
     if shutil.which("useradd") is None:
         raise NoAccount("there is no useradd here; on Debian: apt install passwd")

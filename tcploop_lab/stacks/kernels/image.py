@@ -66,13 +66,15 @@ class Archive:
     def __init__(self, out: IO[bytes]) -> None:
         self._out, self._there = out, {"/"}
 
-    def add(self, name: str, content: bytes = b"", mode: int = 0o40755, mtime: float = 0.0) -> None:
-        """Add a file, or a directory, after those that it is in."""
+    def add(
+        self, name: str, content: bytes = b"", mode: int = 0o40755, mtime: float = 0.0, device: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Add a file, a directory or a device, after the directories that it is in."""
         if name in self._there:
             return
         self.add(os.path.dirname(name))
         self._there.add(name)
-        self._write(name[1:], content, mode, mtime)
+        self._write(name[1:], content, mode, mtime, device)
 
     def copy(self, path: Path) -> None:
         """Add a file of this system under its own name; what cannot be read is left out."""
@@ -86,9 +88,9 @@ class Archive:
         """Write the entry that ends an archive."""
         self._write("TRAILER!!!", b"", 0, 0.0)
 
-    def _write(self, name: str, content: bytes, mode: int, mtime: float) -> None:
+    def _write(self, name: str, content: bytes, mode: int, mtime: float, device: tuple[int, int] = (0, 0)) -> None:
         encoded = os.fsencode(name) + b"\0"
-        fields = (len(self._there), mode, 0, 0, 1, int(mtime), len(content), 0, 0, 0, 0, len(encoded), 0)
+        fields = (len(self._there), mode, 0, 0, 1, int(mtime), len(content), 0, 0, *device, len(encoded), 0)
         head = b"070701" + b"".join(b"%08x" % field for field in fields) + encoded
         for part in (head, content):
             self._out.write(part + b"\0" * (-len(part) % 4))
