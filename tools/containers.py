@@ -16,9 +16,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import marked  # beside this file
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "containers.md"
-BEGIN, END = "<!-- made by make containers -->", "<!-- end of what make containers made -->"
 BASE, IMAGE = "localhost/tcploop-base", "localhost/tcploop-lab"
 PATHS, OPEN = "--security-opt systempaths=unconfined", "--security-opt seccomp=unconfined"
 SYSCTL = "--sysctl net.ipv4.ip_local_port_range='40000 40099'"
@@ -93,9 +94,7 @@ def main() -> int:
         print(f"this needs root, podman and debootstrap; not here: {', '.join(missing) or 'root'}", file=sys.stderr)
         return 3
     build(shlex.split(given.build_args))
-    made = table(shlex.split(given.run_args), given.docker_profile)
-    before, after = PAGE.read_text().split(BEGIN)[0], PAGE.read_text().split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{after}")
+    marked.write(PAGE, "containers", table(shlex.split(given.run_args), given.docker_profile))
     return 0
 
 

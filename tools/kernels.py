@@ -6,12 +6,13 @@ listed as such. `make kernels VERSIONS="7.1 6.16"` measures these alone, and lea
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import marked  # beside this file
 
 import tcploop_lab as lab
 from tcploop_lab.errors import LabError
@@ -21,7 +22,6 @@ from tcploop_lab.study.kernels import RECORD, KernelRow, KernelTable, measure
 from tcploop_lab.testbed.kernels import fetch_kernel
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "kernels.md"
-BEGIN, END = "<!-- made by make kernels -->", "<!-- end -->"
 
 
 def measured(version: str) -> KernelRow | str:
@@ -65,9 +65,7 @@ def write(known: dict[str, KernelRow], found: Sequence[KernelRow | str]) -> None
     missing = [f"- {reason}" for reason in found if isinstance(reason, str)]
     stored.store(RECORD, rows)
     text = "\n".join([markdown(KernelTable(rows)), *(["", "Not to be had:", "", *missing] if missing else [])])
-    page = DOCUMENT.read_text(encoding="utf-8")
-    made = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{text}\n{END}", page, flags=re.DOTALL)
-    DOCUMENT.write_text(made, encoding="utf-8")
+    marked.write(DOCUMENT, "kernels", text)
 
 
 if __name__ == "__main__":
