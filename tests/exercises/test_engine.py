@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
-import time
 from dataclasses import replace
 from fractions import Fraction
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 
 import numpy as np
@@ -18,6 +15,8 @@ import pytest
 from tcploop_lab import exercises
 from tcploop_lab.exercises import answers, lesson_07, trying
 from tcploop_lab.exercises.engine import Checker, Exercise, Mistake, State, find
+
+from .test_trying import ends, opens, prints, sleeps
 
 LESSONS = [name for _, name, _ in iter_modules(exercises.__path__) if name.startswith("lesson_")]
 EVERY = [e.number for name in LESSONS for e in import_module(f"{exercises.__name__}.{name}").EXERCISES]
@@ -46,29 +45,9 @@ class Odd:
     __hash__ = None
 
 
-def prints(*_):
-    """Prints where it should return."""
-    print("nonsense")
-
-
 def raises(*_):
     """Raises what is no Exception."""
     raise BaseException("nonsense\n" * 5000)
-
-
-def ends(*_):
-    """Ends the program."""
-    sys.exit(3)
-
-
-def sleeps(*_):
-    """Takes far too long."""
-    time.sleep(60)
-
-
-def opens(*_):
-    """Opens a file that is not there."""
-    return Path("/no/such/file").read_text()
 
 
 CYCLE: list[object] = []

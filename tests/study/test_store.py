@@ -145,13 +145,6 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
         Store.resume(path, STUDY)
 
 
-@pytest.mark.parametrize("where", ["no/such/folder.sqlite", "."])
-def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path, where: str) -> None:
-    """A folder that is not there, or a path that is a folder, is one clear line."""
-    with pytest.raises(ValueError, match=r"^file .*: (unable to open|it is a folder)"):
-        Store.create(tmp_path / where, STUDY)
-
-
 def test_an_empty_file_is_as_good_as_none(tmp_path: Path) -> None:
     """A file of no bytes, as a kill at the first moment leaves it, is begun."""
     path = tmp_path / "study.sqlite"

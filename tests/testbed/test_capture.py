@@ -124,14 +124,6 @@ def test_tshark_reads_the_pcap(one_port: Testbed, tmp_path: Path) -> None:
     assert seen.stdout.count("40500\t40500") == 3
 
 
-def test_a_file_that_cannot_be_written_is_one_line(one_port: Testbed, tmp_path: Path) -> None:
-    """A bad path is a ValueError that names it."""
-    with one_port.capture(40500) as exchange:
-        pass
-    with pytest.raises(ValueError, match=r"^file .*: No such file or directory; give a path"):
-        exchange.pcap(tmp_path / "missing" / "x.pcap")
-
-
 def test_an_empty_capture_is_said_in_words(one_port: Testbed) -> None:
     """A capture that is stopped before anything came says so, with the way out, wherever it is shown."""
     with one_port.capture(40500) as exchange:

@@ -118,14 +118,6 @@ def test_again_on_the_same_testbed() -> None:
     assert ports == [40000, 40001]
 
 
-def test_ipv6() -> None:
-    """Over ::1 it is the same exchange."""
-    with lab.open_testbed(port_range=(40000, 40999), kind="namespace") as testbed:
-        six = exchanges.self_connection(testbed, "::1")
-    assert flags(six) == ["S", "SA", "A", "PA", "A", "FA", "A"]
-    assert {segment.src for segment in six.segments} == {"::1"}
-
-
 def test_where_it_cannot_be_done() -> None:
     """Without the right to capture it is NotOnThisTestbed, for one and for the four: nothing recorded stands in."""
     with lab.open_testbed(kind="host") as testbed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import threading
 import time
 
@@ -13,9 +12,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.results.run import Run
-from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.testbed import limits
-from tcploop_lab.testbed.loop import LoopSpec, run_loop
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.tries.theory import distribution
 
@@ -176,27 +173,6 @@ def test_default_max_tries_come_from_the_distribution(client: str, ports: tuple[
     law = distribution("random-walk", ports, port, client)
     assert law.sf(bound) <= 1e-6
     assert bound <= max(limits.MIN_TRIES, 16 * law.candidates)
-
-
-def test_no_descriptors_left_is_an_error_and_no_try(testbed: Testbed) -> None:
-    """With no descriptor free, the loop reports EMFILE and has tried nothing."""
-    assert testbed.executor.submit(loop_without_descriptors).result() == (0, {"EMFILE": 1}, "error")
-
-
-def loop_without_descriptors() -> tuple[int, dict[str, int], str]:
-    """Use up the descriptors of this worker, then loop."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    hoard: list[socket.socket] = []
-    try:
-        while True:
-            hoard.append(socket.socket())
-    except OSError:
-        outcome, _ = run_loop(linux_stack(), LoopSpec("127.0.0.1", 40500, lab.ClientKind.NEW_SOCKET, 100, 5.0))
-    for sock in hoard:
-        sock.close()
-    return outcome.tries, dict(outcome.errors), outcome.stopped
 
 
 BAD = [

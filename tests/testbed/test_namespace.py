@@ -108,25 +108,6 @@ def test_a_range_of_privileged_ports_is_possible_inside() -> None:
         assert testbed.connect_loop(84).self_connected
 
 
-@pytest.mark.private_network
-def test_read_only_settings_give_the_range_to_each_socket() -> None:
-    """Where /proc/sys is read-only (made real: mounted so), the namespace stays and sockets carry the range."""
-    script = (
-        "import ctypes, tcploop_lab as lab; libc = ctypes.CDLL(None, use_errno=True);"
-        "import os;"
-        "uid, gid = os.getuid(), os.getgid(); assert libc.unshare(0x10020000) == 0;"  # user and mount namespace
-        "open('/proc/self/setgroups', 'w').write('deny');"
-        "open('/proc/self/uid_map', 'w').write(f'{uid} {uid} 1');"
-        "open('/proc/self/gid_map', 'w').write(f'{gid} {gid} 1');"
-        "assert libc.mount(b'/proc/sys', b'/proc/sys', None, 0x1000, None) == 0, ctypes.get_errno();"
-        "assert libc.mount(None, b'/proc/sys', None, 0x1021, None) == 0, ctypes.get_errno();"
-        "t = lab.open_testbed((40000, 40999)); run = t.connect_loop(40501);"
-        "print(t.kind, run.self_connected, run.port_range); t.close()"
-    )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert (answer.stdout, answer.stderr) == ("namespace True 40000-40999\n", "")
-
-
 @pytest.mark.parametrize("workers", [0, -1, 65, 10**9])
 def test_the_number_of_workers_is_bounded(workers: int) -> None:
     """More workers than any course needs are refused in one line, before one is started."""
