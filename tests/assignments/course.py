@@ -22,9 +22,6 @@ ASSIGNMENTS = ROOT / "notebooks" / "assignments"
 NAMES = tuple(sorted(path.name for path in (ASSIGNMENTS / "source").iterdir() if path.is_dir()))
 USER = getpass.getuser()  # nbgrader's exchange knows students by their account
 STUDENTS = (USER, "bea", "cem", "dan", "fay", "gil")
-# Four of the five seconds that a command needs to start go into a grammar of international addresses (IRIs), which
-# jsonschema loads if it can, and which no notebook needs.
-QUICK = 'import sys\nsys.modules["rfc3987_syntax"] = None\n'
 
 
 def notebook(path: Path) -> NotebookNode:
@@ -66,8 +63,6 @@ class Course:
         for folder in ("exchange", "student"):
             (root / folder).mkdir()
             (root / folder).chmod(0o777)
-        (root / "quick").mkdir()
-        (root / "quick" / "sitecustomize.py").write_text(QUICK)
         return cls(root)
 
     def run(self, *arguments: str, folder: str = "course") -> str:
@@ -83,7 +78,7 @@ class Course:
     def _surroundings(self) -> dict[str, str]:
         """Of this user's no configuration takes part; nbgrader calls alembic by its name alone."""
         tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {"PATH": tools, "HOME": str(self.root), "PYTHONPATH": f"{self.root / 'quick'}{os.pathsep}{ROOT}"}
+        return {"PATH": tools, "HOME": str(self.root), "PYTHONPATH": str(ROOT)}
 
     def released(self, assignment: str) -> NotebookNode:
         """The notebook that students get."""
