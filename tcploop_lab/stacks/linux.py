@@ -22,7 +22,7 @@ from typing import Any
 
 from ..ports.ranges import PortRange, parse_reserved
 from . import namespace, packet_filter, proc_net, redirect, socket_diag
-from .stack import Frame, Host, SocketRow
+from .stack import Frame, Host, SocketRow, bind_somewhere
 
 _ETH_P_ALL = 0x0003
 _PACKET_OUTGOING = 4
@@ -33,9 +33,13 @@ _FRAME = 1 << 17  # bytes; loopback's MTU is 65536
 
 
 def source_for(address: str) -> str | None:
-    """Ask the routing table. connect() on a UDP socket only looks the route up (udp(7)): nothing is sent."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    """Ask the routing table. connect() on a UDP socket only looks the route up (udp(7)): nothing is sent.
+
+    It takes a port before it looks, which fails where all ports of the range are reserved.
+    """
+    family, anywhere = (socket.AF_INET6, "::") if ":" in address else (socket.AF_INET, "0.0.0.0")
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+        bind_somewhere(sock, anywhere)
         sock.connect((address, 9))
         return str(sock.getsockname()[0])
     return None

@@ -8,6 +8,7 @@ import socket
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 
 from ..ports.clients import Binds, ClientKind
 from ..ports.preconditions import Facts
@@ -26,6 +27,7 @@ SAMPLED_TRIES = 64  # all of one parity by chance, if the kernel had no preferen
 def collect(stack: Stack, spec: LoopSpec) -> Facts:
     """Return the facts about dialling `spec.port` on `spec.host` with such a client."""
     listeners, others, time_wait = socket_table(stack, spec.host, spec.port)
+    listeners = tuple(name for name in listeners if keeps_off(name, spec.host, spec.client))
     reserved = stack.reserved()
     ports, once = _sample_and_judge(stack, spec, SAMPLED_TRIES)
     return Facts(
@@ -156,14 +158,33 @@ def _is_given(stack: Stack, spec: LoopSpec) -> bool | None:
         return bool(sock.connect_ex((spec.host, dead)) != errno.EADDRNOTAVAIL)
 
 
+def keeps_off(name: str, host: str, client: ClientKind) -> bool:
+    """Whether a socket that called bind(), of this local name, keeps such a client of `host` off its port.
+
+    connect() passes over a port that anybody is bound to, whatever the address (Linux: __inet_hash_connect). bind() is
+    refused where the address is the same, or all of them, which IPv6's :: is of both families.
+    """
+    if client.binds is not Binds.TARGET:
+        return True
+    held, asked = ip_address(name.rpartition(":")[0].strip("[]")), ip_address(host)
+    if held.is_unspecified:
+        return held.version >= asked.version
+    return (getattr(held, "ipv4_mapped", None) or held) == asked
+
+
 def _is_bindable(stack: Stack, spec: LoopSpec) -> bool:
-    """True if a new socket could bind the port on every address, of both families where there are two."""
-    family, anywhere = (socket.AF_INET6, "::") if stack.has_ipv6() else (socket.AF_INET, "0.0.0.0")
+    """True if a new socket could bind the port: on every address, of both families where there are two.
+
+    A client that binds what it dials needs that address alone.
+    """
+    family, address = (socket.AF_INET6, "::") if stack.has_ipv6() else (socket.AF_INET, "0.0.0.0")
+    if spec.client.binds is Binds.TARGET:
+        family, address = spec.family, spec.host
     try:
         with stack.socket(family, socket.SOCK_STREAM) as sock:
-            if family == socket.AF_INET6:
+            if address == "::":
                 sock.setsockopt(constants.SOL_IPV6, constants.IPV6_V6ONLY, 0)
-            sock.bind((anywhere, spec.port))
+            sock.bind((address, spec.port))
     except OSError as error:
         return error.errno != errno.EADDRINUSE
     return True

@@ -21,6 +21,7 @@ from .exposure import Alike, Exposed, Network, look
 
 _ROUNDS = 3  # a network whose first process ends meanwhile is found again by another one
 _AS_ROOT = "run it as root to have them told"
+_ELSEWHERE = "this root may not, as that of a container: run it on the machine itself"
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,8 @@ def find() -> Found:
                 network, refusal = _read(place)
                 seen[place.number] = place, network
                 part = "the port range of " if place.table else ""
-                refused += [f"{part}{place.name} ({refusal}); {_AS_ROOT}"] if refusal else []
+                way_out = _AS_ROOT if os.geteuid() else _ELSEWHERE
+                refused += [f"{part}{place.name} ({refusal}); {way_out}"] if refusal else []
     named = {place.name: network for place, network in seen.values()}
     whose = networks.owners(set().union(*(network.inodes for network in named.values())))
     return found(named, whose, tuple(refused), enter={place.name: place.command for place, _ in seen.values()})

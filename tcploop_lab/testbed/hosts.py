@@ -56,7 +56,8 @@ def resolve_own(host: object, source_for: SourceFor | None = None) -> Target:
 
 def _resolve(host: str) -> str:
     with contextlib.suppress(ValueError):
-        return str(ipaddress.ip_address(host))
+        address = ipaddress.ip_address(host)
+        return str(getattr(address, "ipv4_mapped", None) or address)  # RFC 4291 section 2.5.5.2
     known = [address for address, name in _known_names() if name == host.lower().rstrip(".")]
     if not known:
         raise ValueError(f"host {host!r}: it is no address, and no name that this machine has; use 127.0.0.1 or ::1")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
-from ..ports.clients import ClientKind, parse_client
+from ..ports.clients import Binds, ClientKind, parse_client
 from ..ports.eras import era_of_kernel
 from ..ports.preconditions import Facts, Verdict, judge
 from ..ports.ranges import Port, PortRange, parse_port
@@ -21,7 +21,7 @@ from ..stacks.linux import linux_stack
 from ..stacks.stack import SocketRow, Stack
 from ..tcp.endpoint import Endpoint
 from ..tcp.states import State
-from .check import source_of
+from .check import keeps_off, source_of
 from .hosts import resolve_own
 from .loop import LoopSpec
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PACE = 10.0  # tries a second: a client that waits a tenth of a second between two
 _PERCENT = (5, 50, 95)
+_NUMBERS = ("no", "one", "two", "three")
+_SETTINGS = "a reservation and a range keep connect() off a port: bind-self, which binds it, needs the last repair"
 _ADVISED = 1 << 10  # ports, the least that is to be left of a range
 
 
@@ -75,7 +77,7 @@ class Outlook(Shown):
         where = f"{self.verdict.host} port {self.verdict.port} of this machine"
         now = f"; now a server listens on {enumerated(self.listening)}" if self.listening else ""
         if self.to_itself:
-            now += f"; now a connection has this name at both ends ({self.to_itself[0]}): tcploop find tells whose"
+            now += f"; now a connection has this name at both ends ({self.to_itself[0]}): tcploop find tells more"
         if self.can_loop:
             return f"{where} can loop while nobody listens{now}"
         why = "; ".join(f"{rule.name}: {rule.evidence}" for rule in self.verdict.broken)
@@ -91,7 +93,7 @@ class Outlook(Shown):
             Item("reserved", self.reserved),
             Item("repairs", Said([dict(zip(("name", "command"), one, strict=True)) for one in self.repairs],
                                  Lines(tuple(f"{name}:  {command}" for name, command in self.repairs), True)),
-                 "three repairs, each enough by itself" if self.repairs else ""),
+                 f"{_NUMBERS[len(self.repairs)]} repairs, each enough by itself" if self.repairs else ""),
         )  # fmt: skip
         columns = (
             ("client", "client"), ("can_loop", "can loop"), ("seconds", ""), ("", "5 % after"), ("", "median"),
@@ -137,10 +139,12 @@ def _outlook(stack: Stack, port: int, host: str, asked: ClientKind, pace: float)
     verdicts = {kind: judge(_facts(stack, port, host, kind, rows)) for kind in ClientKind}
     law = _Law(era.name, port_range, port, reserved, pace)
     prospects = tuple(law.prospect(verdict) for verdict in verdicts.values())
-    able, itself = any(one.can_loop for one in prospects), str(Endpoint(host, port))
-    notes = (f"by the rule of {kernel} ({era.name}), not by trying: tcploop check {port} tries", *law.notes)
+    able, itself = [one.client for one in prospects if one.can_loop], str(Endpoint(host, port))
+    repairs = _repairs(able, port, port_range, reserved)
+    rule = f"by the rule of {kernel} ({era.name}), not by trying: tcploop check {port} tries"
+    notes = (rule, *law.notes, *([_SETTINGS] if len(repairs) == 3 else []))
     return Outlook(
-        verdicts[asked], prospects, pace, listening, _repairs(port, port_range, reserved) if able else (), kernel,
+        verdicts[asked], prospects, pace, listening, repairs, kernel,
         era.name, reserved, notes, tuple(str(row.state) for row in rows if row.to_itself and row.peer == itself),
     )  # fmt: skip
 
@@ -158,7 +162,7 @@ def _facts(stack: Stack, port: int, host: str, client: ClientKind, rows: Sequenc
         reserved=stack.reserved(),
         others=tuple(f"{row.local} -> {row.peer} ({row.state})" for row in same if row.state != State.TIME_WAIT),
         time_wait=tuple(f"{row.local} -> {row.peer}" for row in same if row.state == State.TIME_WAIT),
-        bound=tuple(row.local for row in rows if row.state == State.CLOSED),
+        bound=tuple(row.local for row in rows if row.state == State.CLOSED and keeps_off(row.local, host, client)),
     )
 
 
@@ -192,19 +196,25 @@ class _Law:
             return distribution(*self._asked, client, tries_per_second=self._pace)
 
 
-def _repairs(port: int, port_range: PortRange, reserved: tuple[PortRange, ...]) -> tuple[tuple[str, str], ...]:
-    """The commands that keep it from looping. The first two were run in a private network (test_outlook.py)."""
+def _repairs(
+    able: Sequence[ClientKind], port: int, port_range: PortRange, reserved: tuple[PortRange, ...]
+) -> tuple[tuple[str, str], ...]:
+    """What keeps those clients from looping there, each enough by itself; the commands are run in test_outlook.py."""
+    if not any(client.binds is not Binds.TARGET for client in able):  # no setting keeps a socket off what it binds
+        return (_LEAVE, _NOTICE) if able else ()
     kept = ",".join(one.setting for one in (*reserved, PortRange(port, port)))
     return (
         ("reserve it", f"sudo sysctl -w net.ipv4.ip_local_reserved_ports={kept}"),
         ("move it out of the range", _move(port, port_range)),
-        ("let the client notice", _NOTICE),
+        _NOTICE,
     )
 
 
+_LEAVE = ("let connect() choose the port", "no bind() to the port that the client dials")
 _NOTICE = (
+    "let the client notice",
     "after connect(): if s.getsockname() == s.getpeername(): s.setsockopt(SOL_SOCKET, SO_LINGER, pack('ii', 1, 0)); "
-    "s.close(); try again later"
+    "s.close(); try again later",
 )
 
 
@@ -212,8 +222,6 @@ def _move(port: int, port_range: PortRange) -> str:
     """The range on the wider side of the port, where enough of it is left there; else another port for the server."""
     below, above = (port_range.low, port - 1), (port + 1, port_range.high)
     low, high = max(below, above, key=lambda side: side[1] - side[0])
-    if port not in port_range:  # only a client that binds the very port can loop
-        return "it is outside already: have no client bind the port that it dials"
     if high - low + 1 < _ADVISED:
         return f"let the server listen on the port that tcploop port prints, outside {port_range}"
     return f"sudo sysctl -w net.ipv4.ip_local_port_range='{low} {high}'"

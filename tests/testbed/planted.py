@@ -177,6 +177,11 @@ def reserve(stack: Stack, *ranges: PortRange) -> None:
     stack.set_reserved(ranges)
 
 
+def hold(stack: Stack, address: str, port: int) -> None:
+    """Hold a port by bind() alone."""
+    make(address, port)
+
+
 def sysctl(stack: Stack, line: str) -> None:
     """Do what `sudo sysctl -w NAME=VALUE` does, in this network; for an ordinary user without sudo, too."""
     name, _, value = shlex.split(line.removeprefix("sudo sysctl -w "))[0].partition("=")

@@ -92,6 +92,39 @@ def test_a_holder_keeps_it_from_looping(testbed: Testbed) -> None:
     assert "127.0.0.1:40500" in seen.summary
 
 
+@pytest.mark.may_skip("needs Linux 6.8, which tells who only holds a port")
+@pytest.mark.parametrize(("held", "clients"), [("127.0.0.9", {"bind-self"}), ("::1", {"bind-self"}), ("::", set())])
+def test_who_is_bound_elsewhere_keeps_off_what_connect_chooses(testbed: Testbed, held: str, clients: set[str]) -> None:
+    """bind() is refused its own address alone; check(), which tries, says the same."""
+    testbed.submit(planted.hold, held, 40500).result()
+    run = testbed.connect_loop(40500, client="bind-self", max_tries=1)
+    run.close()
+    assert run.self_connected is bool(clients)
+    if not testbed.submit(planted.tells_bound).result():
+        pytest.skip("this kernel does not tell who only holds a port")
+    seen = testbed.submit(outlook, 40500).result()
+    assert able(seen) == clients
+    assert testbed.check(40500, client="bind-self").can_loop is bool(clients)
+    assert not testbed.check(40500).can_loop
+
+
+@pytest.mark.parametrize("port", [39998, 40500])
+def test_no_setting_repairs_a_client_that_binds_what_it_dials(testbed: Testbed, port: int) -> None:
+    """Outside the range, or reserved: a self-connection is still made, so no command is offered that would not help."""
+    testbed.submit(planted.reserve, PortRange(40000, 40999)).result()
+    seen = testbed.submit(outlook, port).result()
+    assert able(seen) == {"bind-self"}
+    assert testbed.connect_loop(port, client="bind-self").self_connected
+    assert [name for name, _ in seen.repairs] == ["let connect() choose the port", "let the client notice"]
+
+
+def test_where_every_port_is_reserved_there_is_a_route_all_the_same(testbed: Testbed) -> None:
+    """It is the reservation that keeps it from looping, and nothing else."""
+    testbed.submit(planted.reserve, PortRange(40000, 40999)).result()
+    seen = testbed.submit(outlook, 40500).result()
+    assert [rule.name for rule in seen.verdict.broken] == ["not reserved"]
+
+
 def test_its_repairs_repair(testbed: Testbed) -> None:
     """The commands for the reservation and for the range, carried out, leave no client but the one that binds it."""
     testbed.submit(planted.reserve, PortRange(40700, 40710)).result()
@@ -134,3 +167,4 @@ def test_a_listener_of_another_machine_is_no_host_of_this() -> None:
     with pytest.raises(ValueError, match="is not an address of this machine"):
         lab.check_here(50052, host="192.0.2.1")
     assert socket.has_ipv6 is False or lab.check_here(50052, host="::1").verdict.host == "::1"
+    assert lab.check_here(50052, host="::ffff:127.0.0.1").verdict.host == "127.0.0.1"
