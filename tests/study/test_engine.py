@@ -23,7 +23,6 @@ from tcploop_lab.stacks.namespace import read_port_range
 from tcploop_lab.study import pool as module
 from tcploop_lab.study.engine import sampling_bar
 from tcploop_lab.study.result import StudyStopped
-from tcploop_lab.study.store import Store, StoreFull
 
 from . import inside
 
@@ -225,26 +224,10 @@ def wait_until_stored(path: Path) -> None:
         time.sleep(0.05)
 
 
-def signal_once_stored(path: Path, process: int, number: signal.Signals) -> None:
-    """Send a signal to a process as soon as the study has stored a task."""
-
-    def send() -> None:
-        wait_until_stored(path)
-        os.kill(process, number)
-
-    threading.Thread(target=send).start()
-
-
-def test_a_worker_that_dies_once_costs_nothing(tmp_path: Path) -> None:
-    """Its task is run again by a new worker; no sample is missing or twice."""
-    path = tmp_path / "study.sqlite"
-    study = lab.Study(40501, (40000, 40999), samples=150, max_tries=8_000)
-    with NamespaceExecutor(1) as executor:
-        began = executor.info["pid"]
-        signal_once_stored(path, began, signal.SIGKILL)
-        result = study.run(executor, out=path, progress=False)
-        assert executor.info["pid"] != began
-    assert numbers(result) == [list(range(150))]
+def interrupt_once_stored(path: Path) -> None:
+    """Send this process Ctrl-C as soon as the study has stored a task."""
+    wait_until_stored(path)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_workers_that_always_die_end_the_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -269,47 +252,15 @@ def test_a_pool_that_breaks_ends_the_study(monkeypatch: pytest.MonkeyPatch, cert
     assert "\n" not in str(caught.value)
 
 
-def test_a_full_disk_ends_the_study(monkeypatch: pytest.MonkeyPatch, certain: lab.Study) -> None:
-    """A task that cannot be stored stops the study with one line."""
-
-    def full(*_: object) -> None:
-        raise StoreFull("file x: database or disk is full; what was stored before is safe")
-
-    monkeypatch.setattr(Store, "add", full)
-    with pytest.raises(StudyStopped, match=r"disk is full.*0 of 60 samples are there; give out=FILE"):
-        certain.run(progress=False)
-
-
 def test_an_interrupt_returns_what_there_is(tmp_path: Path) -> None:
     """SIGINT in the middle of a study gives the samples so far, at once, and leaves the handler as it was."""
     path = tmp_path / "study.sqlite"
-    signal_once_stored(path, os.getpid(), signal.SIGINT)
+    threading.Thread(target=interrupt_once_stored, args=(path,)).start()
     result = ENDLESS.run(out=path, progress=False)
     assert result.interrupted and not result.complete
     assert 0 < result.samples < ENDLESS.size
     assert result.samples == lab.StudyResult.load(path).samples
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-SCRIPT = """
-import sys
-import tcploop_lab as lab
-result = lab.Study.from_json(sys.argv[1]).run(out=sys.argv[2], progress=False)
-print(result.interrupted, result.samples)
-"""
-
-
-def test_an_interrupted_program_has_stored_what_it_returns(tmp_path: Path) -> None:
-    """SIGINT to a program: the study returns, the program goes on, and the file holds the same samples."""
-    path = tmp_path / "study.sqlite"
-    command = [sys.executable, "-c", SCRIPT, ENDLESS.to_json(), str(path)]
-    program = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    wait_until_stored(path)
-    program.send_signal(signal.SIGINT)
-    out, _ = program.communicate(timeout=60)
-    interrupted, count = out.split()
-    assert (interrupted, program.returncode) == ("True", 0)
-    assert 0 < lab.StudyResult.load(path).samples == int(count)
 
 
 @pytest.mark.parametrize("workers", [0, -1, 1.5, True])

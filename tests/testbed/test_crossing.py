@@ -108,16 +108,6 @@ def test_a_delayed_reset_comes_too_late(crossing: Crossing) -> None:
     assert crossing.established
 
 
-def test_a_lost_syn_still_ends_well(crossing: Crossing) -> None:
-    """A's SYN is lost: B's SYN alone is enough, for A answers it with SYN-ACK."""
-    crossing.open()
-    crossing.lose(0)
-    crossing.run(0.0)
-    assert crossing.established
-    assert crossing.lost == (0,)
-    assert [flag for _, flag in sent(crossing)][:3] == ["S", "S", "SA"]
-
-
 def test_with_a_listener_it_is_the_ordinary_handshake(crossing: Crossing) -> None:
     """B listens: three segments, and B never passes through SYN-SENT."""
     crossing.listen("B")
