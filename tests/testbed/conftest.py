@@ -7,8 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.stacks.namespace import NamespaceRefused
-from tcploop_lab.testbed import opening
 from tcploop_lab.testbed.testbed import Testbed
 
 
@@ -24,16 +22,3 @@ def one_port() -> Iterator[Testbed]:
     """A namespace whose range is the port 40500 alone: the self-connection is certain on the first try."""
     with lab.open_testbed(port_range=(40500, 40500), kind="namespace") as place:
         yield place
-
-
-@pytest.fixture
-def no_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that refuses private networks, with the reason "no"."""
-    real = opening.NamespaceExecutor
-
-    def refuse(workers: int = 1, port_range: object = None, private: bool = True) -> object:
-        if private:
-            raise NamespaceRefused(1, "no")
-        return real(workers, port_range, private)
-
-    monkeypatch.setattr(opening, "NamespaceExecutor", refuse)
