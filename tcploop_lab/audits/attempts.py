@@ -78,7 +78,7 @@ class Behaviour:
     lab ended anything, `ended` says when (seconds since the epoch) and `why_ended` for which reason; `left` counts the
     processes that went on after the command. `dropped` counts the frames that the capture lost, all of them after
     `whole_until`. `listened` is True if a listener of its own was seen on the port. `written` is what `Written`
-    counted, where that is more than the segments that were kept have.
+    counted, where that is more than the segments that were kept have. `stands_in` is True if a listener was the echo.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -91,6 +91,7 @@ class Behaviour:
     dropped: int = 0
     whole_until: float = math.inf
     written: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    stands_in: bool = False
 
     def attempts(self, port: int) -> tuple[Attempt, ...]:
         """Return the attempts to connect to `port`, with all that was written.

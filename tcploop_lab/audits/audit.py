@@ -330,6 +330,7 @@ def _behaviour(report: Report) -> Behaviour:
         dropped=report.dropped,
         whole_until=report.whole_until,
         written=report.written,
+        stands_in=report.stands_in,
     )
 
 

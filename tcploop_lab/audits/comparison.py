@@ -1,11 +1,11 @@
 """Compares whole runs of a program: with itself, and with an echo. Pure.
 
-The two worlds differ in the names of the two ends only. What differs from run to run within one world, too, is the
-program's own doing and tells nothing: a difference counts if the runs of each world agree among themselves.
+The two worlds differ in the names of the two ends only. What a program does in one run and not in the next tells
+nothing: a difference counts if all runs with itself agree, and no run with the echo does the same.
 
 A program that does one thing or another by chance, whatever the world, with probabilities p_i: that n runs in one world
-all do i, and n in the other all do j, has the chance of the sum of (p_i p_j)^n over all i and j that differ. It is at
-most 2 / 4^n, which a fair coin reaches. With n = PAIRS that is less than one in two million for each thing compared.
+all do i, and none of n in the other does, has the chance of the sum of (p_i (1 - p_i))^n over all i. It is at most
+2 / 4^n, which a fair coin reaches. With n = PAIRS that is less than one in two million for each thing compared.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _service(port: int) -> str:
 
 
 def differences(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> list[str]:
-    """Return in words what all runs with itself (`own`) have in common, and all runs with the echo have otherwise."""
+    """Return in words what all runs with itself (`own`) have in common, and none of those with the echo has."""
     found = (_of_connections(own, echo, port), _of_status(own, echo), _of_output(own, echo, port))
     return [words for words in found if words]
 
@@ -68,16 +68,18 @@ def unsteady(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> 
 
 
 def connection_that_differs(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> int | None:
-    """Return the place of the first connection, from 0, that is used otherwise with an echo; None if there is none."""
-    place = _parts(own[0], echo[0], port)
-    if place is None or any(len({tuple(_shapes(run, port)[: place + 1]) for run in one}) > 1 for one in (own, echo)):
+    """Return by which connection, from 0, every run with an echo parted from all with itself; None if one did not."""
+    places = [_parts(own[0], run, port) for run in echo]
+    place = max((place for place in places if place is not None), default=None)
+    steady = (_parts(own[0], run, port) for run in own)
+    if place is None or None in places or any(other is not None and other <= place for other in steady):
         return None
     return place
 
 
 def _of_connections(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
-    place = connection_that_differs(own, echo, port)
-    if place is None:
+    place = _parts(own[0], echo[0], port)
+    if place is None or connection_that_differs(own, echo, port) is None:
         return ""
     here, there = (_at(_shapes(world[0], port), place) for world in (own, echo))
     return f"connection {place + 1}: with an echo it {there}; with itself it {here}"
@@ -134,9 +136,9 @@ def _status(run: Behaviour) -> str:
 
 def _of_status(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
     ours, others = ({_status(run) for run in world} for world in (own, echo))
-    if len(ours) > 1 or len(others) > 1 or ours == others:
+    if len(ours) > 1 or ours & others:
         return ""
-    return f"with an echo it {others.pop()}; with itself it {ours.pop()}"
+    return f"with an echo it {' or '.join(sorted(others))}; with itself it {ours.pop()}"
 
 
 def _of_output(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:

@@ -25,17 +25,19 @@ _PR_SET_PDEATHSIG = 1
 
 
 @contextlib.contextmanager
-def echo(port: int) -> Iterator[None]:
-    """Answer on `port` of every address of this network, until the block is left. OSError if that is refused.
+def echo(port: int) -> Iterator[bool]:
+    """Answer on `port` of every address of this network, until the block is left; yield True if a listener does.
 
-    The calling process has one thread.
+    The calling process has one thread. OSError if that is refused.
     """
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(mirror(port))
+            stands_in = False
         except OSError:
             stack.enter_context(listener(port))
-        yield
+            stands_in = True
+        yield stands_in
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 from ..errors import NotOnThisTestbed
@@ -77,11 +77,13 @@ class Order:
 class Report:
     """What the worker saw. `ended` is the time at which it ended what still ran, None if all ended by themselves.
 
-    `control` is the order's; `status` is that of the command, None where the lab ended that. `written` is what
-    `Written` counted. `layers` are those of the sandbox, `missing` says by name why others were not there.
+    `control` is the order's; `stands_in` is True where a listener was the echo; `status` is that of the command, None
+    where the lab ended that. `written` is what `Written` counted. `layers` are those of the sandbox, `missing` says by
+    name why others were not there.
     """
 
     control: bool = False
+    stands_in: bool = False
     frames: list[Frame] = field(default_factory=list)
     dropped: int = 0
     whole_until: float = math.inf
@@ -155,9 +157,9 @@ def _run(stack: Stack, order: Order, way: Entrance) -> Report:
     if stack.reserved():  # this network has seen a run
         enter_another_network()
     set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
-    control = echo(order.port) if order.control else contextlib.nullcontext()
-    with way.folders(), control, contextlib.closing(_packets(stack, order)) as packets:
-        return _Watch(stack, order, packets, way).run()
+    control = echo(order.port) if order.control else contextlib.nullcontext(False)
+    with way.folders(), control as stands_in, contextlib.closing(_packets(stack, order)) as packets:
+        return replace(_Watch(stack, order, packets, way).run(), stands_in=stands_in)
 
 
 def _packets(stack: Stack, order: Order) -> LivePacketSocket:

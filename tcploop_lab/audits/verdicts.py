@@ -175,7 +175,8 @@ def _unused(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> _
     if not found:
         return AuditVerdict.SELF_CONNECTED, ["with an echo it does the same: it takes itself for a server"]
     place = connection_that_differs(own, echo, port)
-    for why in filter(None, (*(_other_reason(run, port, place) for run in own), _wanted_the_port(echo))):
+    others = (_wanted_the_port(echo), _may_have_waited(own, echo, port))
+    for why in filter(None, (*(_other_reason(run, port, place) for run in own), *others)):
         return AuditVerdict.UNCLEAR, [*found, why]
     return AuditVerdict.DETECTED, [*found, f"so it was in {len(own)} runs with itself, and in {len(echo)} with an echo"]
 
@@ -184,6 +185,19 @@ def _wanted_the_port(echo: Sequence[Behaviour]) -> str:
     """Why a program that serves on the port itself, too, cannot be compared: there the echo is in its way."""
     if any(_TAKEN.search(run.output) for run in echo):
         return "with an echo it could not have an address that was in use, which may be the reason"
+    return ""
+
+
+def _may_have_waited(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
+    """Why a program cannot be cleared with a listener as echo, which answers the end of a stream a moment later.
+
+    Who reset the connection had sent nothing that is answered. A FIN may be that of a half close.
+    """
+    if any(run.stands_in for run in echo) and not all(one.reset for run in own for one in self_connections(run, port)):
+        return (
+            "the kernel has no nf_tables, so the echo was a listener, which answers a moment later than itself: who "
+            "looks at once sees a difference without noticing; load nf_tables (modprobe nf_tables, as root)"
+        )
     return ""
 
 

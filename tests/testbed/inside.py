@@ -114,6 +114,14 @@ def run_with_ecn(stack: Any, orders: Any) -> Any:
     return run_programs(stack, orders)
 
 
+def run_without_nftables(stack: Any, orders: Any) -> Any:
+    """Run a program where a listener must be the echo."""
+    from tcploop_lab.audits.run import run_programs
+
+    no_netlink()
+    return run_programs(stack, orders)
+
+
 def run_without_rights(stack: Any, orders: Any) -> Any:
     """Run a program from a worker that may not make a process namespace."""
     from tcploop_lab.audits.run import run_programs

@@ -181,6 +181,23 @@ def test_who_serves_on_the_port_then_is_not_cleared() -> None:
     assert lab.audit(python(SERVES + "time.sleep(0.3)")).verdict in ("self-connected", "unclear")
 
 
+LOOKS = "sys.exit(s.getsockname() == s.getpeername())"
+
+
+@pytest.mark.private_network
+@pytest.mark.parametrize(("code", "cleared"), [(AT_AN_END, False), (LOOKS, False), (RESET, True)])
+def test_where_a_listener_is_the_echo_only_who_needs_no_answer_is_cleared(
+    monkeypatch: pytest.MonkeyPatch, code: str, cleared: bool
+) -> None:
+    """It answers a moment later than oneself: who looks at once after a half close sees that, and notices nothing."""
+    from tcploop_lab.audits import audit as module
+
+    monkeypatch.setattr(module, "run_programs", inside.run_without_nftables)
+    result = lab.audit(python(CONNECT + code))
+    assert result.ok == cleared
+    assert ("the echo was a listener" in repr(result)) == (code == LOOKS or result.verdict == "unclear")
+
+
 @pytest.mark.may_skip("needs MPTCP in the kernel")
 @pytest.mark.parametrize(
     ("rest", "verdict"),
