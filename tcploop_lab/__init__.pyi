@@ -25,6 +25,7 @@ from .render.widgets.stepper import state_stepper as state_stepper
 from .results.run import Run as Run
 from .study.crowd import crowd as crowd
 from .study.kernels import measured_kernels as measured_kernels
+from .study.kernels import probe_kernel as probe_kernel
 from .study.result import StudyResult as StudyResult
 from .study.study import Study as Study
 from .tcp.replay import replay as replay

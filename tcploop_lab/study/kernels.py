@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NotOnThisTestbed
+from ..ports.identify import ProbeResult
 from ..ports.ranges import PortRange
 from ..results.description import Description, Table
 from ..results.shown import Shown
+from ..results.stored import load
 from ..stacks import constants
+from ..stacks.kernels import table
 from ..stacks.stack import Stack
 from ..tcp import closing
 from ..tcp.words import counted
+from ..testbed.opening import open_testbed
 from ..testbed.sampling import in_port_range
 from ..testbed.testbed import Testbed
 
 RECORD = Path(__file__).parents[1] / "recorded" / "kernels.json"
+PROBES = RECORD.with_name("probes.json")
 RANGE, PORT = PortRange(40000, 40099), 40050
 SAMPLES = 500
 _BINDS = 60  # of both parities with a chance of one in 2**59 to see one only
@@ -120,12 +125,27 @@ def measured_kernels(testbed: Testbed | None = None) -> KernelTable:
 
     That takes some seconds. Raises ValueError for what is no testbed, NotOnThisTestbed on the host.
     """
-    from ..results.stored import load
-
     if testbed is not None and not isinstance(testbed, Testbed):
         raise ValueError(f"testbed {testbed!r}: give a testbed, or nothing")
     own = () if testbed is None else (measure(testbed),)
     return KernelTable((*own, *load(RECORD, tuple[KernelRow, ...])))
+
+
+def probe_kernel(version: object, or_recorded: bool = False) -> ProbeResult:
+    """Return what `probe` finds inside a real kernel that is started for it (`real_kernels()` lists those to be had).
+
+    With `or_recorded`, where it was not fetched or cannot run, it is what was recorded there, which says so. Raises
+    ValueError for a version that is not to be had, NotOnThisTestbed with the reason where there is neither.
+    """
+    release = table.named(version)
+    try:
+        with open_testbed(kernel=release.version, real=True) as testbed:
+            return testbed.probe()
+    except NotOnThisTestbed:
+        recorded = load(PROBES, dict[str, ProbeResult]) if or_recorded else {}
+        if release.version not in recorded:
+            raise
+        return recorded[release.version]
 
 
 def measure(testbed: Testbed) -> KernelRow:

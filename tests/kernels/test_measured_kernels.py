@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import tcploop_lab as lab
@@ -27,6 +29,20 @@ def test_a_simulated_kernel_can_be_measured_as_well(kernel: str, third: str) -> 
     assert (row.kernel, row.third, row.recorded_on) == (f"simulated Linux {kernel}", third, "")
     assert (row.parity, row.bind_zero, row.shared, row.waits_elsewhere) == ("even", "odd", True, "over 3")
     assert [row.released for row in recorded if row.kernel == "Linux 5.10.46"] == [row.released] or kernel != "5.10"
+
+
+def test_a_kernel_that_is_not_here_is_what_was_recorded_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only where that is asked for, and only what is recorded: else the error says how to get the kernel."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = lab.probe_kernel("5.10", or_recorded=True)
+    assert (found.era, found.parity, found.increments) == ("even-sequence", "even", {2: 399})
+    assert found.label.startswith("recorded on 20") and found.label.endswith(", Linux 5.10.46")
+    assert found.label in found._repr_html_()
+    for asked in ({"version": "5.10"}, {"version": "7.2.7", "or_recorded": True}):
+        with pytest.raises(lab.NotOnThisTestbed, match="is not here yet: tcploop kernels --fetch"):
+            lab.probe_kernel(**asked)  # type: ignore[arg-type]
 
 
 def test_the_host_is_not_measured() -> None:

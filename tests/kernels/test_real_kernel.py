@@ -19,7 +19,10 @@ import psutil
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.ports.identify import ProbeResult
+from tcploop_lab.results import stored
 from tcploop_lab.stacks.kernels import console, fetch, table
+from tcploop_lab.study.kernels import PROBES
 from tcploop_lab.testbed.testbed import Testbed
 from tests.waiting import wait_until
 
@@ -35,6 +38,7 @@ def tcploop(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_its_ports_are_a_sequence_of_two_and_none_is_odd(old: Testbed) -> None:
     """5.10.46 is older than the random walk, and is live, though this machine's kernel is newer."""
     found = old.probe()
+    assert found.increments == stored.load(PROBES, dict[str, ProbeResult])["5.10.46"].increments
     assert (found.era, found.increments, found.parity) == ("even-sequence", {2: 399}, "even")
     assert (old.stack, old.kernel, old.label) == ("live", "Linux 5.10.46", "")
 

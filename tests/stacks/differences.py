@@ -53,9 +53,9 @@ def play_all(testbed: Testbed, chosen: list[Script], at_once: int) -> int:
     """Play these, print those that differ, made short, and return how many that are."""
     with ThreadPoolExecutor(at_once) as pool:
         different = list(pool.map(lambda script: difference(testbed, script), chosen))
-    found = [script for script, lines in zip(chosen, different, strict=True) if lines]
-    for script in found:
-        print(report(testbed, script), end="\n\n", flush=True)
+    found = [(script, lines) for script, lines in zip(chosen, different, strict=True) if lines]
+    for script, lines in found:
+        print(report(testbed, script, lines), end="\n\n", flush=True)
     return len(found)
 
 

@@ -115,6 +115,21 @@ def test_a_client_and_a_server_say_hello_and_goodbye():
     assert [row[2] for row in rows(stack)] == ["LISTEN", "TIME-WAIT"]
 
 
+@pytest.mark.parametrize(
+    ("kernel", "counted"), [("5.10.220", 0), ("5.10.221", 1), ("6.1.94", 0), ("6.1.95", 1), ("6.8", 0), ("6.10", 1)]
+)
+def test_close_wait_counts_as_established_since_6_10(kernel, counted):
+    """And in the releases of older series that took a46d0ea5c942 over: one end is there, the other in FIN-WAIT-2."""
+    stack = SimulatedStack(kernel, seed=1)
+    listener, client = stack.socket(), stack.socket()
+    listener.bind(("127.0.0.1", 5000))
+    listener.listen()
+    client.connect(("127.0.0.1", 5000))
+    assert stack.counters()["CurrEstab"] == 2
+    client.shutdown(socket.SHUT_WR)
+    assert stack.counters()["CurrEstab"] == counted
+
+
 def test_linger_zero_ends_with_a_reset_and_without_time_wait():
     """The other end hears ECONNRESET."""
     stack = SimulatedStack(seed=1)

@@ -150,7 +150,7 @@ class _Walk(_HashTable):
 
     steps = (1 / 8,) * 8  # i = max(displacement, U{0..7}), position += i + 1
     has_socket_range = True
-    salt_period = 10.0  # EPHEMERAL_PORT_SHUFFLE_PERIOD, net/core/secure_seq.c (4c2c8f03a5ab)
+    salt_period = 10.0  # EPHEMERAL_PORT_SHUFFLE_PERIOD, net/core/secure_seq.c (4dfa9b438ee3)
     table_size = 2**16
 
     def __init__(self, seed: int | None = None, clock: Callable[[], float] | None = None) -> None:

@@ -15,10 +15,12 @@ from ...ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 
 Number = tuple[int, ...]
 
-# The acceptance of a SYN-ACK in SYN-RECEIVED (23e89e8ee7be, 6.11) in older series: the first release seen with it
-# (6.6.51 has it in its change log; 6.1 was seen on Debian's 6.1.176, earlier ones were not looked at).
-_ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 176, (6, 6): 51}
-# What else Debian's 6.1.176 was seen to have, and 5.10.46 not: IP_LOCAL_PORT_RANGE, and CLOSE-WAIT in CurrEstab.
+# What came to older series too: the release whose review mail has it (docs/sources.md).
+_ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 110, (6, 6): 51}  # a SYN-ACK in SYN-RECEIVED: 23e89e8ee7be, 6.11
+_COUNTS_SINCE: dict[Number, int] = {  # CLOSE-WAIT in CurrEstab: a46d0ea5c942, 6.10
+    (4, 19): 317, (5, 4): 279, (5, 10): 221, (5, 15): 162, (6, 1): 95, (6, 6): 35, (6, 9): 6,
+}  # fmt: skip
+# What Debian's 6.1.176 was seen to have, and 5.10.262 not (earlier ones were not looked at): IP_LOCAL_PORT_RANGE.
 _SEEN: dict[Number, int] = {(6, 1): 176}
 _NAMED = ("freebsd-13", "freebsd-14", "windows", "macos")
 _SHOWN = ("3.13", "4.1", "4.19", "4.19.249", "5.10", "5.15", "6.1", "6.18", "7.3")
@@ -93,7 +95,7 @@ def _linux(text: str) -> Version | None:
         bind_no_port=number >= (4, 2),  # 90c337da1524
         socket_range=_since(number, (6, 3), _SEEN),  # 91d0b78c5177
         own_steps=number >= (6, 8),  # 207184853dbd
-        counts_waiting=_since(number, (6, 10), _SEEN),  # a46d0ea5c942
+        counts_waiting=_since(number, (6, 10), _COUNTS_SINCE),  # a46d0ea5c942
         linear_syns=4 if number >= (6, 5) else 0,  # ccce324dabfe
         hurries=number >= (5, 6),  # 9603d47bad46
     )
