@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import tcploop_lab as lab
 from tcploop_lab.cli import main
 
+from .matrix import situations
 from .matrix.situations import BY_NAME
 from .waiting import wait_until
 
@@ -129,6 +130,24 @@ def test_it_only_reads(itself: str) -> None:
     done = subprocess.run([sys.executable, "-c", READS], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert itself in done.stdout
+
+
+@pytest.mark.may_skip("needs root, who mounts a /proc")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a /proc")
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [(b"hidepid=1,gid=1", "(hidepid)"), (b"hidepid=2,gid=1", "(hidepid)"), (b"subset=pid", "no /proc/sys")],
+)
+def test_what_this_proc_does_not_show_is_told(option: bytes, told: str) -> None:
+    """Nothing found and nothing hidden are two things: an ordinary user is told which."""
+
+    def enter() -> None:
+        situations.own_mounts()
+        situations.mount(b"proc", b"/proc", b"proc", data=option)
+        situations.become(situations.LEARNER)
+
+    done = subprocess.run([*COMMAND, "--json"], preexec_fn=enter, capture_output=True, text=True, timeout=120)
+    assert told in "".join(json.loads(done.stdout)["unseen"])
 
 
 @pytest.mark.parametrize("words", ["find", "check 50052 --here"])

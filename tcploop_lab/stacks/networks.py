@@ -75,6 +75,15 @@ def places() -> tuple[Place, ...]:
     return (*found.values(), *_without_processes({place.name for place in found.values()}))
 
 
+def hides_processes() -> bool:
+    """Return whether this /proc keeps the processes of others from this user (hidepid, proc(5))."""
+    try:
+        _number_of_table("1")
+    except OSError:
+        return True
+    return False
+
+
 def inside(place: Place, function: Callable[[], _Answer]) -> _Answer:
     """Return what the function, which must be importable, answers inside that namespace.
 

@@ -21,6 +21,7 @@ from .exposure import Alike, Exposed, Network, look
 
 _ROUNDS = 3  # a network whose first process ends meanwhile is found again by another one
 _AS_ROOT = "run it as root to have them told"
+_HIDDEN = "the processes that this /proc hides (hidepid), and their networks"
 _ELSEWHERE = "this root may not, as that of a container: run it on the machine itself"
 
 
@@ -187,15 +188,17 @@ def find() -> Found:
     NotOnThisTestbed where there is no /proc of Linux.
     """
     seen: dict[int, tuple[Place, Network]] = {}
-    refused: list[str] = []
+    way_out = _AS_ROOT if os.geteuid() else _ELSEWHERE
+    refused = [f"{_HIDDEN}; {way_out}"] if networks.hides_processes() else []
     for _ in range(_ROUNDS):
         for place in [place for place in _places() if place.number not in seen]:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the process that showed it has ended
                 network, refusal = _read(place)
                 seen[place.number] = place, network
                 part = "the port range of " if place.table else ""
-                way_out = _AS_ROOT if os.geteuid() else _ELSEWHERE
                 refused += [f"{part}{place.name} ({refusal}); {way_out}"] if refusal else []
+                if not refusal and network.port_range is None:
+                    refused.append(f"the port range of {place.name}, and so its ports at risk: there is no /proc/sys")
     named = {place.name: network for place, network in seen.values()}
     whose = networks.owners(set().union(*(network.inodes for network in named.values())))
     return found(named, whose, tuple(refused), enter={place.name: place.command for place, _ in seen.values()})

@@ -75,6 +75,12 @@ def become_with_own_mounts(uid: int) -> None:
     mount(None, b"/", None, _REC | _PRIVATE)
 
 
+def own_mounts() -> None:
+    """Enter a mount namespace as root of this machine, who may mount more than root of a user namespace."""
+    _libc("unshare", _NEWNS)
+    mount(None, b"/", None, _REC | _PRIVATE)
+
+
 def mount(source: bytes | None, target: bytes, kind: bytes | None, flags: int = 0, data: bytes | None = None) -> None:
     """Call mount(2)."""
     _libc("mount", source, target, kind, flags, data)
