@@ -25,15 +25,18 @@ _PR_SET_PDEATHSIG = 1
 
 
 @contextlib.contextmanager
-def echo(port: int) -> Iterator[bool]:
+def echo(port: int, held: bool = False) -> Iterator[bool]:
     """Answer on `port` of every address of this network, until the block is left; yield True if a listener does.
 
-    The calling process has one thread. OSError if that is refused.
+    With `held` nobody else can have the port, as it is while somebody is connected to itself. The calling process has
+    one thread. OSError if that is refused.
     """
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(mirror(port))
             stands_in = False
+            if held:
+                stack.enter_context(_bound(port))
         except OSError:
             stack.enter_context(listener(port))
             stands_in = True
@@ -53,9 +56,8 @@ def mirror(port: int) -> Iterator[None]:
 @contextlib.contextmanager
 def listener(port: int) -> Iterator[None]:
     """The same by a process that listens there."""
-    both = socket.has_dualstack_ipv6()
-    family = socket.AF_INET6 if both else socket.AF_INET
-    with socket.create_server(("", port), family=family, backlog=128, dualstack_ipv6=both) as server:
+    with _bound(port) as server:
+        server.listen(128)
         child = os.fork()
         if child == 0:
             _serve_until_killed(server)
@@ -65,6 +67,16 @@ def listener(port: int) -> Iterator[None]:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):  # whoever ends all of the lab's ended it too
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+
+
+def _bound(port: int) -> socket.socket:
+    """Return a socket that has the port of every address."""
+    both = socket.has_dualstack_ipv6()
+    server = socket.socket(socket.AF_INET6 if both else socket.AF_INET)
+    if both:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    server.bind(("", port))
+    return server
 
 
 def _serve_until_killed(server: socket.socket) -> None:

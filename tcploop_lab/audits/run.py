@@ -52,7 +52,8 @@ _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
 
 @dataclass(frozen=True)
 class Order:
-    """What to run and how long. `control` puts an echo on the port, for comparison: nobody meets itself then.
+    """What to run and how long. `control` puts an echo on the port, for comparison: nobody meets itself then, and
+    with `held` nobody else can have the port either.
 
     `attempts` is how many self-connections may come about; `enough` ends the run that many seconds after the program
     dialled. `sandbox` is what users chose of it, `own` are files that the command reads, `lab` has the numbers of the
@@ -70,6 +71,7 @@ class Order:
     lab: Mapping[str, str]
     own: tuple[str, ...] = ()
     control: bool = False
+    held: bool = False
     enough: float | None = None
 
 
@@ -157,7 +159,7 @@ def _run(stack: Stack, order: Order, way: Entrance) -> Report:
     if stack.reserved():  # this network has seen a run
         enter_another_network()
     set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
-    control = echo(order.port) if order.control else contextlib.nullcontext(False)
+    control = echo(order.port, order.held) if order.control else contextlib.nullcontext(False)
     with way.folders(), control as stands_in, contextlib.closing(_packets(stack, order)) as packets:
         return replace(_Watch(stack, order, packets, way).run(), stands_in=stands_in)
 

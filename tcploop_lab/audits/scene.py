@@ -7,6 +7,7 @@ take, and a server on port 0 has dozens.
 
 from __future__ import annotations
 
+import random
 import socket
 from pathlib import Path
 
@@ -26,14 +27,17 @@ def scene_range(port: int) -> PortRange:
     return PortRange(low, min(low + WIDTH - 1, 65535))
 
 
-def reserved_ports(port: int, itself: bool) -> list[PortRange]:
-    """Return what connect() may not take: all of the parity of `port`, that one too unless `itself`."""
-    ports = range(scene_range(port).low, scene_range(port).high + 1, 2)
-    return [PortRange(one, one) for one in ports if one != port or not itself]
+def reserved_ports(port: int, free: int | None = None) -> list[PortRange]:
+    """Return what connect() may not take: all ports of the parity of `port`, but for one that is `free`."""
+    return [PortRange(one, one) for one in _of_its_parity(port) if one != free]
+
+
+def _of_its_parity(port: int) -> range:
+    return range(scene_range(port).low, scene_range(port).high + 1, 2)
 
 
 def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once: bool = False) -> None:
-    """Let connect() take `port` and no other first (`itself`), or never that one.
+    """Let connect() take `port` first (`itself`), or another one of its parity, chosen by chance, and never that one.
 
     No TIME-WAIT is left, which would keep the next attempt from meeting itself. `once` leaves it: whoever closes in
     order and dials again at once is refused, however quick it is. Raises NotOnThisTestbed where the private network
@@ -45,7 +49,8 @@ def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once
         if not once:
             leave_no_time_wait()
         stack.set_port_range(scene_range(port))
-        stack.set_reserved(reserved_ports(port, itself))
+        others = [one for one in _of_its_parity(port) if one != port]
+        stack.set_reserved(reserved_ports(port, port if itself else random.choice(others)))
     except OSError as error:
         raise NotOnThisTestbed(
             f"the private network's port range cannot be set ({error.strerror}); tcploop doctor says what to do"
@@ -63,7 +68,7 @@ def leave_no_time_wait() -> None:
 def end_of_self_connections(stack: Stack, port: int) -> None:
     """From now on whoever dials `port` is refused, as elsewhere."""
     stack.set_port_range(scene_range(port))
-    stack.set_reserved(reserved_ports(port, itself=False))
+    stack.set_reserved(reserved_ports(port))
 
 
 def _meets_itself(stack: Stack, target: Target, port: int) -> bool:

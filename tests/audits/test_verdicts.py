@@ -117,6 +117,7 @@ def test_what_the_comparison_tells(own: Behaviour, echo: Behaviour, expected: st
         (["x", "x"], ["y", "y"], "detected"),
         (["x", "z"], ["y", "w"], "self-connected"),
         (["x", "y"], ["y", "x"], "self-connected"),
+        (["x", "x"], ["v", "w"], "self-connected"),
     ],
 )
 def test_words_that_differ_in_one_world_tell_nothing(own: list[str], echo: list[str], expected: str) -> None:
@@ -181,6 +182,7 @@ def test_an_echo_by_mirror_is_a_connection() -> None:
         ("[::1]:33334 -> fe80::1:50001", "[::1]:33335 -> fe80::2:50"),
         ("at 0x7f12ab", "at 0x55aa00ff"),
         ("sha 9f86d081884c7d65", "sha 60303ae22b998861"),
+        ("from 823a", "from 8239"),
         ("Wed Nov 25 19:00:01 2026", "Thu Dec 3 07:12:59 2026"),
         ("1.5 MB/s from 127.0.0.1 pid 12", "27 KB/s from 127.0.0.2 pid 4711"),
     ],
@@ -212,7 +214,7 @@ def test_words_are_a_difference(one: str, other: str) -> None:
 def test_the_scene_leaves_connect_one_port(port: int) -> None:
     """Of the parity that the range begins with only the port is free; the other parity is free for who binds."""
     ports = scene_range(port)
-    reserved = {one.low for one in reserved_ports(port, itself=True)}
+    reserved = {one.low for one in reserved_ports(port, port)}
     assert port in ports and ports.high - ports.low + 1 in (WIDTH - 1, WIDTH)
     assert [one for one in range(ports.low, ports.high + 1, 2) if one not in reserved] == [port]
     assert {one % 2 for one in reserved} == {port % 2}

@@ -176,9 +176,19 @@ def test_who_notices_does_so_each_time() -> None:
     assert f"so it was in {PAIRS} runs with itself, and in {PAIRS} with an echo" in lab.audit(python(NOTICE)).evidence
 
 
-def test_who_serves_on_the_port_then_is_not_cleared() -> None:
-    """It took itself for a server, and does so again: that the port is free then, or not, is no sign of noticing."""
-    assert lab.audit(python(SERVES + "time.sleep(0.3)")).verdict in ("self-connected", "unclear")
+PARITY = CONNECT + "print('odd' if s.getsockname()[1] % 2 else 'even')"
+HOW_MANY = CONNECT + (
+    "all = []\ntry:\n while True: all += [socket.create_server(('{host}', 0))]\nexcept OSError: print('x' * len(all))"
+)
+ENCODED = CONNECT + "print(''.join('abcdefghij'[int(sign)] for sign in str(s.getsockname()[1])))"
+
+
+@pytest.mark.parametrize(
+    "code", [SERVES + "time.sleep(0.3)", SERVES.replace("s.close()\n", ""), PARITY, HOW_MANY, ENCODED], ids=range(5)
+)
+def test_who_looks_at_ports_has_not_noticed(code: str) -> None:
+    """That the port can be had then, or not, is no sign of it; nor is its own name, or how many ports are left."""
+    assert lab.audit(python(code)).verdict in ("self-connected", "unclear")
 
 
 LOOKS = "sys.exit(s.getsockname() == s.getpeername())"
