@@ -26,8 +26,8 @@ from .results.run import Run as Run
 from .study.crowd import crowd as crowd
 from .study.kernels import measured_kernels as measured_kernels
 from .study.kernels import probe_kernel as probe_kernel
-from .study.result import StudyResult as StudyResult
 from .study.study import Study as Study
+from .study.study import StudyResult as StudyResult
 from .tcp.replay import replay as replay
 from .tcp.rfc_figures import FIGURE_6 as FIGURE_6
 from .tcp.rfc_figures import FIGURE_7 as FIGURE_7

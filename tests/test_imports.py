@@ -66,7 +66,7 @@ def test_no_module_imports_itself_by_a_detour(monkeypatch):
 ASKS = re.compile(r"""isinstance\(.*\w(Stack|Executor)\b|[!=]= ["'](live|simulated)["']|["'](live|simulated)["']:""")
 MAY_ASK = {
     "results/run.py": "label_of(): what a result is shown with",
-    "study/result.py": "a file that was read: what it is shown with",
+    "study/study.py": "a file that was read: what it is shown with",
     "testbed/doctor.py": "the words of its sentence",
     "testbed/base.py": "what a testbed of each kind says is missing",
 }

@@ -22,7 +22,7 @@ from .values import FILE, NUMBER, PORT, RANGE, TRIES, WHOLE, BadValue, checked
 if TYPE_CHECKING:
     from ..ports.clients import ClientKind
     from ..ports.ranges import PortRange
-    from ..study.result import StudyResult
+    from ..study.study import StudyResult
 
 _start = click.option(
     "--start",
@@ -78,7 +78,7 @@ def study(
     A cell is a port, a range and a client; every combination is one. Where a study is stopped, FILE keeps
     what was measured, and --resume goes on with it.
     """
-    from ..study.result import StudyStopped
+    from ..study.study import StudyStopped
 
     with checked():
         planned = lab.Study(**plan)

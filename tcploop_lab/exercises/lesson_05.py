@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ports.eras import parse_era
 from ..ports.ranges import PortRange
-from ..study.result import StudyResult
+from ..study.study import StudyResult
 from ..tries.theory import TriesDistribution, distribution
 from .answers import order_of, percent, whole_number
 from .engine import Exercise, Mistake

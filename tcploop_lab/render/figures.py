@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,10 +13,13 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.ticker import FuncFormatter, LogFormatter, PercentFormatter
 from numpy.typing import NDArray
 
-from ..study.result import Cell, StudyResult
 from ..tcp.words import counted
 from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
+
+if TYPE_CHECKING:
+    from ..study.result import Cell
+    from ..study.study import StudyResult
 
 BAND = 1.95  # Kolmogorov: 99.9 % of samples of n stay within 1.95 / sqrt(n) of their law
 LOG_FROM = 8.0  # the tries are drawn on a logarithmic axis if the cells differ by more than this factor

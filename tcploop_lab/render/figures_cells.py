@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..ports.eras import parse_era
-from ..study.result import Cell, StudyResult
 from ..tcp.words import counted
 from ..tries.theory import START_WORDS, TriesDistribution
 from . import style
 from .figures import KEY, Curve, draw_curves, readable, tries_axis
+
+if TYPE_CHECKING:
+    from ..study.result import Cell
+    from ..study.study import StudyResult
 
 ERRORS = 4.0  # standard errors drawn: by chance a mean lies outside once in 16,000
 

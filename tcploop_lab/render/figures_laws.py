@@ -14,7 +14,7 @@ from . import style
 from .figures import curve_of, tries_axis
 
 if TYPE_CHECKING:
-    from ..study.result import StudyResult
+    from ..study.study import StudyResult
 
 _SEEN = 0.98  # the axis ends where the slowest law has got that far
 _POINTS = 1200  # of a curve

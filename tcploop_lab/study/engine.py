@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from itertools import islice
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WorkerDied
 from ..stacks.namespace import NamespaceRefused
@@ -22,12 +22,14 @@ from ..tcp.words import counted
 from ..testbed.limits import parse_whole
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
-from .plan import CellPlan, Plan
+from .plan import CellPlan
 from .pool import Pool, open_pool
 from .reading import Content
-from .result import StudyResult, StudyStopped
 from .store import Store, StoreFull
 from .tasks import ADDRESSES, Task
+
+if TYPE_CHECKING:
+    from .study import Study
 
 TASK_TRIES = 100_000  # a task takes about a second or two: so much is lost when a worker dies
 MOST_SAMPLES = 1_000  # of a task
@@ -41,38 +43,46 @@ _STOP_GRACE = 3.0  # seconds that stopped tasks get to hand back what they measu
 _POOL_IS_GONE = (WorkerDied, BrokenExecutor, CancelledError, NamespaceRefused)
 
 
-def run(study: Plan, place: Any, out: Any, resume: bool, workers: int | None, progress: bool) -> StudyResult:
-    """Run a study, as described at Study.run."""
+class Stopped(Exception):
+    """A study could not go on: why, what is there, None before it began, and how to go on."""
+
+    def __init__(self, reason: str, content: Content | None = None, way_out: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.content, self.way_out = reason, content, way_out
+
+
+def run(study: Study, place: Any, out: Any, resume: bool, workers: int | None, progress: bool) -> tuple[Content, bool]:
+    """Run a study, as described at Study.run, and return what its file holds, and whether it was interrupted."""
     count = None if workers is None else parse_whole("workers", workers, 1)
     try:
         with open_pool(place, count) as pool, (Store.resume if resume else Store.create)(out, study) as store:
             return _run(study, pool, store, progress)
     except _POOL_IS_GONE as error:
-        raise StudyStopped(f"the study could not begin: {_reason(error)}") from error
+        raise Stopped(f"the study could not begin: {_reason(error)}") from error
 
 
-def _run(study: Plan, pool: Pool, store: Store, progress: bool) -> StudyResult:
+def _run(study: Study, pool: Pool, store: Store, progress: bool) -> tuple[Content, bool]:
     try:
         interrupted = _sample(study, pool, store, progress)
     except KeyboardInterrupt:
         interrupted = True
     except (*_POOL_IS_GONE, StoreFull) as error:
         raise _stopped(error, store, study) from error
-    return StudyResult.read(store, interrupted)
+    return store.read(), interrupted
 
 
-def _stopped(error: Exception, store: Store, study: Plan) -> StudyStopped:
+def _stopped(error: Exception, store: Store, study: Study) -> Stopped:
     way_out = "run it again with resume=True to go on" if store.path else "give out=FILE to be able to go on"
-    result = StudyResult.read(store)
-    done = f"{result.samples:,} of {counted(study.size, 'sample')} are there"
-    return StudyStopped(f"the study stopped: {_reason(error)}; {done}", result, way_out)
+    content = store.read()
+    done = f"{len(content.rows):,} of {counted(study.size, 'sample')} are there"
+    return Stopped(f"the study stopped: {_reason(error)}; {done}", content, way_out)
 
 
 def _reason(error: Exception) -> str:
     return str(error) or f"the executor ended ({type(error).__name__})"
 
 
-def _sample(study: Plan, pool: Pool, store: Store, progress: bool) -> bool:
+def _sample(study: Study, pool: Pool, store: Store, progress: bool) -> bool:
     """Draw all samples that are not stored yet; return True if interrupted."""
     content = store.read()
     if _is_new(content, pool, store):
@@ -93,7 +103,7 @@ def _is_new(content: Content, pool: Pool, store: Store) -> bool:
     return False
 
 
-def _note_where(study: Plan, pool: Pool, store: Store) -> None:
+def _note_where(study: Study, pool: Pool, store: Store) -> None:
     """Store where the study runs, and the era and bound of every cell."""
     here = {"testbed": pool.kind, "era": pool.era}
     eras = ["socket-range" if pool.socket_ranges(cell.port_range) else here["era"] for cell in study.cells]

@@ -9,16 +9,19 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..results.printable import printable
-from .plan import CellPlan, Plan
+from .plan import CellPlan
+
+if TYPE_CHECKING:
+    from .study import Study
 
 APPLICATION = 0x5443504C  # "TCPL": PRAGMA application_id tells the file from any other database
 # STRICT: SQLite itself refuses, and finds in a damaged file, a value that is not of its column's type.
@@ -63,7 +66,7 @@ class Content:
     `machines`. All texts can be printed.
     """
 
-    study: Plan
+    study: Study
     facts: Mapping[str, str]
     settings: tuple[tuple[str, int], ...]
     rows: NDArray[np.void]
@@ -125,11 +128,11 @@ def _way_out(error: sqlite3.Error) -> str:
     return ways.get(code, "restore a copy, or give another path")
 
 
-def read(connection: sqlite3.Connection, path: str | os.PathLike[str] | None) -> Content:
+def read(connection: sqlite3.Connection, path: str | os.PathLike[str] | None, plan: Callable[[str], Study]) -> Content:
     """Return what a study file says. Raises ValueError, in one line, unless it is whole and every value is possible."""
     with clear_errors(path), _one_look(connection):
         _check_form(connection, path)
-        study, facts = _read_facts(connection, path)
+        study, facts = _read_facts(connection, path, plan)
         settings = _read_settings(connection, path, study)
         rows, machines = _read_samples(connection, path, study, settings)
         return Content(study, facts, settings, rows, machines)
@@ -179,19 +182,21 @@ def _words(sql: object) -> str:
     return words.replace(")strict,withoutrowid", ")withoutrowid").removesuffix("strict")
 
 
-def _read_facts(connection: sqlite3.Connection, path: object) -> tuple[Plan, dict[str, str]]:
+def _read_facts(
+    connection: sqlite3.Connection, path: object, plan: Callable[[str], Study]
+) -> tuple[Study, dict[str, str]]:
     pairs = connection.execute("SELECT key, value FROM study LIMIT 100").fetchall()
     if not all(isinstance(key, str) and isinstance(value, str) for key, value in pairs):
         raise _damaged(path, "a fact of the study is no text")
     facts = dict(pairs)
     try:
-        study = Plan.from_json(facts.pop("plan"))
+        study = plan(facts.pop("plan"))
     except (LookupError, ValueError):
         raise _damaged(path, "its plan cannot be read") from None
     return study, {printable(key, _NAME): printable(value, _NAME) for key, value in facts.items()}
 
 
-def _read_settings(connection: sqlite3.Connection, path: object, study: Plan) -> tuple[tuple[str, int], ...]:
+def _read_settings(connection: sqlite3.Connection, path: object, study: Study) -> tuple[tuple[str, int], ...]:
     (count,) = connection.execute("SELECT count(*) FROM cells").fetchone()
     if count * study.samples != study.size:  # asked first: a short plan may stand for millions of cells
         raise _damaged(path, f"{count} cells, its plan has {study.size // study.samples}")
@@ -207,7 +212,7 @@ def _read_settings(connection: sqlite3.Connection, path: object, study: Plan) ->
     return settings
 
 
-def _check_setting(path: object, study: Plan, cell: CellPlan, era: Any, max_tries: Any) -> None:
+def _check_setting(path: object, study: Study, cell: CellPlan, era: Any, max_tries: Any) -> None:
     try:
         cell.law(era, study.start)
     except (ValueError, TypeError, AttributeError):
@@ -218,7 +223,7 @@ def _check_setting(path: object, study: Plan, cell: CellPlan, era: Any, max_trie
 
 
 def _read_samples(
-    connection: sqlite3.Connection, path: object, study: Plan, settings: tuple[tuple[str, int], ...]
+    connection: sqlite3.Connection, path: object, study: Study, settings: tuple[tuple[str, int], ...]
 ) -> tuple[NDArray[np.void], tuple[tuple[str, str], ...]]:
     limits = {"cells": len(study.cells), "samples": study.samples, "tries": _MOST_TRIES}
     stray = connection.execute(_STRAY, limits | {"seconds": _MOST_SECONDS, "name": _NAME}).fetchone()
@@ -237,7 +242,7 @@ def _read_samples(
     return rows, tuple((printable(host), printable(kernel)) for host, kernel in codes)
 
 
-def _most(study: Plan, cell: CellPlan, setting: tuple[str, int]) -> float:
+def _most(study: Study, cell: CellPlan, setting: tuple[str, int]) -> float:
     """The tries of the longest sample. What leads to a return stands for one that it does not lead to."""
     era, max_tries = setting
     return max(max_tries, cell.max_tries(era, study.start)) if study.start == "return" else max_tries

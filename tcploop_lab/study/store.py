@@ -14,15 +14,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 from ..errors import LabError
 from ..testbed import files
 from ..testbed.sampling import Samples
 from . import reading
-from .plan import Plan
 from .reading import Content, clear_errors
+
+if TYPE_CHECKING:
+    from .study import Study
 
 
 class StoreFull(LabError):
@@ -32,8 +35,10 @@ class StoreFull(LabError):
 class Store:
     """An open study file, or a temporary one (path None) that ends with it. Use it in a `with` block."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str | os.PathLike[str] | None) -> None:
-        self._connection = connection
+    def __init__(
+        self, connection: sqlite3.Connection, path: str | os.PathLike[str] | None, plan: Callable[[str], Study]
+    ) -> None:
+        self._connection, self._plan = connection, plan
         self.path = path
 
     def __enter__(self) -> Store:
@@ -43,7 +48,7 @@ class Store:
         self._connection.close()
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str] | None, study: Plan) -> Store:
+    def create(cls, path: str | os.PathLike[str] | None, study: Study) -> Store:
         """Begin a file with this plan. Raises ValueError if the path holds anything, or cannot be written."""
         if path is not None:
             files.must_be_new(path, force=True)  # of what is there only an empty file is as good as none
@@ -53,13 +58,13 @@ class Store:
             )
         with clear_errors(path), _no_half_made_file(path):
             connection = reading.connect(path, "rwc")
-            store = cls(connection, path)
+            store = cls(connection, path, study.from_json)
             with _closed_on_error(connection):
                 store._begin(study)
         return store
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str] | None, study: Plan) -> Store:
+    def resume(cls, path: str | os.PathLike[str] | None, study: Study) -> Store:
         """Open the file of this very study to go on with it; begin it if there is none or it is empty.
 
         Raises ValueError if the file holds anything else, is damaged, or cannot be written.
@@ -68,7 +73,7 @@ class Store:
             raise ValueError("resume: there is no file to resume from; give out, the path of the study's file")
         if not _size(path):
             return cls.create(path, study)
-        store = cls.open(path)
+        store = cls.open(path, study.from_json)
         with clear_errors(path), _closed_on_error(store._connection):
             _same_plan(path, store.read().study, study)
             store._connection.execute("BEGIN IMMEDIATE")  # fails now, and not after an hour, if it is read-only
@@ -76,19 +81,22 @@ class Store:
         return store
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Store:
-        """Open an existing study file to read it. Raises ValueError if there is none, or it is damaged."""
+    def open(cls, path: str | os.PathLike[str], plan: Callable[[str], Study]) -> Store:
+        """Open an existing study file to read it; `plan` is Study.from_json, which is above this module.
+
+        Raises ValueError if there is none, or it is damaged.
+        """
         if not os.path.exists(path):
             raise ValueError(f"file {path}: there is no such file")
         with clear_errors(path):
             connection = reading.connect(path, "rw")  # a commit that was cut off is rolled back, which writes
-            return cls(connection, path)
+            return cls(connection, path, plan)
 
     def read(self) -> Content:
         """Return all that the file says, every value checked. Raises ValueError if one is impossible."""
-        return reading.read(self._connection, self.path)
+        return reading.read(self._connection, self.path, self._plan)
 
-    def _begin(self, study: Plan) -> None:
+    def _begin(self, study: Study) -> None:
         rows = [(i, c.port, c.port_range.low, c.port_range.high, c.client) for i, c in enumerate(study.cells)]
         with self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -163,13 +171,13 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _same_plan(path: str | os.PathLike[str], stored: Plan, wanted: Plan) -> None:
+def _same_plan(path: str | os.PathLike[str], stored: Study, wanted: Study) -> None:
     if stored != wanted:
         names = [name for name in stored.__dataclass_fields__ if getattr(stored, name) != getattr(wanted, name)]
         differ = ", ".join(f"{name} {_text(stored, name)} there, {_text(wanted, name)} here" for name in names)
         raise ValueError(f"file {path}: it holds another study ({differ}); give another path")
 
 
-def _text(study: Plan, name: str) -> str:
+def _text(study: Study, name: str) -> str:
     value = getattr(study, name)
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -12,8 +12,8 @@ import tcploop_lab as lab
 from tcploop_lab.exercises import lesson_03, lesson_05
 from tcploop_lab.exercises.engine import Checker, State
 from tcploop_lab.ports.ranges import PortRange
-from tcploop_lab.study.result import Cell, StudyResult
-from tcploop_lab.study.study import Study
+from tcploop_lab.study.result import Cell
+from tcploop_lab.study.study import Study, StudyResult
 from tcploop_lab.tcp.replay import replay
 from tcploop_lab.tcp.segments import Segment
 from tcploop_lab.testbed.capture import Exchange

@@ -36,7 +36,7 @@ def stored(path: Path) -> dict[tuple[int, int], tuple[object, ...]]:
     """What the file holds: (cell, sample number) to its row."""
     if not path.exists() or not path.stat().st_size:
         return {}
-    with Store.open(path) as store:
+    with Store.open(path, lab.Study.from_json) as store:
         content = store.read()
         return {row[:2]: (*row[:5], *content.machines[row[5]]) for row in content.rows.tolist()}
 

@@ -77,12 +77,13 @@ def test_the_frame_has_one_row_per_sample(result: lab.StudyResult) -> None:
 
 
 def test_what_is_saved_loads_the_same(result: lab.StudyResult, tmp_path: Path) -> None:
-    """save and load keep every sample, its place, and where it all comes from."""
+    """save and load keep every sample, its place, where it all comes from, and a study that can go on."""
     result.save(tmp_path / "study.sqlite")
     again = lab.StudyResult.load(tmp_path / "study.sqlite")
     assert again.frame().equals(result.frame())
     assert again.provenance == result.provenance
     assert (again.study, again.summary) == (result.study, result.summary)
+    assert again.study.run(lab.open_testbed(kernel="6.18"), progress=False).complete
 
 
 def test_saving_overwrites_nothing(result: lab.StudyResult, tmp_path: Path) -> None:
