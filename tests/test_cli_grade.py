@@ -161,7 +161,7 @@ def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> N
 def test_days_late_cost_what_was_said(handed_in: list[str], tmp_path: Path, capsys) -> None:
     """A begun day counts as one; nbgrader's timestamp goes before the file's own time."""
     late = ["--due", "2026-11-20T12:00+00:00", "--late-percent", "25", "--late-days", "1", "--json"]
-    Path(handed_in[0]).with_name("timestamp.txt").write_text("2026-11-22 13:00:00.000000 Europe/Berlin")
+    Path(handed_in[0]).with_name("timestamp.txt").write_text("2026-11-22 12:30:00.000000 Europe/Berlin")
     os.utime(handed_in[1], times=(0, 0))
     assert main(["grade", *handed_in[:2], *late]) == 0
     ada, bea = json.loads(capsys.readouterr().out)["grades"]
