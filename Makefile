@@ -14,7 +14,7 @@ BROWSER ?=
 LAB_ARGS ?=
 TESTS ?=
 PYTEST_ARGS ?=
-JOBS ?= logical
+JOBS ?= auto
 NOTEBOOKS ?=
 SCRIPTS ?= $(if $(VERSIONS),100,20000)
 FUZZ_ARGS ?=
@@ -34,7 +34,7 @@ help: ## show this list
 lab: $(LAB) ## open the course in JupyterLab (PORT=8888 BROWSER=... LAB_ARGS=...)
 	@$(PY) -m tcploop_lab lab $(COPY) --port=$(PORT) --browser='$(BROWSER)' -- $(LAB_ARGS)
 
-# In as many processes as there are processors; tests/conftest.py says which tests keep together.
+# tests/conftest.py says in how many processes, and which tests keep together.
 test: env ## run every test and every notebook (TESTS=... PYTEST_ARGS=... JOBS=...)
 	@echo "Running the tests and the notebooks ..."
 	@$(PY) -m pytest --numprocesses=$(JOBS) --dist=loadscope --no-loadscope-reorder $(PYTEST_ARGS) $(TESTS)
@@ -131,9 +131,13 @@ benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchm
 	@$(PY) benchmarks/compare.py --figure docs/figures/benchmark.png
 
 # For every Python from the oldest on, and for every system: uv resolves them without being there.
-pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
+# From jsonschema 4.25 on each program of Jupyter compiles a grammar of international addresses as it starts, for more
+# than a second, which no notebook needs.
+pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+  --constraint build/held.txt pyproject.toml
 pins: ## write the lock again with the newest versions, for maintainers (needs uv)
 	@mkdir -p build
+	@echo 'jsonschema<4.25' > build/held.txt
 	@$(pin) --upgrade --extra test --output-file build/tests.txt
 	@$(pin) --constraint build/tests.txt --output-file environment/lab.txt
 	@{ echo '-r lab.txt'; awk 'NR == FNR { seen[$$0]; next } /^[^ ]/ { new = !($$0 in seen) } new' environment/lab.txt build/tests.txt; } > environment/tests.txt

@@ -51,6 +51,12 @@ def together(nodeid: str) -> str:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are processors: a test with a browser or a program waits about half of its time."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep together what must stay so; --dist=loadgroup does not with pytest 9.2, where node ids cannot be changed."""
     from xdist.scheduler import LoadScopeScheduling
@@ -76,9 +82,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def long_ones_first(items: list[pytest.Item]) -> None:
-    """Where processes share the tests: begin with the browser, which lasts longest, then files with a slow test."""
+    """Where processes share the tests: begin with the browser, which lasts longest, then files with a slow test.
+
+    Notebooks are long, too: one of them begun last would run alone at the end.
+    """
     group = {item: together(item.nodeid) for item in items}
-    long = {group[item] for item in items if item.get_closest_marker("slow") is not None}
+    slow = [item for item in items if item.path.suffix == ".ipynb" or item.get_closest_marker("slow") is not None]
+    long = {group[item] for item in slow}
     items.sort(key=lambda item: (group[item] != "browser", group[item] not in long))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
 CONFTEST = Path(__file__).with_name("conftest.py").read_text()
 HEAD = "import pytest\n"
 SKIPS = HEAD + "def test_it():\n    pytest.skip('no browser here')\n"
@@ -50,12 +49,3 @@ def test_may_skip_needs_a_reason(tmp_path):
     done = run(tmp_path, NO_REASON, ci="")
     assert done.returncode == 4
     assert "may_skip needs a reason" in done.stdout + done.stderr
-
-
-def test_every_process_finds_the_same_tests(request):
-    """No test's name has an address of memory or an order of a set in it: make test runs in several processes."""
-    mine = {item.nodeid for item in request.session.items if item.nodeid.startswith("tests/")}
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests"]
-    other = subprocess.run(command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "1"}, capture_output=True, text=True)
-    assert len(found := set(other.stdout.splitlines())) > 1000
-    assert sorted(mine - found) == []
