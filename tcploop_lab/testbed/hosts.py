@@ -46,6 +46,8 @@ def resolve_own(host: object, source_for: SourceFor | None = None) -> Target:
     address = _resolve(host.strip())
     if ipaddress.ip_address(address).is_unspecified:  # 0.0.0.0 and :: mean this host (RFC 1122 section 3.2.1.3)
         address = "::1" if ":" in address else "127.0.0.1"
+    if ":" in address and ipaddress.ip_address(address).is_link_local:
+        raise ValueError(f"host {host!r}: a link-local address needs an interface, and is not taken; use ::1")
     if not is_own(address, source_for or linux.source_for):
         raise ValueError(
             f"host {host!r}: {address} is not an address of this machine, so it is not dialled; "
@@ -56,6 +58,7 @@ def resolve_own(host: object, source_for: SourceFor | None = None) -> Target:
 
 def _resolve(host: str) -> str:
     with contextlib.suppress(ValueError):
+        host = host[1:-1] if host.startswith("[") and host.endswith("]") else host  # as names of sockets are written
         address = ipaddress.ip_address(host)
         return str(getattr(address, "ipv4_mapped", None) or address)  # RFC 4291 section 2.5.5.2
     known = [address for address, name in _known_names() if name == host.lower().rstrip(".")]

@@ -6,6 +6,8 @@ process is in; the rule by which the kernel chooses is known by its version.
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -158,12 +160,22 @@ def _facts(stack: Stack, port: int, host: str, client: ClientKind, rows: Sequenc
         host,
         client,
         stack.port_range(),
-        source_of(stack, spec),
+        source_of(stack, spec) if _can_be_bound(stack, spec) else None,
         reserved=stack.reserved(),
         others=tuple(f"{row.local} -> {row.peer} ({row.state})" for row in same if row.state != State.TIME_WAIT),
         time_wait=tuple(f"{row.local} -> {row.peer}" for row in same if row.state == State.TIME_WAIT),
         bound=tuple(row.local for row in rows if row.state == State.CLOSED and keeps_off(row.local, host, client)),
     )
+
+
+def _can_be_bound(stack: Stack, spec: LoopSpec) -> bool:
+    """False where the address is on no interface, as 127.0.0.1 with IPv6 alone. UDP takes none of TCP's ports."""
+    with stack.socket(spec.family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((spec.host, 0))
+        except OSError as error:
+            return error.errno != errno.EADDRNOTAVAIL
+    return True
 
 
 class _Law:

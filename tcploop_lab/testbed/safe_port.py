@@ -146,6 +146,10 @@ def _taken(stack: Stack, target: Target, port: int) -> Any:
             sock.close()
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 return None
+            if error.errno == errno.EADDRNOTAVAIL:  # loopback is taken for granted until now
+                raise NotOnThisTestbed(
+                    f"{address} is on no interface here; name another address of this machine, such as ::1 (--host)"
+                ) from None
             raise
         if address == target.address:
             return sock

@@ -27,8 +27,12 @@ _FINEST = 200_000  # p q at most: a pace that is no such fraction is taken to on
 
 
 def tries_in(period: float, tries_per_second: float) -> Fraction:
-    """Return how many tries fit into an epoch, as a fraction of bounded size (a try every 0.15 s: 200/3)."""
-    exact = Fraction(tries_per_second).limit_denominator(_FINEST) * Fraction(period)
+    """Return how many tries fit into an epoch, as a fraction of bounded size (a try every 0.15 s: 200/3).
+
+    With less than one to an epoch each is a first one, however rare: the rarest are taken as one in 200,000 seconds.
+    """
+    pace = max(Fraction(tries_per_second).limit_denominator(_FINEST), Fraction(1, _FINEST))
+    exact = pace * Fraction(period)
     return exact.limit_denominator(max(1, isqrt(int(_FINEST / exact))))
 
 

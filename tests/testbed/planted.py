@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tcploop_lab.ports.ranges import PortRange
+from tcploop_lab.stacks import interfaces
 from tcploop_lab.stacks.stack import Stack
 from tcploop_lab.testbed.exposure import Network, look
 
@@ -180,6 +181,11 @@ def reserve(stack: Stack, *ranges: PortRange) -> None:
 def hold(stack: Stack, address: str, port: int) -> None:
     """Hold a port by bind() alone."""
     make(address, port)
+
+
+def without_loopback(stack: Stack) -> None:
+    """Take 127.0.0.1 from lo, as on a machine with IPv6 alone."""
+    interfaces.set_address("lo", bytes(4))
 
 
 def sysctl(stack: Stack, line: str) -> None:

@@ -8,10 +8,13 @@ import socket
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.ports.clients import ClientKind
 from tcploop_lab.ports.ranges import PortRange
 from tcploop_lab.stacks.linux import linux_stack
+from tcploop_lab.testbed.hosts import resolve_own
 from tcploop_lab.testbed.outlook import Outlook, _outlook
+from tcploop_lab.testbed.safe_port import chosen
 from tcploop_lab.testbed.testbed import Testbed
 from tcploop_lab.tries.theory import distribution
 
@@ -148,6 +151,14 @@ def test_a_range_with_room_is_moved_off_the_port() -> None:
         assert able(testbed.submit(outlook, 50051).result()) == {"bind-self"}
 
 
+def test_without_its_address_nobody_loops_on_it(testbed: Testbed) -> None:
+    """Where lo has no 127.0.0.1 nobody can dial or bind it; no port is safe there, and that is told in a line."""
+    testbed.submit(planted.without_loopback).result()
+    assert able(testbed.submit(outlook, 40500).result()) == set()
+    with pytest.raises(NotOnThisTestbed, match=r"^127\.0\.0\.1 is on no interface here; name"):
+        testbed.submit(chosen, resolve_own("127.0.0.1"), False).result()
+
+
 def test_this_machine_is_that_of_the_process() -> None:
     """Its own range and kernel, over the public name; the words name the port."""
     seen = lab.check_here(50052)
@@ -166,5 +177,14 @@ def test_a_listener_of_another_machine_is_no_host_of_this() -> None:
     """Only addresses of this host are asked about."""
     with pytest.raises(ValueError, match="is not an address of this machine"):
         lab.check_here(50052, host="192.0.2.1")
-    assert socket.has_ipv6 is False or lab.check_here(50052, host="::1").verdict.host == "::1"
+    assert socket.has_ipv6 is False or lab.check_here(50052, host="[::1]").verdict.host == "::1"
     assert lab.check_here(50052, host="::ffff:127.0.0.1").verdict.host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("host", "said"), [("fe80::1", "link-local"), ("fe80::1%lo", "link-local"), ("[::1", "no address")]
+)
+def test_a_host_that_cannot_be_asked_about(host: str, said: str) -> None:
+    """It says why, and what may be asked about instead."""
+    with pytest.raises(ValueError, match=f"{said}.*::1"):
+        lab.check_here(50052, host=host)

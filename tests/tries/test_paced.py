@@ -60,10 +60,11 @@ def test_an_application_that_tries_ten_times_a_second() -> None:
     assert [round(law.chance(minutes * 600), 3) for minutes in (30, 60)] == [0.722, 0.923]
 
 
-def test_the_pace_leads_from_a_lottery_to_the_walk() -> None:
+@pytest.mark.parametrize("rare", [0.1, 1e-9])
+def test_the_pace_leads_from_a_lottery_to_the_walk(rare: float) -> None:
     """A try an epoch is the lottery itself; ten thousand a second are a tight loop but for a few in a thousand."""
     n = np.arange(60_000)
-    slow, lottery = (distribution(era, DEFAULT, 33334, tries_per_second=0.1) for era in ("random-walk", "geometric"))
+    slow, lottery = (distribution(era, DEFAULT, 33334, tries_per_second=rare) for era in ("random-walk", "geometric"))
     assert slow.mean == pytest.approx(lottery.mean)
     assert np.abs(slow.cdf(n) - lottery.cdf(n)).max() < 1e-9
     quick, tight = (distribution("random-walk", DEFAULT, 33334, tries_per_second=pace) for pace in (10_000, None))
