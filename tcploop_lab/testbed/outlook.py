@@ -23,6 +23,7 @@ from ..stacks.linux import linux_stack
 from ..stacks.stack import SocketRow, Stack
 from ..tcp.endpoint import Endpoint
 from ..tcp.states import State
+from ..tcp.words import counted
 from .check import keeps_off, source_of
 from .hosts import resolve_own
 from .loop import LoopSpec
@@ -35,6 +36,11 @@ _PERCENT = (5, 50, 95)
 _NUMBERS = ("no", "one", "two", "three")
 _SETTINGS = "a reservation and a range keep connect() off a port: bind-self, which binds it, needs the last repair"
 _ADVISED = 1 << 10  # ports, the least that is to be left of a range
+
+_LEFT = (
+    "of this port, open or in TIME-WAIT: if a server accepted them, or a client called bind() for them, connect() "
+    "passes over it until the last has ended"
+)
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,9 @@ def _outlook(stack: Stack, port: int, host: str, asked: ClientKind, pace: float)
     able, itself = [one.client for one in prospects if one.can_loop], str(Endpoint(host, port))
     repairs = _repairs(able, port, port_range, reserved)
     rule = f"by the rule of {kernel} ({era.name}), not by trying: tcploop check {port} tries"
-    notes = (rule, *law.notes, *([_SETTINGS] if len(repairs) == 3 else []))
+    left = sum(bool(row.peer) and not row.to_itself for row in rows)
+    said = {_SETTINGS: len(repairs) == 3, f"{counted(left, 'connection')} {_LEFT}": left and not listening}
+    notes = (rule, *law.notes, *(note for note, applies in said.items() if applies))
     return Outlook(
         verdicts[asked], prospects, pace, listening, repairs, kernel,
         era.name, reserved, notes, tuple(str(row.state) for row in rows if row.to_itself and row.peer == itself),

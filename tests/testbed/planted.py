@@ -183,6 +183,13 @@ def hold(stack: Stack, address: str, port: int) -> None:
     make(address, port)
 
 
+def left_by_a_server(stack: Stack, port: int) -> None:
+    """Leave a connection that a server has accepted, which listens no more."""
+    server = serve("127.0.0.1", port)
+    call(server, "127.0.0.1")
+    server.close()
+
+
 def without_loopback(stack: Stack) -> None:
     """Take 127.0.0.1 from lo, as on a machine with IPv6 alone."""
     interfaces.set_address("lo", bytes(4))

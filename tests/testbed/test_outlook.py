@@ -73,6 +73,15 @@ def test_a_server_that_listens_is_named_and_thought_away(testbed: Testbed) -> No
     assert "can loop while nobody listens; now a server listens on 127.0.0.1:40500" in seen.summary
 
 
+def test_what_a_server_left_keeps_it_off_for_a_while(testbed: Testbed) -> None:
+    """Its port is bound as long as one of its connections is left: the table does not tell, so a note does."""
+    notes = testbed.submit(outlook, 40500).result().notes
+    testbed.submit(planted.left_by_a_server, 40500).result()
+    more = set(testbed.submit(outlook, 40500).result().notes) - set(notes)
+    assert [note.startswith("1 connection of this port") for note in more] == [True]
+    assert not testbed.check(40500).can_loop
+
+
 @pytest.mark.parametrize(("closed", "state"), [(False, "ESTABLISHED"), (True, "TIME-WAIT")])
 def test_a_self_connection_of_the_port_is_named_and_thought_away(testbed: Testbed, closed: bool, state: str) -> None:
     """Who has the problem now asks about a port that has just looped: it can, and the repairs are told."""
