@@ -28,6 +28,7 @@ _ELSEWHERE = 9000  # outside the ranges: where a redirect of PORT leads
 _TIMEOUT = 2.0  # seconds a client may wait for an answer
 _END = 0.5  # seconds a server gets to end; it may wait for a client that keeps its socket
 _HELLO = b"hello\n"
+_LONGEST = 60  # characters of what a client returned that are repeated
 # Addresses of this host. Each is used once in the life of this process: a TIME-WAIT may still keep the port on others.
 fresh_hosts = (f"127.{n >> 16 & 127 | 128}.{n >> 8 & 255}.{n & 255}" for n in itertools.count(1))
 
@@ -138,7 +139,7 @@ def _dialled(dial: Dial, address: Address, new_socket: NewSocket) -> socket.sock
     except OSError:
         return None
     if not hasattr(sock, "getpeername"):
-        raise ValueError(f"client: it returned {sock!r}; return the connected socket, or raise an OSError")
+        raise ValueError(f"it returned {repr(sock)[:_LONGEST]}; return the connected socket, or raise an OSError")
     return sock
 
 

@@ -13,7 +13,8 @@ from ..results.run import Run
 Kind = TypeVar("Kind")
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
-_MOST_DIGITS = 18
+# Up to 18 digits; a comma stands between thousands, for "1,0" is no ten.
+_WHOLE = re.compile(r"([+-]?(?:[0-9]{1,18}|[0-9]{1,3}(?:,[0-9]{3}){1,5}))(?:\.0*)?")
 
 
 class Unanswered(Exception):
@@ -26,10 +27,10 @@ def whole_number(answer: Any) -> int:
     if isinstance(answer, bool):
         raise wanted
     if isinstance(answer, str):
-        digits = re.fullmatch(rf"(-?[0-9]{{1,{_MOST_DIGITS}}})(\.0)?", re.sub(r"[\s,_]", "", answer))
+        digits = _WHOLE.fullmatch(re.sub(r"[\s_]", "", answer))
         if digits is None:
             raise wanted
-        return int(digits[1])
+        return int(digits[1].replace(",", ""))
     if hasattr(answer, "__index__"):
         return int(answer.__index__())
     if not (hasattr(answer, "__float__") and math.isfinite(float(answer)) and float(answer).is_integer()):
@@ -74,10 +75,10 @@ def one_of(letters: str) -> Callable[[Any], str]:
 
 
 def letters_of(letters: str) -> Callable[[Any], frozenset[str]]:
-    """Return a reader of some letters of `letters`: "ace", "a, c, e", ["a", "c", "e"] or a set."""
+    """Return a reader of some letters of `letters`: "ace", "a), c) and e)", ["a", "c", "e"] or a set."""
 
     def read(answer: Any) -> frozenset[str]:
-        parts = re.sub(r"[\s,;]", "", answer) if isinstance(answer, str) else answer
+        parts = re.sub(r"\band\b|[\s,;.()]", "", answer) if isinstance(answer, str) else answer
         found = (
             [str(part).strip().lower() for part in parts]
             if isinstance(parts, (str, list, tuple, set, frozenset))

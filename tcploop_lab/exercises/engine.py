@@ -15,7 +15,7 @@ from functools import cache
 from html import escape
 from importlib import import_module
 from pathlib import PurePosixPath
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 from .answers import Unanswered
@@ -173,8 +173,10 @@ def _unanswered(exercise: Exercise) -> Feedback:
 
 def _kind(answer: Any) -> str:
     """What makes two answers the same: of functions the code, as each run of a cell makes a new one."""
-    code = getattr(answer, "__code__", None)
-    return str((code.co_code, code.co_consts, code.co_names)) if isinstance(code, CodeType) else _text(answer)
+    if not isinstance(answer, FunctionType):
+        return _text(answer)
+    code = answer.__code__
+    return str((code.co_code, code.co_consts, code.co_names))
 
 
 def _text(answer: Any) -> str:

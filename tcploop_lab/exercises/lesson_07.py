@@ -72,7 +72,7 @@ def a_client(answer: Any) -> DefenceResult:
     except _Raised as raised:
         raise ValueError(f"it {failure(raised.error, SECONDS)}; a client raises OSError, or nothing") from None
     except (NotOnThisTestbed, ValueError) as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error).removeprefix("client: ")) from None
     except KeyboardInterrupt:
         raise  # the learner's own
     except BaseException as error:  # also SystemExit
