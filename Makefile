@@ -95,13 +95,15 @@ containers: ## build the image and try it with podman, as root: docs/containers.
 faults: env ## make every fault twenty times, and store docs/faults.md (some minutes)
 	@$(PY) -m tests.faults.table
 
-# One cell of the table in docs/teaching.md. uv takes the lowest versions; a Python that is not here it fetches.
+# One cell of the table in docs/teaching.md. uv takes the lowest versions; a Python that is not here it fetches. What a
+# wheel needs is not "direct" to uv, and would be the newest: so the requirements are pyproject.toml's.
 versions: env ## run the lessons with the lowest versions allowed, from the wheel, simulated (LOWEST=... LESSONS=...)
 	@command -v uv > /dev/null || { echo "uv finds the lowest versions, and is not here: pip install uv" >&2; exit 3; }
 	@rm -rf build/versions && mkdir -p build/versions
 	@$(PY) -m build --no-isolation --wheel --outdir build/versions . > /dev/null
 	@uv venv --quiet --python $(LOWEST) build/versions/env
-	@uv pip install --quiet --python build/versions/env --resolution lowest-direct build/versions/*.whl 'nbval>=0.11'
+	@uv pip install --quiet --python build/versions/env --resolution lowest-direct -r pyproject.toml 'nbval>=0.11'
+	@uv pip install --quiet --python build/versions/env --no-deps build/versions/*.whl
 	@cd build/versions && env/bin/tcploop notebooks lessons && TCPLOOP_TESTBED=simulated env/bin/python -m pytest -q \
 	  -c /dev/null --rootdir=. -p no:cacheprovider --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(LESSONS)
 

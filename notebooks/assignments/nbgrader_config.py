@@ -5,6 +5,13 @@ c = get_config()  # noqa: F821 (traitlets hands it in)
 c.CourseDirectory.course_id = "tcploop-lab"
 c.ClearSolutions.code_stub = {"python": "# your code here"}
 
+# Cells, names and points are those of release/, whatever a student's copy says of them.
+c.Autograde.sanitize_preprocessors = [
+    "tcploop_lab.exercises.autograde.Restored",
+    "nbgrader.preprocessors.OverwriteKernelspec",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
 # What is handed in runs in a sandbox, and what it computed is judged outside, by judges/. Only the outcome is stored.
 c.Autograde.autograde_preprocessors = [
     "tcploop_lab.exercises.autograde.Judged",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +27,36 @@ def points(cells: Sequence[Any]) -> dict[str, float]:
 
 
 def restored(submitted: Sequence[Any], released: Sequence[Any]) -> list[Any]:
-    """Return the submitted cells, with each cell that is not the student's as released, once and in its place."""
-    locked = {grade_id(cell): cell for cell in released if cell["metadata"].get("nbgrader", {}).get("locked")}
+    """Return the submitted cells, with each cell that is not the student's as released, once and in its place.
+
+    Of the student's own the text counts: the name, kind and marks of an answer are those released, others have none.
+    """
+    named = {grade_id(cell): cell for cell in released if grade_id(cell)}
+    locked = {name for name, cell in named.items() if cell["metadata"]["nbgrader"].get("locked")}
     cells, placed = [], set()
     for cell in submitted:
         name = grade_id(cell)
         if name not in locked:
-            cells.append(cell)
+            cells.append(_theirs(cell, named.get(name) if name not in placed else None))
         elif name not in placed:
-            placed.add(name)
-            cells.append(locked[name])
+            cells.append(named[name])
+        placed.add(name)
     order = [grade_id(cell) for cell in released if grade_id(cell)]
     for name in (name for name in order if name in locked and name not in placed):
         before = set(order[: order.index(name)])
         place = max((at for at, cell in enumerate(cells) if grade_id(cell) in before), default=-1)
-        cells.insert(place + 1, locked[name])
+        cells.insert(place + 1, named[name])
     return cells
+
+
+def _theirs(cell: Any, stub: Any | None) -> Any:
+    """The text of a student's cell, as what it was released as: the same kind, named by the same metadata."""
+    new = type(cell)
+    kind = (stub or cell)["cell_type"]
+    more = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    kept = {key: cell[key] for key in ("id", *(["attachments"] if kind == "markdown" else [])) if key in cell}
+    metadata = deepcopy(stub["metadata"]) if stub else new()
+    return new(cell_type=kind, source="".join(cell["source"]), metadata=metadata, **kept, **more)
 
 
 def programs(cells: Sequence[Any]) -> list[tuple[str, str]]:

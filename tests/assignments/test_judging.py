@@ -93,10 +93,15 @@ def test_without_a_cage_a_closed_output_is_waited_for_in_time() -> None:
 def test_without_a_cage_its_children_end_with_it(ends: str) -> None:
     """What a notebook has started is ended with it, in a session of its own and without a parent too."""
     daemon = "import os, subprocess, time; number = subprocess.Popen(['setsid', 'sh', '-c', 'sleep 1000 & echo $!'], "
-    cells = [("child", f"{daemon}stdout=-1).stdout.readline().decode()"), ("end", ends)]
-    came = run(Job(cells, {"child": Question("number")}, 30), caged=False, seconds=8)
-    (number,) = [json.loads(line["value"]["is"]) for line in came.lines if "of" in line]
+    cells = [
+        ("child", f"{daemon}stdout=-1).stdout.readline().decode()"),
+        ("home", "home = os.path.expanduser('~')"),
+        ("end", ends),
+    ]
+    came = run(Job(cells, {"child": Question("number"), "home": Question("home")}, 30), caged=False, seconds=8)
+    number, home = [json.loads(line["value"]["is"]) for line in came.lines if "of" in line]
     wait_until_gone(int(number))
+    assert home != str(Path.home()) and not Path(home).exists()
 
 
 @pytest.mark.anyuser
