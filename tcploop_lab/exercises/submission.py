@@ -53,7 +53,7 @@ def _theirs(cell: Any, stub: Any | None) -> Any:
     """The text of a student's cell, as what it was released as: the same kind, named by the same metadata."""
     new = type(cell)
     kind = (stub or cell)["cell_type"]
-    more = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    more: dict[str, Any] = {"outputs": [], "execution_count": None} if kind == "code" else {}
     kept = {key: cell[key] for key in ("id", *(["attachments"] if kind == "markdown" else [])) if key in cell}
     metadata = deepcopy(stub["metadata"]) if stub else new()
     return new(cell_type=kind, source="".join(cell["source"]), metadata=metadata, **kept, **more)
