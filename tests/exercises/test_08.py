@@ -37,10 +37,17 @@ def hold(machine: Incident) -> None:
     machine.held = machine.testbed.hold(40060)  # type: ignore[attr-defined]
 
 
+def widen(machine: Incident) -> None:
+    """End the connection, and make the port one of very many."""
+    machine.client.close(reset=True)
+    machine.testbed.use_range((32768, 60999))
+
+
 CURES: dict[str, tuple[Callable[[Incident], Any], str]] = {
     "nothing": (lambda machine: None, "still connected to itself"),
     "in order": (lambda machine: machine.client.close(reset=False), "has left TIME-WAIT"),
     "reset alone": (lambda machine: machine.client.close(reset=True), "met itself again"),
+    "a wider range": (widen, "Nothing keeps it from the clients yet"),
     "held": (hold, "another socket has its port"),
 }
 
