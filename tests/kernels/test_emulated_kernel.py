@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,33 @@ def test_an_emulator_that_fails_or_is_missing_is_one_line(
     with pytest.raises(lab.NotOnThisTestbed, match=said):
         lab.open_testbed(kernel="7.1", real=True)
     assert list(tmp_path.glob("tcploop-kernel-*")) == []
+
+
+COMMANDS = """probe; connect 40000 --range 40000-40099; capture 40000 --range 40000-40099 --json; check 33333; cross;
+study --ports 40050 --ranges 40000-40099 --samples 5 --out study.csv; model --era rover --range 40000-40099 --port 40000
+"""
+ONLY = """import sys
+from importlib import import_module, metadata
+from tcploop_lab.stacks.kernels.image import _PACKAGES
+missing = {*metadata.packages_distributions()} - {*_PACKAGES, "tcploop_lab"}
+class NotThere:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in missing:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, NotThere())
+for line in sys.argv[1].split(";"):
+    command = line.split() + ["--kernel", "6.18"] * ("model" not in line)
+    print(command[0], import_module("tcploop_lab.cli").main(command), file=sys.stderr)
+"""
+
+
+def test_the_image_has_the_packages_that_the_commands_need(tmp_path: Path) -> None:
+    """With those packages alone each of them answers: `tcploop in 6.16 -- probe` printed nothing without one."""
+    done = subprocess.run(
+        [sys.executable, "-c", ONLY, COMMANDS], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    answers = [line for line in done.stderr.splitlines() if re.fullmatch(r"[a-z]+ [0-9]+", line)]
+    assert answers == ["probe 0", "connect 0", "capture 0", "check 1", "cross 0", "study 0", "model 0"], done.stderr
 
 
 def test_every_version_leads_to_its_kernel_and_the_list_says_what_is_needed(tmp_path: Path) -> None:

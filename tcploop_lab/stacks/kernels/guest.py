@@ -18,6 +18,7 @@ import struct
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -305,6 +306,14 @@ def _run_command(work: Callable[[], int], *ends: int) -> None:
         os.closerange(3, 64)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         code = work()
+    except ModuleNotFoundError as missing:
+        code = 3
+        print(
+            f"tcploop: {missing}: a kernel in QEMU has Python and the lab alone; one of user-mode Linux has all",
+            file=sys.stderr,
+        )
+    except BaseException:
+        traceback.print_exc()
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):

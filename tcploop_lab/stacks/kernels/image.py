@@ -24,7 +24,10 @@ from typing import IO
 from ...errors import NotOnThisTestbed
 from .fetch import cache, not_kept
 
-_PACKAGES = ("attr", "attrs", "cattr", "cattrs", "click", "lazy_loader", "numpy", "scapy")
+_PACKAGES = (
+    *("attr", "attrs", "cattr", "cattrs", "click", "lazy_loader", "numpy", "psutil", "rich", "scapy", "tqdm"),
+    "typing_extensions",
+)
 _SKIPPED = {
     "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "dist-packages",
     "contrib", "f2py", "include",
@@ -34,6 +37,7 @@ _LOADER = "/lib64/ld-linux-x86-64.so.2"
 _SYSTEM = (_LOADER, "/etc/hosts", "/etc/passwd", "/etc/group")
 _LIBRARIES = """
 import ctypes, importlib, pathlib, sysconfig
+import numpy, psutil  # those of the packages that are not all Python
 for extension in pathlib.Path(sysconfig.get_path("platstdlib"), "lib-dynload").glob("*.so"):
     name = extension.name.partition(".")[0]
     try: importlib.import_module(name) if name != "_tkinter" else None
@@ -128,10 +132,12 @@ def _make_python(made: Path, roots: list[Path]) -> None:
 
 
 def _packages() -> list[Path]:
-    """The folders of the packages; beside one of them may be its libraries, in a folder that is no package."""
-    found = [Path(spec.origin).parent for name in _PACKAGES if (spec := find_spec(name)) and spec.origin]
+    """The folders of the packages, or their one file; beside some are libraries, in a folder that is no package."""
+    specs = [spec for name in _PACKAGES if (spec := find_spec(name)) and spec.origin]
+    files = [(Path(str(spec.origin)), spec.submodule_search_locations is None) for spec in specs]
+    found = [file if alone else file.parent for file, alone in files]
     beside = [folder.with_name(f"{folder.name}.libs") for folder in found]
-    return [folder for folder in (*found, *beside) if folder.is_dir()]
+    return [path for path in (*found, *beside) if path.exists()]
 
 
 def _interpreter() -> list[Path]:
@@ -146,7 +152,9 @@ def _interpreter() -> list[Path]:
 
 
 def _tree(root: Path) -> Iterator[Path]:
-    """The files below a folder that this interpreter would use."""
+    """A file, or the files below a folder that this interpreter would use."""
+    if root.is_file():
+        yield root
     for folder, below, names in os.walk(root):
         below[:] = sorted(set(below) - _SKIPPED)
         cached = os.path.basename(folder) == "__pycache__"

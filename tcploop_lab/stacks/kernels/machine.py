@@ -55,6 +55,8 @@ class Machine:
         finally:
             theirs.close()
             os.close(lifeline)
+        with contextlib.suppress(OSError):
+            self._place.rmdir()  # a machine needs no file of it, and who is killed removes nothing
         self._socket = ours
         self.channel = console.Channel(ours.fileno())
         self._listener = threading.Thread(target=self._listen, daemon=True)
