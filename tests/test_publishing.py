@@ -75,9 +75,12 @@ def test_an_old_address_leads_to_where_the_lesson_is_now() -> None:
             page.locator(f"[id='{now.partition('#')[2] or 'exercises'}']").wait_for(state="attached")
 
 
-# How far a page reaches beyond the window, how many figures are shrunk, and how much code scrolls.
+# How far a page reaches beyond the window, how many figures are shrunk, how many are not in its theme's colours, and
+# how much code scrolls.
 WIDE = """() => [document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    [...document.querySelectorAll(".cell_output img")].filter(one => one.width < one.naturalWidth / 2 - 1).length]"""
+    [...document.querySelectorAll(".cell_output img")].filter(one => one.width < one.naturalWidth / 1.5 - 1).length,
+    [...document.querySelectorAll(".tcploop-figure")].filter(one => getComputedStyle(one).filter.includes("invert") !=
+        (document.documentElement.dataset.theme == "dark")).length]"""
 SCROLLS = """() => [...document.querySelectorAll(".cell_input pre")].filter(one => one.scrollWidth > one.clientWidth)
     .map(one => one.textContent)"""
 
@@ -86,7 +89,8 @@ SCROLLS = """() => [...document.querySelectorAll(".cell_input pre")].filter(one 
 @pytest.mark.e2e
 @pytest.mark.timeout(900)
 def test_the_web_pages_fit_every_window() -> None:
-    """At 390, 768 and 1280 pixels, light and dark, no page scrolls sideways, no figure is shrunk; axe finds nothing."""
+    """At 390, 768 and 1280 pixels, light and dark, no page scrolls sideways, each figure has its size and the theme's
+    colours; axe finds nothing."""
     from .e2e import browser
 
     root = ROOT / "build" / "site" / "html"
@@ -100,7 +104,7 @@ def test_the_web_pages_fit_every_window() -> None:
             for width, scheme in product((390, 768, 1280), ("light", "dark")):
                 page.set_viewport_size({"width": width, "height": 900})
                 page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-                assert page.evaluate(WIDE) == [0, 0], (width, scheme, path.name)
+                assert page.evaluate(WIDE) == [0, 0, 0], (width, scheme, path.name)
             assert page.evaluate(SCROLLS) == [], path.name
             # What a lesson shows is looked at in a light page, too, in JupyterLab (test_every_notebook.py).
             assert browser.violations(page, preload=False) == [], path.name

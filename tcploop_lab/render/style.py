@@ -46,7 +46,8 @@ FIGURE = "tcploop-figure"
 _DARK = ("[data-jp-theme-light=false]", ".vscode-dark", "html[data-theme=dark]")
 DARK_TOO = (
     f"<style>:is({', '.join(_DARK)}) .{FIGURE} "
-    "{ filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; background: transparent !important }</style>"
+    "{ filter: invert(1) hue-rotate(180deg) !important; mix-blend-mode: screen; "
+    "background: transparent !important }</style>"
 )
 # Shrunk, its text could not be read: in a narrow window it scrolls, and the keyboard can be there.
 _SCROLLS = 'role="group" tabindex="0" aria-label="figure" style="overflow-x: auto"'
