@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any, Self
@@ -106,16 +106,8 @@ class Study(Shown):
 
     def to_json(self) -> str:
         """Return the plan as JSON text, from which `from_json` makes an equal one."""
-        plan = {
-            "ports": self.ports,
-            "ranges": [(item.low, item.high) for item in self.ranges],
-            "clients": self.clients,
-            "samples": self.samples,
-            "start": self.start,
-            "max_tries": self.max_tries,
-            "seed": self.seed,
-        }
-        return json.dumps(plan)
+        plan = {one.name: getattr(self, one.name) for one in fields(self)}
+        return json.dumps(plan | {"ranges": [(item.low, item.high) for item in self.ranges]})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
