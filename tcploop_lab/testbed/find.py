@@ -178,7 +178,7 @@ def _ports(key: str, found: Sequence[RiskyPort], network: str, caption: str) -> 
 
 
 def _ranges(ranges: Sequence[PortRange]) -> Said:
-    return Said(ranges, enumerated([one.setting for one in ranges]) or "none")
+    return Said(ranges, enumerated([one.setting for one in ranges], 4, 1) or "none")
 
 
 def find() -> Found:
