@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from ...tcp.states import State
-from .addresses import ANY4, ANY6, is_any
+from .addresses import ANY4, ANY6
 
+_ANY = frozenset((ANY4, ANY6))
 CONNECT_ONLY = -1  # fastreuse of a bucket that only connect() made
 
 
@@ -134,7 +135,7 @@ def _overlap(one: Owner, other: Owner) -> bool:
     if one.source == other.source:
         return True
     if (":" in one.source) == (":" in other.source):
-        return is_any(one.source) or is_any(other.source)
+        return one.source in _ANY or other.source in _ANY
     if ":" in one.source:
         return one.source == ANY6 and not one.v6_only
     return not other.v6_only and (one.source == ANY4 or other.source == ANY6)

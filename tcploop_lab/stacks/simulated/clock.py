@@ -66,4 +66,8 @@ class Clock:
 
     def next_event(self) -> float:
         """Return when the next timer fires that can end somebody's waiting; infinity if there is none."""
+        while self._timers and self._timers[0][2].action is None:  # cancelled
+            heapq.heappop(self._timers)
+        if self._timers and not self._timers[0][2].idle:
+            return self._timers[0][0]
         return min((when for when, _, timer in self._timers if timer.action and not timer.idle), default=math.inf)

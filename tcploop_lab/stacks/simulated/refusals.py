@@ -45,10 +45,12 @@ class Refusals:
         A try that changed nothing since `changes` but what it put back itself does not end the short ways of others.
         """
         kernel = end.kernel
+        if end.port or kernel.version.once or kernel.log.wants_refusals():
+            return None
         to = kernel.routes.target(target[0], end.source), target[1]
         source = end.source if not is_any(end.source) else kernel.routes.source(to[0])
         alone = not any(key[:2] == to and key[2] == source for key in kernel.connections if key[1] != key[3])
-        if end.port or kernel.version.once or kernel.log.wants_refusals() or not alone:
+        if not alone:
             return None
         if kernel.changes == changes + _OWN_CHANGES:
             kernel.changes = changes
