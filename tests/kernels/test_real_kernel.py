@@ -96,6 +96,17 @@ def test_a_command_inside_prints_what_it_would_outside_and_has_its_exit_code(fet
     assert wrong.stderr.startswith("tcploop: port 70000: a TCP port is 1 to 65535")
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [(">/dev/full", 2, "standard output: No space left on device; give it a file"), (">&-", 0, "")],
+)
+def test_an_output_that_takes_nothing_is_told_as_outside(fetched: str, redirection: str, code: int, said: str) -> None:
+    """A full disk is an error; an output that was closed before is none, and its number is nobody else's."""
+    command = f'exec "$0" -m tcploop_lab in {fetched} -- probe {redirection}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], stderr=subprocess.PIPE, text=True, timeout=120)
+    assert (done.returncode, said in done.stderr, "kernel" in done.stderr) == (code, True, False)
+
+
 def test_it_ends_with_the_lab_however_that_ends(fetched: str, tmp_path: Path) -> None:
     """A kill of the lab's process, which cannot be caught, ends every process of the kernel, and no file is left."""
     opened = f"testbed = lab.open_testbed(kernel={fetched!r}, real=True)"
