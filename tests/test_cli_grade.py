@@ -151,6 +151,12 @@ def test_no_text_of_a_student_breaks_the_table(tmp_path: Path, capsys) -> None:
     assert [row["look at"] for row in rows] == ["one of 2 files", "", "one of 2 files"]
 
 
+def test_a_huge_program_is_not_parsed() -> None:
+    """It would be outside the sandbox, at six hundred times its size; blanks and comments of others do not matter."""
+    assert marks._program(huge := "a = 1\n" * 100_000) == huge
+    assert marks._program("a = f(b)  # mine\n" * 9) == marks._program("a=f( b ) # yours too\n" * 9) != ""
+
+
 def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> None:
     """Answers that are one program, blanks and comments aside, are counted by pair."""
     main(["grade", *handed_in[:2], "--json"])

@@ -28,6 +28,7 @@ from .late import Deadline, handed_in
 from .submission import grade_id, points, programs, restored
 
 _LARGEST = 20 << 20  # bytes of a notebook
+_LONGEST = 50_000  # characters of a program that is parsed; an answer has some hundreds
 _MOST_CELLS = 1000  # an assignment has some fifty
 _WITHOUT_IDS = 4  # of nbformat 4: cells are told apart by nbgrader's names alone
 # What no assignment asks for. It earns nothing; a teacher may want to see it.
@@ -272,9 +273,12 @@ def _raised(cells: Sequence[Any], most: dict[str, float]) -> tuple[str, ...]:
 
 
 def _program(source: str) -> str:
-    """A program without what does not matter in it; "" for a line that many would write alike."""
+    """A program without what does not matter in it; "" for a line that many would write alike.
+
+    One of 4 MB, parsed here outside the sandbox, would take 2.5 GB: what is longer than any answer is its own text.
+    """
     try:
-        text = ast.dump(ast.parse(source))
+        text = ast.dump(ast.parse(source)) if len(source) < _LONGEST else source
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         text = source.strip()
     return text if len(source.split()) > 12 else ""
