@@ -76,14 +76,16 @@ class Behaviour:
 
     `exit_status` is the command's, None where the lab ended that; a negative one is the number of a signal. Where the
     lab ended anything, `ended` says when (seconds since the epoch) and `why_ended` for which reason; `left` counts the
-    processes that went on after the command. `dropped` counts the frames that the capture lost, all of them after
-    `whole_until`. `listened` is True if a listener of its own was seen on the port. `written` is what `Written`
-    counted, where that is more than the segments that were kept have. `stands_in` is True if a listener was the echo.
+    processes that went on after the command. `files` is what it left in HOME and TMPDIR. `dropped` counts the frames
+    that the capture lost, all of them after `whole_until`. `listened` is True if a listener of its own was seen on the
+    port. `written` is what `Written` counted, where that is more than the segments that were kept have. `stands_in` is
+    True if a listener was the echo.
     """
 
     segments: tuple[Segment, ...] = ()
     exit_status: int | None = 0
     output: str = ""
+    files: str = ""
     ended: float | None = None
     why_ended: str = ""
     left: int = 0

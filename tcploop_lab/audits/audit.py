@@ -326,6 +326,7 @@ def _behaviour(report: Report) -> Behaviour:
         segments=tuple(map(segment_of, report.frames)),
         exit_status=report.status,
         output=report.output.decode(errors="replace"),
+        files=report.files,
         ended=report.ended,
         why_ended=report.why_ended,
         left=report.left,

@@ -1,11 +1,12 @@
 """Compares whole runs of a program: with itself, and with an echo. Pure.
 
 The two worlds differ in the names of the two ends only. What a program does in one run and not in the next tells
-nothing: a difference counts if all runs with itself agree, and no run with the echo does the same.
+nothing: a difference counts if the runs of each world agree among themselves. With an echo the name of the own end is
+another in each run, so what depends on that does not agree there. How much is written may vary.
 
 A program that does one thing or another by chance, whatever the world, with probabilities p_i: that n runs in one world
-all do i, and none of n in the other does, has the chance of the sum of (p_i (1 - p_i))^n over all i. It is at most
-2 / 4^n, which a fair coin reaches. With n = PAIRS that is less than one in two million for each thing compared.
+all do i, and n in the other all do j, has the chance of the sum of (p_i p_j)^n over all i and j that differ. It is at
+most 2 / 4^n, which a fair coin reaches. With n = PAIRS that is less than one in two million for each thing compared.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ def _service(port: int) -> str:
 
 
 def differences(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> list[str]:
-    """Return in words what all runs with itself (`own`) have in common, and none of those with the echo has."""
-    found = (_of_connections(own, echo, port), _of_status(own, echo), _of_output(own, echo, port))
-    return [words for words in found if words]
+    """Return in words what all runs with itself (`own`) have in common, and all runs with the echo have otherwise."""
+    printed = _of_lines([run.output for run in own], [run.output for run in echo], port, "prints")
+    left = _of_lines([run.files for run in own], [run.files for run in echo], port, "leaves in HOME or TMPDIR")
+    return [words for words in (_of_connections(own, echo, port), _of_status(own, echo), printed, left) if words]
 
 
 def unsteady(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
@@ -68,18 +70,21 @@ def unsteady(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> 
 
 
 def connection_that_differs(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> int | None:
-    """Return by which connection, from 0, every run with an echo parted from all with itself; None if one did not."""
-    places = [_parts(own[0], run, port) for run in echo]
-    place = max((place for place in places if place is not None), default=None)
-    steady = (_parts(own[0], run, port) for run in own)
-    if place is None or None in places or any(other is not None and other <= place for other in steady):
+    """Return the place of the first connection, from 0, that is used otherwise with an echo; None if there is none."""
+    place = _parts(own[0], echo[0], port)
+    if place is None or any(len({_up_to(place, run, port) for run in world}) > 1 for world in (own, echo)):
         return None
     return place
 
 
+def _up_to(place: int, run: Behaviour, port: int) -> tuple[str, ...]:
+    """What it did with the connections up to that one, however much it wrote."""
+    return tuple(re.sub("[0-9,]+ bytes?", "bytes", shape) for shape in _shapes(run, port)[: place + 1])
+
+
 def _of_connections(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
-    place = _parts(own[0], echo[0], port)
-    if place is None or connection_that_differs(own, echo, port) is None:
+    place = connection_that_differs(own, echo, port)
+    if place is None:
         return ""
     here, there = (_at(_shapes(world[0], port), place) for world in (own, echo))
     return f"connection {place + 1}: with an echo it {there}; with itself it {here}"
@@ -136,13 +141,13 @@ def _status(run: Behaviour) -> str:
 
 def _of_status(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
     ours, others = ({_status(run) for run in world} for world in (own, echo))
-    if len(ours) > 1 or ours & others:
+    if len(ours) > 1 or len(others) > 1 or ours == others:
         return ""
-    return f"with an echo it {' or '.join(sorted(others))}; with itself it {ours.pop()}"
+    return f"with an echo it {others.pop()}; with itself it {ours.pop()}"
 
 
-def _of_output(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
-    """Lines that every run of one world has, and no run of the other.
+def _of_lines(own: Sequence[str], echo: Sequence[str], port: int, does: str) -> str:
+    """Lines that the texts of all runs of one world have, and no text of the other.
 
     With an echo the name of its own end is another in each run. So who puts that in words, encoded as may be, says
     something else in most of them, and always the same with itself: that tells nothing.
@@ -151,30 +156,31 @@ def _of_output(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -
     if here and not there and len(echo) > 1 and 2 * _with_words_of_their_own(echo, port) > len(echo):
         return ""
     if here and there:
-        return f"with an echo it prints {there!r}; with itself {here!r}"
+        return f"with an echo it {does} {there!r}; with itself {here!r}"
     if here or there:
-        return f"only with {'itself' if here else 'an echo'} it prints {here or there!r}"
+        return f"only with {'itself' if here else 'an echo'} it {does} {here or there!r}"
     return ""
 
 
-def _with_words_of_their_own(world: Sequence[Behaviour], port: int) -> int:
-    """How many runs have a line that no other run of their world has."""
-    lines = [_lines(run, port) for run in world]
-    runs_with = Counter(line for one in lines for line in one)
-    return sum(any(runs_with[line] == 1 for line in one) for one in lines)
+def _with_words_of_their_own(texts: Sequence[str], port: int) -> int:
+    """How many have a line that no other has."""
+    lines = [_lines(text, port) for text in texts]
+    texts_with = Counter(line for one in lines for line in one)
+    return sum(any(texts_with[line] == 1 for line in one) for one in lines)
 
 
-def _only_in(world: Sequence[Behaviour], other: Sequence[Behaviour], port: int) -> str:
-    """The first such line as it was printed, "" if there is none."""
-    common = _lines(world[0], port)
-    for run in world[1:]:
-        common &= _lines(run, port)
-    for run in other:
-        common -= _lines(run, port)
-    printed = (line.strip() for line in world[0].output.splitlines())
-    line = next((line for line in printed if unvarying(line, _service(port)) in common), "")
+def _only_in(texts: Sequence[str], others: Sequence[str], port: int) -> str:
+    """The first line that is in all of these and none of the others, as it stands, "" if there is none."""
+    common = _lines(texts[0], port)
+    for text in texts[1:]:
+        common &= _lines(text, port)
+    for text in others:
+        common -= _lines(text, port)
+    line = next(
+        (line for line in texts[0].splitlines() if unvarying(line.strip(), _service(port)) in common), ""
+    ).strip()
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."
 
 
-def _lines(run: Behaviour, port: int) -> Counter[str]:
-    return Counter(unvarying(line.strip(), _service(port)) for line in run.output.splitlines() if line.strip())
+def _lines(text: str, port: int) -> Counter[str]:
+    return Counter(unvarying(line.strip(), _service(port)) for line in text.splitlines() if line.strip())

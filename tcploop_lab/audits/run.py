@@ -31,6 +31,7 @@ from ..testbed.sockets import socket_rows
 from . import supervisor
 from .attempts import Written
 from .echo import echo
+from .left import left_in
 from .sandbox.entrance import Entrance, entrance, no_process_namespace
 from .sandbox.wanted import Sandbox
 from .scene import end_of_self_connections, set_scene
@@ -79,9 +80,9 @@ class Order:
 class Report:
     """What the worker saw. `ended` is the time at which it ended what still ran, None if all ended by themselves.
 
-    `control` is the order's; `stands_in` is True where a listener was the echo; `status` is that of the command, None
-    where the lab ended that. `written` is what `Written` counted. `layers` are those of the sandbox, `missing` says by
-    name why others were not there.
+    `control` is the order's; `stands_in` is True where a listener was the echo; `files` is what `left_in` read;
+    `status` is that of the command, None where the lab ended that. `written` is what `Written` counted. `layers` are
+    those of the sandbox, `missing` says by name why others were not there.
     """
 
     control: bool = False
@@ -92,6 +93,7 @@ class Report:
     omitted: int = 0
     written: dict[tuple[int, int], int] = field(default_factory=dict)
     output: bytes = b""
+    files: str = ""
     status: int | None = None
     ended: float | None = None
     why_ended: str = ""
@@ -160,8 +162,9 @@ def _run(stack: Stack, order: Order, way: Entrance) -> Report:
         enter_another_network()
     set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
     control = echo(order.port, order.held) if order.control else contextlib.nullcontext(False)
-    with way.folders(), control as stands_in, contextlib.closing(_packets(stack, order)) as packets:
-        return replace(_Watch(stack, order, packets, way).run(), stands_in=stands_in)
+    with way.folders() as own, control as stands_in, contextlib.closing(_packets(stack, order)) as packets:
+        report = _Watch(stack, order, packets, way).run()
+        return replace(report, stands_in=stands_in, files=left_in(own))
 
 
 def _packets(stack: Stack, order: Order) -> LivePacketSocket:

@@ -22,8 +22,9 @@ _TW_BUCKETS = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
 
 
 def scene_range(port: int) -> PortRange:
-    """Return the ephemeral range, whose lowest port has the parity of `port`, and which `port` is in."""
-    low = port if port + WIDTH - 1 <= 65535 else port - WIDTH + 2
+    """Return the ephemeral range, whose lowest port has the parity of `port`, and which `port` is in the middle of."""
+    odd = port % 2
+    low = min(max(port - WIDTH // 2, 2 - odd), 65536 - WIDTH + odd)
     return PortRange(low, min(low + WIDTH - 1, 65535))
 
 

@@ -128,21 +128,18 @@ def test_words_that_differ_in_one_world_tell_nothing(own: list[str], echo: list[
 
 
 @pytest.mark.parametrize(
-    ("own", "echo", "expected"),
-    [([0, 1], [2, 2], "unclear"), ([0, 0], [0, 1], "unclear"), ([0, 0], [1, 2], "detected")],
+    ("own", "echo"),
+    [([0, 1], [2, 2]), ([0, 0], [1, 2])],
 )
-def test_an_exit_status_counts_if_it_is_always_that_and_only_there(
-    own: list[int], echo: list[int], expected: str
-) -> None:
-    """Who ends differently each time with itself, or sometimes so with an echo, is not cleared by that."""
+def test_an_exit_status_that_differs_in_one_world_is_unclear(own: list[int], echo: list[int]) -> None:
+    """Who ends differently each time is not cleared by that."""
     here = [seen(with_itself(), exit_status=one) for one in own]
     there = [seen(with_echo(), exit_status=one) for one in echo]
     judged = judge_audit(here, PORT, 9, there)
-    assert judged.verdict == expected
-    assert (judged.evidence[1][:15] == "its exit status") == (expected == "unclear")
+    assert (judged.verdict, judged.evidence[1][:15]) == ("unclear", "its exit status")
 
 
-def test_what_it_does_with_an_echo_need_not_be_the_same_each_time() -> None:
+def test_how_much_it_writes_to_an_echo_may_vary() -> None:
     """Who writes this much here and that much there wrote to the echo, and to itself never: that is a difference."""
     echo = [seen(with_echo(data=size)) for size in (33, 24)]
     assert judge_audit([seen(with_itself())] * 2, PORT, 9, echo).verdict == "detected"

@@ -65,6 +65,7 @@ THREADS = (
 )
 AT_AN_END = "s.shutdown(1)\ns.setblocking(False)\ntry: print(s.recv(9))\nexcept BlockingIOError: print('wait')"
 SERVES = CONNECT + "s.close()\ntry: l = socket.create_server(('{host}', {port}))\nexcept OSError: sys.exit(4)\n"
+NOTE = "open(__import__('os').path.expanduser('~/log'), 'a').write('met {word}')"
 MARK = "audit-left-behind"
 
 
@@ -103,6 +104,8 @@ HONEST = {
     "serves on port 0 first": (OWN_SERVER + CONNECT + "s.send(b'hello')", "self-connected", 0),
     "prints a UUID": (CONNECT + "import uuid; print('run', uuid.uuid4(), time.time())", "self-connected", 0),
     "prints noise": (CONNECT + "import random; print(*random.choices('xyz', k=40))", "self-connected", 0),
+    "notes it at home": (NOTICE.replace("sys.exit(3)", NOTE.replace("{word}", "itself")), "detected", 0),
+    "notes times at home": (CONNECT + NOTE.replace("{word}", "' + str(time.time()) + '"), "self-connected", 0),
     "only words differ": (CONNECT + "print('up' if s.getsockname() != s.getpeername() else 'down')", "detected", 0),
     "resets itself": (CONNECT + RESET, "detected", 0),
     "crashes afterwards": (NOTICE.replace("sys.exit(3)", "__import__('os').abort()"), "unclear", -6),
@@ -177,14 +180,18 @@ def test_who_notices_does_so_each_time() -> None:
 
 
 PARITY = CONNECT + "print('odd' if s.getsockname()[1] % 2 else 'even')"
+ABOVE = CONNECT + "print('high' if s.getsockname()[1] > {port} + 2 else 'low')"
 HOW_MANY = CONNECT + (
     "all = []\ntry:\n while True: all += [socket.create_server(('{host}', 0))]\nexcept OSError: print('x' * len(all))"
 )
+ENDS = CONNECT + "sys.exit(s.getsockname()[1] % 251)"
 ENCODED = CONNECT + "print(''.join('abcdefghij'[int(sign)] for sign in str(s.getsockname()[1])))"
 
 
 @pytest.mark.parametrize(
-    "code", [SERVES + "time.sleep(0.3)", SERVES.replace("s.close()\n", ""), PARITY, HOW_MANY, ENCODED], ids=range(5)
+    "code",
+    [SERVES + "time.sleep(0.3)", SERVES.replace("s.close()\n", ""), PARITY, ABOVE, HOW_MANY, ENCODED, ENDS],
+    ids=range(7),
 )
 def test_who_looks_at_ports_has_not_noticed(code: str) -> None:
     """That the port can be had then, or not, is no sign of it; nor is its own name, or how many ports are left."""
