@@ -8,6 +8,7 @@ import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.stacks.kernels import table
+from tcploop_lab.study import kernels
 from tcploop_lab.study.kernels import measure
 
 
@@ -29,6 +30,17 @@ def test_a_simulated_kernel_can_be_measured_as_well(kernel: str, third: str) -> 
     assert (row.kernel, row.third, row.recorded_on) == (f"simulated Linux {kernel}", third, "")
     assert (row.parity, row.bind_zero, row.shared, row.waits_elsewhere) == ("even", "odd", True, "over 3")
     assert [row.released for row in recorded if row.kernel == "Linux 5.10.46"] == [row.released] or kernel != "5.10"
+
+
+@pytest.mark.parametrize("row", lab.measured_kernels().rows, ids=lambda row: row.kernel)
+def test_the_simulated_kernel_of_each_version_does_what_the_real_one_did(row: kernels.KernelRow) -> None:
+    """Parity, a range of the socket's own, the third segment, ports in use and once held, bind(0): as recorded."""
+    with lab.open_testbed(kernel=row.kernel.removeprefix("Linux "), seed=1) as testbed:
+        probe = testbed.probe()
+        asked = (kernels._is_shared, kernels._bind_zero, kernels._is_released)
+        seen = (kernels._own_range(testbed), kernels._third(testbed), *(testbed.submit(one).result() for one in asked))
+    assert (probe.era, probe.parity) == (row.era, row.parity)
+    assert seen == (row.own_range, row.third, row.shared, row.bind_zero, row.released)
 
 
 def test_a_kernel_that_is_not_here_is_what_was_recorded_and_says_so(

@@ -20,6 +20,7 @@ _ACCEPTS_SINCE: dict[Number, int] = {(6, 1): 110, (6, 6): 51}  # a SYN-ACK in SY
 _COUNTS_SINCE: dict[Number, int] = {  # CLOSE-WAIT in CurrEstab: a46d0ea5c942, 6.10
     (4, 19): 317, (5, 4): 279, (5, 10): 221, (5, 15): 162, (6, 1): 95, (6, 6): 35, (6, 9): 6,
 }  # fmt: skip
+_RELEASES_SINCE: dict[Number, int] = {(6, 17): 8}  # a port whose last binder has left: d57f4b874946, 6.18
 # What Debian's 6.1.176 was seen to have, and 5.10.262 not (earlier ones were not looked at): IP_LOCAL_PORT_RANGE.
 _SEEN: dict[Number, int] = {(6, 1): 176}
 _NAMED = ("freebsd-13", "freebsd-14", "windows", "macos")
@@ -90,7 +91,7 @@ def _linux(text: str) -> Version | None:
         any_parity=number < (4, 6),  # before the companion of 1580ab63fc9a
         challenge=not _since(number, (6, 11), _ACCEPTS_SINCE),
         reuse=2 if number >= (4, 19) else 0,  # 79e9fed46038
-        releases=number >= (6, 18),  # d57f4b874946
+        releases=_since(number, (6, 18), _RELEASES_SINCE),  # d57f4b874946
         tells_bound=number >= (6, 8),  # 91051f003948
         bind_no_port=number >= (4, 2),  # 90c337da1524
         socket_range=_since(number, (6, 3), _SEEN),  # 91d0b78c5177
