@@ -135,7 +135,8 @@ benchmark: env ## measure the lab against a C loop, and draw docs/figures/benchm
 # For every Python from the oldest on, and for every system: uv resolves them without being there.
 # From jsonschema 4.25 on each program of Jupyter compiles a grammar of international addresses as it starts, for more
 # than a second, which no notebook needs.
-pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+# With its extras: pip takes the newest of a package that is asked for with an extra and pinned without, and stops there.
+pin = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras \
   --constraint build/held.txt pyproject.toml
 pins: ## write the lock again with the newest versions, for maintainers (needs uv)
 	@mkdir -p build
@@ -143,7 +144,7 @@ pins: ## write the lock again with the newest versions, for maintainers (needs u
 	@$(pin) --upgrade --extra test --output-file build/tests.txt
 	@$(pin) --constraint build/tests.txt --output-file environment/lab.txt
 	@{ echo '-r lab.txt'; awk 'NR == FNR { seen[$$0]; next } /^[^ ]/ { new = !($$0 in seen) } new' environment/lab.txt build/tests.txt; } > environment/tests.txt
-	@{ grep '^#' constraints.txt; sed -n 's/^\([^ ]*==[^ ]*\) .*/\1/p' build/tests.txt; } > build/constraints.txt
+	@{ grep '^#' constraints.txt; sed -n 's/^\([^ []*\)\(\[.*\]\)\{0,1\}\(==[^ ]*\) .*/\1\3/p' build/tests.txt; } > build/constraints.txt
 	@mv build/constraints.txt constraints.txt
 
 env: $(TESTS_TOO) ## make the environment in .venv, that of the tests too, if it is not there yet

@@ -108,6 +108,15 @@ def test_the_lock_is_all_that_is_asked_for_and_no_more(name: str, extra: str) ->
     assert here(name) == closure(extra)
 
 
+def test_the_lock_has_the_extras_that_are_asked_for() -> None:
+    """pip meets a package pinned without them, where another asks for them, with the newest version, and stops."""
+    locked = lock("tests")
+    asked = [Requirement(line) for name in here("tests") for line in metadata.requires(name) or ()]
+    with_extras = [one for one in asked if one.extras and (not one.marker or one.marker.evaluate({"extra": ""}))]
+    assert {canonicalize_name(one.name) for one in with_extras} >= {"jsonschema"}
+    assert [one for one in with_extras if not one.extras <= locked[canonicalize_name(one.name)].extras] == []
+
+
 def test_the_lock_and_the_constraints_are_the_same_versions() -> None:
     """constraints.txt is environment/tests.txt without hashes, and a learner gets what was tested."""
     tested = {name: str(pin.specifier).removeprefix("==") for name, pin in lock("tests").items()}
