@@ -39,7 +39,7 @@ _ADVISED = 1 << 10  # ports, the least that is to be left of a range
 
 _LEFT = (
     "of this port, open or in TIME-WAIT: if a server accepted them, or a client called bind() for them, connect() "
-    "may pass over it until the last has ended"
+    "passes over it until the last has ended"
 )
 
 

@@ -74,7 +74,7 @@ def test_a_server_that_listens_is_named_and_thought_away(testbed: Testbed) -> No
 
 
 def test_what_a_server_left_keeps_it_off_for_a_while(testbed: Testbed) -> None:
-    """Its port is bound while one of its connections is open, which the table does not tell: a note does."""
+    """Its port is bound as long as one of its connections is left: the table does not tell, so a note does."""
     notes = testbed.submit(outlook, 40500).result().notes
     testbed.submit(planted.left_by_a_server, 40500).result()
     more = set(testbed.submit(outlook, 40500).result().notes) - set(notes)
