@@ -43,10 +43,14 @@ def fail_the_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def together(nodeid: str) -> str:
     """The name of the group of tests that run one after another in one process: a file, or all that share a browser.
 
+    Nor is anything graded elsewhere while a test looks whether a judge has left a process of this user behind.
+
     Tries disturb no other process: who looks at steps dials an address of its own, since the kernel's table of port
     offsets, one for the whole host, is indexed by addresses and port.
     """
     file = nodeid.split("::")[0]
+    if file.startswith(("tests/assignments/", "tests/test_cli_grade")):
+        return "grading"
     return "browser" if "e2e" in Path(file).parts else file
 
 
