@@ -149,8 +149,10 @@ pins: ## write the lock again with the newest versions, for maintainers (needs u
 
 env: $(TESTS_TOO) ## make the environment in .venv, that of the tests too, if it is not there yet
 
-# uv does the same as pip in a fraction of the time, where it is installed. A file with another hash is refused.
-install = $(if $(shell command -v uv),uv pip install --quiet --python $(PY),$(PY) -m pip install -qq --disable-pip-version-check)
+# uv does the same as pip in a fraction of the time, where it is installed and gets through; it asks the system, as pip
+# can be told to, whom to trust. A file with another hash is refused by both.
+install = $(if $(shell command -v uv),UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 uv pip install --quiet --python $(PY) $(1) || )\
+$(PY) -m pip install -qq --disable-pip-version-check $(1)
 
 $(LAB): pyproject.toml environment/lab.txt
 	@echo "Making the environment in $(VENV): a minute the first time, seconds after that ..."
@@ -158,8 +160,8 @@ $(LAB): pyproject.toml environment/lab.txt
 	  || { echo "This needs Python 3.11 or later. With another one: make lab PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv --clear $(VENV) > /dev/null 2>&1 \
 	  || { rm -rf $(VENV); echo "python3 -m venv failed. On Debian and Ubuntu: sudo apt install python3-venv" >&2; exit 1; }
-	@$(install) --require-hashes --requirement environment/lab.txt
-	@$(install) --no-deps --editable .
+	@$(call install,--require-hashes --requirement environment/lab.txt)
+	@$(call install,--no-deps --editable .)
 	@# No news or update check: the lab asks nothing of the network.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR \
 	  "@jupyterlab/apputils-extension:announcements"
@@ -167,7 +169,7 @@ $(LAB): pyproject.toml environment/lab.txt
 
 $(TESTS_TOO): $(LAB) environment/tests.txt
 	@echo "Adding what the tests need ..."
-	@$(install) --require-hashes --requirement environment/tests.txt
+	@$(call install,--require-hashes --requirement environment/tests.txt)
 	@# nbgrader is here for the tests and the command line; its menus and its server are not the learner's business.
 	@$(PY) -m jupyter labextension disable --level=sys_prefix --log-level=ERROR "@jupyter/nbgrader"
 	@$(PY) -m jupyter server extension disable --sys-prefix --log-level=ERROR \
