@@ -67,6 +67,13 @@ def test_a_socket_over_there_talks_to_itself_and_the_capture_sees_it(old: Testbe
         run.socket.getsockname()
 
 
+def test_what_is_sent_over_the_console_may_be_long_and_much(old: Testbed) -> None:
+    """A megabyte arrives, and comes back, and so do 60 requests at once: the console stopped at 60,000 bytes."""
+    sent = [b"x" * size for size in [1 << 20, *[2000] * 60]]
+    asked = [old.executor.submit(bytes.upper, data) for data in sent]
+    assert [len(one.result(60)) for one in asked] == [len(data) for data in sent]
+
+
 def _try_to_touch(path: str) -> tuple[str, list[str], int]:
     interfaces = sorted(os.listdir("/sys/class/net"))
     try:

@@ -96,7 +96,7 @@ def _serve_and_end(descriptor: int, settings: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):
             os.chdir(settings["directory"])
         _be_patient(settings["patience"])
-        Server(console.Channel(descriptor)).serve()
+        Server(console.Channel(descriptor, guest=True)).serve()
         status = 0
     finally:
         os._exit(status)
