@@ -25,11 +25,14 @@ def wait_for(
     """Return the result of `future`.
 
     `progress` is a number of tries to show a bar towards, a function that is told the tries so far, or None.
-    At an interrupt the task is asked to stop and its partial result is returned; KeyboardInterrupt is raised only if
-    it does not answer within `grace` seconds.
+    At an interrupt, one of that function too, the task is asked to stop and its partial result is returned;
+    KeyboardInterrupt is raised only if it does not answer within `grace` seconds.
     """
     with noted_interrupts() as noted:
-        _wait_with_bar(future, progress, noted) if isinstance(progress, int) else _wait(future, progress, noted)
+        try:
+            _wait_with_bar(future, progress, noted) if isinstance(progress, int) else _wait(future, progress, noted)
+        except KeyboardInterrupt:  # of the function that is told: so a thread, which gets no signal, is stopped
+            noted.pressed = True
         try:
             if noted.pressed:
                 executor.stop(future)

@@ -7,6 +7,8 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -117,6 +119,21 @@ def test_an_interrupt_keeps_what_was_measured(testbed: Testbed) -> None:
     assert run.stopped == "interrupted"
     assert run.tries > 100
     assert testbed.connect_loop(40500).self_connected
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_progress_function_can_stop_the_loop(testbed: Testbed, in_thread: bool) -> None:
+    """A KeyboardInterrupt of it ends the loop as a Ctrl-C does, also in a thread, to which no signal comes."""
+
+    def enough(tries: int) -> None:
+        if tries:
+            raise KeyboardInterrupt
+
+    dial = partial(testbed.connect_loop, 40501, max_tries=10**9, progress=enough)
+    with ThreadPoolExecutor(1) as thread:
+        run = thread.submit(dial).result() if in_thread else dial()
+    assert run.stopped == "interrupted"
+    assert run.tries > 100
 
 
 def test_running_a_cell_twice_works(testbed: Testbed) -> None:

@@ -172,12 +172,9 @@ class LoopConsole:
         began, size = time.monotonic(), 1
         while not self._ended(wish, began):
             left = wish.most_tries - (self.run.tries if self.run else 0)
-            try:
-                piece = place.connect_loop(
-                    wish.port, client=wish.client, max_tries=min(size, left), trace=True, progress=self.work.tick
-                )
-            except KeyboardInterrupt:  # of tick(), where a stop comes between two tries
-                continue
+            piece = place.connect_loop(
+                wish.port, client=wish.client, max_tries=min(size, left), trace=True, progress=self.work.tick
+            )
             self.run = _joined(self.run, piece, wish.most_tries)
             if wish.pause:  # what the tries took includes the waiting between them
                 self.run = replace(self.run, seconds=max(time.monotonic() - began, wish.pause * self.run.tries))
