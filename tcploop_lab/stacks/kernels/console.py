@@ -14,8 +14,8 @@ from typing import Any
 _HEADER = struct.Struct("!4sI")  # a mark, and the length in bytes
 _MARK = b"\x01lab"
 _HAS = "a kernel in QEMU has the modules that were imported when it was opened"
-# A kernel whose terminal is full stops reading its console (n_tty holds 4096 bytes), and that of user-mode Linux does not
-# always begin again. So no more is ever ahead than fits.
+# A kernel whose terminal is full (n_tty holds 4096 bytes) stops reading its console, and that of user-mode Linux does
+# not always begin again. So no more is ever ahead than fits.
 _PIECE, _WINDOW = 1 << 10, 3 << 10  # bytes: after how many the guest says that it read them, how many may be ahead
 _TAKEN = b"\x01got"
 Message = tuple[str, int, Any]  # kind, number, value
