@@ -139,7 +139,8 @@ def _dialled(dial: Dial, address: Address, new_socket: NewSocket) -> socket.sock
     except OSError:
         return None
     if not hasattr(sock, "getpeername"):
-        raise ValueError(f"it returned {repr(sock)[:_LONGEST]}; return the connected socket, or raise an OSError")
+        what = repr(sock)[:_LONGEST]
+        raise ValueError(f"client: it returned {what}; return the connected socket, or raise an OSError")
     return sock
 
 

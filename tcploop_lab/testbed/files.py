@@ -53,10 +53,10 @@ def content(path: str | os.PathLike[str], largest: int, what: str, less: str = "
     return within(path, found, largest, less)
 
 
-def within(path: str | os.PathLike[str], found: bytes, largest: int, less: str) -> bytes:
-    """Return `found`. ValueError, in one line that ends with `less`, if it is over `largest` bytes."""
+def within(path: str | os.PathLike[str], found: bytes, largest: int, less: str, how: str = "") -> bytes:
+    """Return `found`. ValueError, in one line that ends with `less`, over `largest` bytes, counted `how`."""
     if len(found) > largest:
-        raise ValueError(f"file {path}: over {largest >> 20} MiB; {less}")
+        raise ValueError(f"file {path}: over {largest >> 20} MiB{how}; {less}")
     return found
 
 

@@ -94,7 +94,7 @@ def _unpacked(path: str | os.PathLike[str], content: bytes) -> tuple[bytes, list
             if not whole:
                 raise ValueError(f"file {path}: not a pcap file ({_one_line(error)}); give a pcap file") from None
             notes = ["the file breaks in what gzip packed"]
-    return files.within(path, bytes(whole), LARGEST, f"unpacked; {_LESS}"), notes
+    return files.within(path, bytes(whole), LARGEST, _LESS, ", unpacked"), notes
 
 
 def _frames(path: str | os.PathLike[str], content: bytes) -> tuple[list[_Frame], list[str]]:

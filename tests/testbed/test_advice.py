@@ -21,6 +21,7 @@ import pytest
 from tcploop_lab.testbed import advice
 from tests.matrix.seccomp import Refusal, refuse
 
+from ..waiting import wait_until
 from .elsewhere import NO_RIGHTS, after, doctor_after, doctor_by
 
 LIMIT = "/proc/sys/user/max_user_namespaces"
@@ -158,6 +159,8 @@ def podman() -> Iterator[list[str]]:
         if done.returncode:
             pytest.skip(f"podman runs no container here: {done.stderr.strip()}")
         yield command
+        # What watched over a container tidies up after it has ended.
+        wait_until(lambda: subprocess.run(["pgrep", "-f", short], stdout=subprocess.DEVNULL).returncode == 1)
 
 
 def in_container(podman: list[str], *options: str) -> tuple[str, dict[str, str]]:
