@@ -9,6 +9,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from html import escape
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +26,7 @@ _PAGE = """<!doctype html>
 <body style="max-width: 42em; margin: 4em auto; font-family: sans-serif; color: #1a1a1a">
 <h1>TCP self-connection</h1>
 <p>{name}</p>
+<p>{day}</p>
 {table}
 <p>A record that was kept while learning, not an examination.</p>
 </body></html>
@@ -53,8 +55,8 @@ class Progress(ShownWhole):
         return Description(self.summary, tables=(Table("lessons", columns, rows),))
 
     def page(self, path: str | os.PathLike[str], name: str = "", force: bool = False) -> None:
-        """Write a page with this table and a name, to be printed. ValueError, in one line, where it cannot be."""
-        text = _PAGE.format(name=escape(name), table=html(self.describe()))
+        """Write a page with this table, a name and the day, to be printed. ValueError, in one line, if it cannot."""
+        text = _PAGE.format(name=escape(name), day=date.today(), table=html(self.describe()))
         with files.written(path, force) as file:
             file.write(text.encode())
 
