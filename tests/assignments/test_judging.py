@@ -73,7 +73,9 @@ def test_harm_costs_only_what_comes_after_it(harm: str, monkeypatch: pytest.Monk
     assert earned["why-test"] == 0
     new = [process for process in psutil.process_iter(["cmdline", "uids"]) if process.pid not in before[0]]
     mine = [process for process in new if process.info["uids"].real in (os.getuid(), NOBODYS + os.getpid())]
-    assert [process for process in mine if "exercises.inside" in str(process.info["cmdline"])] == []
+    judged = [process.info["cmdline"] or [] for process in mine]
+    here = [words for words in judged if sys.executable in words and "tcploop_lab.exercises.inside" in words]
+    assert here == []  # of another checkout there may be some: another run of these tests
     assert sorted(os.listdir(ASSIGNMENTS)) == before[1]
 
 
