@@ -240,7 +240,7 @@ def _shm(victim: Victim) -> None:
 
 
 attempt("open a host's message queue")(lambda v: numbered(240, 180, v.name.encode(), os.O_RDONLY, 0, None))
-attempt("read the user's keys")(lambda v: numbered(250, 219, 10, -4, b"user", SECRET.encode(), 0))
+attempt("read the user's keys")(lambda v: numbered(250, 219, 10, -4, b"user", v.name.encode(), 0))
 
 
 # The kernel.
@@ -293,7 +293,7 @@ def victim(folder: Path, process: int) -> Iterator[Victim]:
     shared.write_text("shared")
     segment = call("shmget", number_of(name), SHM_SIZE, 0o1600)
     queue = numbered(240, 180, name.encode(), os.O_RDWR | os.O_CREAT, 0o600, None)
-    key = numbered(248, 217, b"user", SECRET.encode(), b"x", 1, -4)
+    key = numbered(248, 217, b"user", name.encode(), b"x", 1, -4)  # its user has one keyring for all
     reader = os.open(work / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     servers = [_server(str(home / "agent")), _server(str(work / "agent")), _server("\0" + name)]
     log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

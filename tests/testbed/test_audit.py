@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 import tcploop_lab as lab
@@ -76,8 +77,8 @@ def python(code: str) -> list[str]:
 
 def alive(mark: str = MARK) -> list[str]:
     """The processes of this machine whose command line has the mark, whatever their namespace."""
-    found = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
-    return [line.decode(errors="replace") for line in found if mark.encode() in line and b"pytest" not in line]
+    found = [" ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])]
+    return [line for line in found if mark in line and "pytest" not in line]
 
 
 # What a program does, the verdict on it, and its exit status.
