@@ -100,11 +100,7 @@ class NamespaceExecutor(InWorkers):
         """Ask the task of `future` to return what it has. A task that has not begun is cancelled."""
         if self.elsewhere or future.cancel():
             return
-        with self._crew.lock:
-            worker, number = self._crew.running.get(future, (None, -1))
-        if worker is not None:
-            with contextlib.suppress(OSError):
-                wire.send(worker.channel, ("stop", number))
+        self._crew.stop(future)
 
     def sibling(self, workers: int, port_range: PortRange | None) -> NamespaceExecutor:
         """Return one more, on private networks or on the host as this one. Raises NamespaceRefused."""
@@ -134,6 +130,8 @@ class _Crew:
         self.tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.running: dict[Future[Any], tuple[WorkerProcess, int]] = {}
         self.lock = threading.Lock()
+        self._sending = threading.Lock()  # two messages to a worker must not mix; who ends workers does not wait for it
+        self._stopped_early: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
         self._numbers = itertools.count()
         self.workers = [start_worker(*self._settings)]
 
@@ -171,20 +169,33 @@ class _Crew:
 
     def _run(self, worker: WorkerProcess, future: Future[Any], call: list[Any]) -> None:
         number = next(self._numbers)
-        with self.lock:
-            self.running[future] = (worker, number)
         try:
-            wire.send(worker.channel, ("task", number, *call))
+            with self._sending:
+                with self.lock:
+                    self.running[future] = (worker, number)
+                wire.send(worker.channel, ("task", number, *call))
+                if future in self._stopped_early:
+                    wire.send(worker.channel, ("stop", number))
             kind, value = self._answer(worker, future)
         except (EOFError, OSError):
             raise WorkerDied("the worker process ended in the middle of its task; run it again") from None
         finally:
             with self.lock:
-                self.running.pop(future)
+                self.running.pop(future, None)
         if kind == "result":
             future.set_result(value)
         else:
             future.set_exception(value)
+
+    def stop(self, future: Future[Any]) -> None:
+        """Pass a stop on to the worker that has the task, or keep it for the moment when one gets it."""
+        with self._sending, contextlib.suppress(OSError):
+            with self.lock:
+                worker, number = self.running.get(future, (None, -1))
+            if worker is None:
+                self._stopped_early.add(future)
+            else:
+                wire.send(worker.channel, ("stop", number))
 
     def _answer(self, worker: WorkerProcess, future: Future[Any]) -> tuple[str, Any]:
         while True:

@@ -71,6 +71,16 @@ def test_a_waiting_task_is_cancelled_by_stop(testbed: Testbed) -> None:
     assert first.result(PATIENCE) == "stopped"
 
 
+def test_a_stop_at_the_very_start_arrives(testbed: Testbed) -> None:
+    """A task is stopped from the moment it is running, also while it is just being sent to its worker."""
+    for _ in range(200):
+        future = testbed.executor.submit(inside.wait_for_stop, 2 * PATIENCE)
+        while not future.running():
+            pass
+        testbed.executor.stop(future)
+        assert future.result(PATIENCE) == "stopped"
+
+
 def test_a_stop_that_comes_too_late_is_for_nobody(testbed: Testbed) -> None:
     """A stop for a task that has ended neither ends the worker nor stops the next task."""
     worker = testbed.executor._crew.workers[0]
