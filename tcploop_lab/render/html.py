@@ -49,7 +49,7 @@ def facts(named: Mapping[str, object]) -> str:
         f'<td style="{_CELL}; text-align: left">{written(value)}</td></tr>'
         for name, value in named.items()
     )
-    return _scrolling("facts", f"<tbody>{''.join(rows)}</tbody>")
+    return _framed("facts", f"<tbody>{''.join(rows)}</tbody>")
 
 
 def table(content: Table) -> str:
@@ -63,13 +63,16 @@ def table(content: Table) -> str:
         body.insert(MOST_ROWS[0], more)
     head = _row('th scope="col"', map(escape, content.names), content.sides)
     inside = f"<thead>{head}</thead><tbody>{''.join(body)}</tbody>"
-    return line(content.caption) + _scrolling(", ".join(content.names), inside)
+    return line(content.caption) + _framed(", ".join(content.names), inside)
 
 
-def _scrolling(label: str, rows: str) -> str:
-    """A table that scrolls by itself where its place is narrower, by keyboard too."""
-    frame = f'role="group" aria-label="{escape(label)}" tabindex="0" style="overflow-x: auto"'
-    return f"<div {frame}><table {_TABLE}>{rows}</table></div>"
+def scrolling(label: str, inner: str) -> str:
+    """Return what scrolls by itself where its place is narrower, by keyboard too; a screen reader says the label."""
+    return f'<div role="group" aria-label="{escape(label)}" tabindex="0" style="overflow-x: auto">{inner}</div>'
+
+
+def _framed(label: str, rows: str) -> str:
+    return scrolling(label, f"<table {_TABLE}>{rows}</table>")
 
 
 def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:

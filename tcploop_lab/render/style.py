@@ -21,6 +21,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
+from . import html
+
 # Okabe and Ito's palette, which stays distinct for colour-blind readers (jfly.uni-koeln.de/color, 2008).
 BLACK = "#000000"
 ORANGE = "#E69F00"
@@ -49,8 +51,6 @@ DARK_TOO = (
     "{ filter: invert(1) hue-rotate(180deg) !important; mix-blend-mode: screen; "
     "background: transparent !important }</style>"
 )
-# Shrunk, its text could not be read: in a narrow window it scrolls, and the keyboard can be there.
-_SCROLLS = 'role="group" tabindex="0" aria-label="figure" style="overflow-x: auto"'
 _LIGHTER = 0.4  # how much white is in the ground of a text
 _DPI = 144  # twice the pixels of the size on the page, for sharp text
 _CSS_DPI = 96
@@ -117,8 +117,8 @@ def look(width: float) -> str:
 
 
 def scrolling(picture: str) -> str:
-    """Return the HTML of a picture (an img or svg of class FIGURE) in a place that scrolls."""
-    return f"{DARK_TOO}<div {_SCROLLS}>{picture}</div>"
+    """Return the HTML of a picture (an img or svg of class FIGURE) that scrolls: shrunk, its text could not be read."""
+    return DARK_TOO + html.scrolling("figure", picture)
 
 
 class LabAxes(Axes):
