@@ -75,7 +75,7 @@ def ladder(
 
     `replay` holds the states (None: they are worked out), `received` the times of arrival in seconds by
     position in `segments`, where they are known. With `relative`, numbers count from x and y. A `label`, such as where
-    the segments come from, stands in the title and in the alternative text; `under_way` lists the positions of those
+    the segments come from, stands below the title and in the alternative text; `under_way` lists the positions of those
     that are still on the way. Of very many segments the first are drawn, and the label says so.
     Raises ValueError for no segments, or for segments of several connections.
     """
@@ -131,7 +131,7 @@ class _Layout:
         self.under_way = under_way
         self.numbers = Numbers(segments, relative)
         self.moments = replay.moments
-        self.changes = self._changes()
+        self.changes = state_changes(replay)
         self.tail: dict[int, float] = {}
         self.head: dict[int, float] = {}
         self.height = self._place() + 0.75
@@ -141,18 +141,6 @@ class _Layout:
         """What x and y are."""
         names = {(end.address, end.port): end.name for end in self.replay.ends}
         return self.numbers.legend(names)
-
-    def _changes(self) -> dict[tuple[int, bool], State]:
-        """The moments at which the state of an end changes, and its state from then on."""
-        found: dict[tuple[int, bool], State] = {}
-        state = [self.replay.first_state(0), self.replay.first_state(1)]
-        for index, arrives in self.moments:
-            step, side = self.replay.steps[index], self.replay.side(index) ^ arrives
-            after = step.receiver_after if arrives else step.sender_after
-            if after is not state[side]:
-                found[index, arrives] = after
-                state = [after if one == side or self.replay.one_socket else state[one] for one in (0, 1)]
-        return found
 
     def crosses(self, index: int) -> bool:
         """True if something else happens while the segment is on its way, or if it has not arrived."""
@@ -240,6 +228,19 @@ def _pack(items: Sequence[str], columns: int) -> list[str]:
         else:
             lines.append(item)
     return lines
+
+
+def state_changes(found: Replay) -> dict[tuple[int, bool], State]:
+    """Return the moments at which the state of a lifeline changes, and its state from then on."""
+    changes, state = {}, [found.first_state(0), found.first_state(1)]
+    for index, arrives in found.moments:
+        step, side = found.steps[index], found.side(index) ^ arrives
+        after = step.receiver_after if arrives else step.sender_after
+        if after is not state[side]:
+            changes[index, arrives] = after
+            for changed in (0, 1) if found.one_socket else (side,):
+                state[changed] = after
+    return changes
 
 
 def _draw_names(ax: Axes, layout: _Layout) -> None:

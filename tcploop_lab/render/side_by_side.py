@@ -17,7 +17,7 @@ from ..tcp.segments import Segment
 from ..tcp.states import State
 from ..tcp.words import Numbers, counted, flag_words, number_words, payload_words
 from . import style
-from .ladder import STATE_COLOURS
+from .ladder import STATE_COLOURS, state_changes
 
 _COLUMNS, _WIDTH = 2, style.WIDEST / 2  # ladders in a row, inches of one
 _LINE = (1.15, 3.15)
@@ -95,12 +95,8 @@ def _draw_lines(ax: Axes, found: Replay, rungs: Mapping[tuple[int, bool], float]
     state, since = [found.first_state(side) for side in (0, 1)], [0.52, 0.52]
     for side in (0, 1):
         _name(ax, side, 0.62, state[side])
-    for index, arrives in found.moments:
-        step, side = found.steps[index], found.side(index) ^ arrives
-        after = step.receiver_after if arrives else step.sender_after
-        if after is state[side]:
-            continue
-        y = rungs[index, arrives]
+    for (index, arrives), after in state_changes(found).items():
+        side, y = found.side(index) ^ arrives, rungs[index, arrives]
         _name(ax, side, y, after)
         for changed in (0, 1) if found.one_socket else (side,):
             _bar(ax, changed, since[changed], y, state[changed])
