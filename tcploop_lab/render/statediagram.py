@@ -26,7 +26,7 @@ _Pair = tuple[State, State]
 
 _NAME = "The state diagram of RFC 9293, figure 5"
 _SIZE = (8.6, 9.3)
-_BOX = (1.36, 0.5)
+BOX = (1.36, 0.5)  # of a state; the lines end at its edges
 _CORNER = 0.22
 
 PLACES: dict[State, _Point] = {
@@ -161,7 +161,7 @@ def _draw(taken: Sequence[Transition], ax: Axes | None, title: str | None) -> Ax
 
 
 def _draw_state(ax: Axes, state: State, place: _Point, visited: bool) -> None:
-    (x, y), (width, height) = place, _BOX
+    (x, y), (width, height) = place, BOX
     colour = STATE_COLOURS[state] if visited else style.PAPER
     edge = style.INK if visited else style.GREY
     look: dict[str, Any] = {"facecolor": colour, "edgecolor": edge, "linewidth": 1.2, "zorder": 5}

@@ -10,12 +10,11 @@ from ...tcp.states import TRANSITIONS, State, Transition
 from .. import style
 from ..html import table
 from ..ladder import STATE_COLOURS
-from ..statediagram import PLACES, ROUTES
+from ..statediagram import BOX, PLACES, ROUTES
 from .stepper_model import StateStepper
 
 _SCALE = 78  # pixels for a unit of the diagram
 _WIDTH, _HEIGHT = 8.6, 9.1
-_BOX = (1.36, 0.5)
 _UNTAKEN = "#B5B5B5"  # fainter than the way, and still seen on either ground
 
 
@@ -53,7 +52,7 @@ def _line(pair: tuple[State, State], taken: bool, latest: bool) -> str:
 
 
 def _box(state: State, here: Sequence[str]) -> str:
-    (x, y), (wide, high) = PLACES[state], _BOX
+    (x, y), (wide, high) = PLACES[state], BOX
     colour = STATE_COLOURS[state] if here else style.PAPER
     ink, edge = (style.text_on(colour), 3) if here else (style.GREY, 1)
     left, top = (x - wide / 2) * _SCALE, (y - high / 2) * _SCALE
