@@ -60,10 +60,10 @@ def _libc(call: str, *args: object) -> None:
         raise OSError(ctypes.get_errno(), call)
 
 
-def become(uid: int, more: int = 0) -> None:
+def become(uid: int) -> None:
     """Enter a user namespace as `uid`. As another user than 0 all rights are gone after the next exec."""
     mine, group = os.geteuid(), os.getegid()
-    _libc("unshare", _NEWUSER | more)
+    _libc("unshare", _NEWUSER)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {mine} 1")
     Path("/proc/self/gid_map").write_text(f"{uid} {group} 1")
@@ -71,12 +71,12 @@ def become(uid: int, more: int = 0) -> None:
 
 def become_with_own_mounts(uid: int) -> None:
     """The same in a mount namespace of its own, so that what is mounted is seen by nobody else."""
-    become(uid, _NEWNS)
-    mount(None, b"/", None, _REC | _PRIVATE)
+    become(uid)
+    own_mounts()
 
 
 def own_mounts() -> None:
-    """Enter a mount namespace as root of this machine, who may mount more than root of a user namespace."""
+    """Enter a mount namespace; root of this machine may mount more in it than root of a user namespace."""
     _libc("unshare", _NEWNS)
     mount(None, b"/", None, _REC | _PRIVATE)
 
