@@ -52,7 +52,7 @@ DARK_TOO = (
     "background: transparent !important }</style>"
 )
 _LIGHTER = 0.4  # how much white is in the ground of a text
-_DPI = 144  # twice the pixels of the size on the page, for sharp text
+_DPI = 144  # half as many pixels again as on the page, for sharp text
 _CSS_DPI = 96
 
 RC: dict[str, Any] = {
