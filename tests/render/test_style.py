@@ -41,7 +41,8 @@ def test_a_notebook_stores_each_figure_once_with_its_text() -> None:
         (data,) = outputs
         assert set(data) == {"text/html", "text/plain"}
         picture = r'class="tcploop-figure" style="[^"]+" src="data:image/png;base64,[A-Za-z0-9+/=]+">'
-        place = '<div role="group" aria-label="figure" tabindex="0" style="overflow-x: auto">'  # the keyboard scrolls it
+        # The keyboard scrolls it.
+        place = '<div role="group" aria-label="figure" tabindex="0" style="overflow-x: auto">'
         assert re.fullmatch(rf'<style>[^<]+</style>{place}<img alt="{text}" {picture}</div>', data["text/html"])
 
 
