@@ -8,8 +8,9 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,11 +225,27 @@ def test_what_it_can_read_is_what_the_page_says(victim: escapes.Victim) -> None:
     assert lab.audit(python(code), sandbox=STRICT).output == "True words False\n"
 
 
-def test_a_file_that_goes_away_meanwhile_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def run_while_a_secret_goes(stack: Any, orders: Any) -> Any:
+    """Run a program where a file that is to be hidden is there at the first look only."""
+    from tcploop_lab.audits.run import run_programs
+    from tcploop_lab.audits.sandbox import entrance
+
+    look, gone = entrance.places, ["/usr/gone"]
+
+    def places(*asked: Any, **more: Any) -> Any:
+        seen = look(*asked, **more)
+        return replace(seen, masked=(*seen.masked, *(gone.pop() for _ in gone[:])))
+
+    entrance.places = places
+    return run_programs(stack, orders)
+
+
+@pytest.mark.parametrize("run", [run_while_a_file_goes, run_while_a_secret_goes])
+def test_a_file_that_goes_away_meanwhile_is_no_reason(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody installs a package beside the audit, say: the sandbox is built anew, from what there is now."""
     from tcploop_lab.audits import audit as module
 
-    monkeypatch.setattr(module, "run_programs", run_while_a_file_goes)
+    monkeypatch.setattr(module, "run_programs", run)
     assert lab.audit(["echo", "ran"], sandbox=STRICT).output == "ran\n"
 
 

@@ -80,10 +80,14 @@ class Entrance:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the sandbox is for; `look` returns what the command sees."""
+    """What the sandbox is for; `look` returns what the command sees, as it was when it was first asked.
+
+    `forget` lets it look again.
+    """
 
     wanted: Sandbox
     look: Callable[..., Places]
+    forget: Callable[[], None]
     environment: Mapping[str, str]
     lab: Mapping[str, str]
     stage: str
@@ -118,7 +122,7 @@ def entrance(
     with _stage(look(apart=False), wanted.limits["file-size"]) as (stage, why_no_stage):
         found = shutil.which("bwrap") or ""
         without = why_no_stage or ("" if found else _NO_BUBBLEWRAP)
-        asked = Asked(wanted, look, environment, lab, stage)
+        asked = Asked(wanted, look, look.cache_clear, environment, lab, stage)
         way = _tried(asked, "" if without else found, without)
         if wanted.strict and way.missing:
             name, why = next(iter(way.missing.items()))
@@ -155,6 +159,7 @@ def _tried(asked: Asked, bubblewrap: str, without: str, tries: int = 3) -> Entra
     except BlockingIOError:
         raise
     except OSError as error:
+        asked.forget()
         if bubblewrap and tries > 1:
             return _tried(asked, bubblewrap, without, tries - 1)
         if not bubblewrap:
