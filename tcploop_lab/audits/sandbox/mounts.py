@@ -11,8 +11,9 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from ...stacks import libc
 from .places import Places, within
@@ -66,16 +67,15 @@ def trees(seen: Places) -> Trees:
 def fresh(path: str, size: int) -> Iterator[None]:
     """Make an empty folder, in memory where that is allowed, of so many bytes; it is gone with the block."""
     os.makedirs(path, exist_ok=True)
+    away: Callable[[], object] = partial(libc.call, "umount2", path.encode(), _DETACH)
     try:
         _mount("tcploop", path, "tmpfs", _NOSUID | _NODEV, f"size={size},mode=1777")
     except OSError:
-        yield
-        shutil.rmtree(path, ignore_errors=True)
-        return
+        away = partial(shutil.rmtree, path, ignore_errors=True)
     try:
         yield
     finally:
-        libc.call("umount2", path.encode(), _DETACH)
+        away()
 
 
 def words(seen: Places, made: Trees, own: tuple[str, str], size: int) -> list[str]:
