@@ -15,11 +15,13 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
+from operator import and_, sub
 
 from ..tcp.words import counted
 from .attempts import Attempt, Behaviour
 
+_Lines = Counter[str]
 PAIRS = 11  # runs in each world until a difference counts
 _ANY = "is refused, because it is connected to itself already"  # an echo takes any number: that compares with all
 _LONGEST = 80  # characters of a line in the evidence
@@ -152,8 +154,9 @@ def _of_lines(own: Sequence[str], echo: Sequence[str], port: int, does: str) -> 
     With an echo the name of its own end is another in each run. So who puts that in words, encoded as may be, says
     something else in most of them, and always the same with itself: that tells nothing.
     """
-    here, there = _only_in(own, echo, port), _only_in(echo, own, port)
-    if here and not there and len(echo) > 1 and 2 * _with_words_of_their_own(echo, port) > len(echo):
+    ours, theirs = ([_lines(text, port) for text in world] for world in (own, echo))
+    here, there = _first(own[0], _only_in(ours, theirs), port), _first(echo[0], _only_in(theirs, ours), port)
+    if here and not there and len(echo) > 1 and 2 * _with_words_of_their_own(theirs) > len(echo):
         return ""
     if here and there:
         return f"with an echo it {does} {there!r}; with itself {here!r}"
@@ -162,25 +165,23 @@ def _of_lines(own: Sequence[str], echo: Sequence[str], port: int, does: str) -> 
     return ""
 
 
-def _with_words_of_their_own(texts: Sequence[str], port: int) -> int:
+def _with_words_of_their_own(texts: Sequence[_Lines]) -> int:
     """How many have a line that no other has."""
-    lines = [_lines(text, port) for text in texts]
-    texts_with = Counter(line for one in lines for line in one)
-    return sum(any(texts_with[line] == 1 for line in one) for one in lines)
+    texts_with = Counter(line for lines in texts for line in lines)
+    return sum(any(texts_with[line] == 1 for line in lines) for lines in texts)
 
 
-def _only_in(texts: Sequence[str], others: Sequence[str], port: int) -> str:
-    """The first line that is in all of these and none of the others, as it stands, "" if there is none."""
-    common = _lines(texts[0], port)
-    for text in texts[1:]:
-        common &= _lines(text, port)
-    for text in others:
-        common -= _lines(text, port)
-    line = next(
-        (line for line in texts[0].splitlines() if unvarying(line.strip(), _service(port)) in common), ""
-    ).strip()
+def _only_in(texts: Sequence[_Lines], others: Sequence[_Lines]) -> _Lines:
+    """The lines that are in all of these and none of the others."""
+    return reduce(sub, others, reduce(and_, texts))
+
+
+def _first(text: str, wanted: _Lines, port: int) -> str:
+    """The first of these lines as it stands in a text, "" if there is none."""
+    lines = map(str.strip, text.splitlines() if wanted else ())
+    line = next((line for line in lines if unvarying(line, _service(port)) in wanted), "")
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 4]} ..."
 
 
-def _lines(text: str, port: int) -> Counter[str]:
+def _lines(text: str, port: int) -> _Lines:
     return Counter(unvarying(line.strip(), _service(port)) for line in text.splitlines() if line.strip())
