@@ -58,7 +58,6 @@ def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once
         ) from None
     if itself and not _meets_itself(stack, target, port):
         stack.set_port_range(PortRange(port, port))  # a kernel that knows no parity: then nothing else works
-        stack.set_reserved(())
 
 
 def leave_no_time_wait() -> None:
