@@ -45,12 +45,9 @@ def main(settings: dict[str, Any]) -> None:
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     _build(settings)
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END)  # not between fork() and the handler
     _call("prctl", _PR_SET_PDEATHSIG, signal.SIGTERM)
-    child = os.fork()
-    if child:
-        _wait_for(child)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
+    if child := _fork():
+        os._exit(_wait_for(child))
     os.chroot(settings["root"])  # from here on no user namespace can be made either (clone(2), EPERM)
     os.chdir("/home/student")
     if root:
@@ -65,29 +62,36 @@ def main(settings: dict[str, Any]) -> None:
     os.execve(settings["command"][0], settings["command"], settings["environment"])
 
 
-def _wait_for(child: int) -> None:
-    """Wait for the first process inside, with which the kernel ends all others; SIGTERM ends it."""
+def _fork() -> int:
+    """Return the number of a new process, and 0 in it. Here SIGTERM waits for the handler that `_wait_for` sets."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
+    child = os.fork()
+    if not child:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
+    return child
+
+
+def _wait_for(child: int) -> int:
+    """Wait for the child, which SIGTERM ends; return its exit code, 1 where a signal ended it.
+
+    If it is the first process of a cage, the kernel ends all others with it.
+    """
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
     _, status = os.waitpid(child, 0)
-    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1)
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 1
 
 
 def _supervise(command: list[str]) -> NoReturn:
     """Run the command as a child; at its end, or at SIGTERM, end all that descends from it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _END)
     with contextlib.suppress(OSError, AttributeError):  # no Linux: its process group is what can be ended
         _call("prctl", _PR_SET_CHILD_SUBREAPER, 1)
         _call("prctl", _PR_SET_PDEATHSIG, signal.SIGTERM)
-    child = os.fork()
-    if not child:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
+    if not (child := _fork()):
         os.execv(command[0], command)
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGKILL))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END)
-    _, status = os.waitpid(child, 0)
+    code = _wait_for(child)
     _end_descendants()
-    os._exit(max(os.waitstatus_to_exitcode(status), 0))
+    os._exit(code)
 
 
 def _end_descendants() -> None:
