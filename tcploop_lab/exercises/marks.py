@@ -123,15 +123,16 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
 
     Raises NotOnThisTestbed where the system has no sandbox.
     """
+    failed = ""
     try:
         cells = _cells(files.content(path, _LARGEST, "a notebook"))
         assignment = _assignment(cells, course.releases)
     except ValueError as error:
-        assignment = next((name for name in course.releases if path.stem.endswith(name)), "")
-        who = name_of(printable(student or student_of(path, assignment)))
-        return Marks(printable(str(path)), who, assignment, failed=printable(str(error)))
+        assignment, failed = next((name for name in course.releases if path.stem.endswith(name)), ""), str(error)
+    file, who = printable(str(path)), name_of(printable(student or student_of(path, assignment)))
+    if failed:
+        return Marks(file, who, assignment, failed=printable(failed))
     release, most = course.releases[assignment], points(course.releases[assignment])
-    who = name_of(printable(student or student_of(path, assignment)))
     whole = restored(cells, release)
     locked = {id(cell) for cell in release}
     theirs = [cell for cell in whole if id(cell) not in locked and cell["cell_type"] == "code"]
@@ -141,7 +142,7 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
     odd = (*_suspicions(theirs), *_raised(cells, most))
     late = deadline.days(handed_in(path)) if deadline else 0
     counts = deadline.share(late) if deadline else 1.0
-    return Marks(printable(str(path)), who, assignment, grade, "", odd, frozenset(answers), late, counts)
+    return Marks(file, who, assignment, grade, "", odd, frozenset(answers), late, counts)
 
 
 def student_of(path: Path, assignment: str) -> str:
@@ -173,11 +174,12 @@ def equal_programs(marks: Sequence[Marks]) -> list[tuple[str, str, int]]:
 
 def with_repeats(marks: Sequence[Marks]) -> list[Marks]:
     """Return the marks, with a word at each file of who has handed in one assignment several times."""
-    many = Counter((one.student, one.assignment) for one in marks)
-    odd = [(f"one of {many[one.student, one.assignment]} files",) for one in marks]
+    files_of = Counter((one.student, one.assignment) for one in marks)
     return [
-        replace(one, suspicious=one.suspicious + said) if many[one.student, one.assignment] > 1 else one
-        for one, said in zip(marks, odd, strict=True)
+        replace(one, suspicious=(*one.suspicious, f"one of {many} files"))
+        if (many := files_of[one.student, one.assignment]) > 1
+        else one
+        for one in marks
     ]
 
 

@@ -41,7 +41,7 @@ def restored(submitted: Sequence[Any], released: Sequence[Any]) -> list[Any]:
         elif name not in placed:
             cells.append(named[name])
         placed.add(name)
-    order = [grade_id(cell) for cell in released if grade_id(cell)]
+    order = list(named)
     for name in (name for name in order if name in locked and name not in placed):
         before = set(order[: order.index(name)])
         place = max((at for at, cell in enumerate(cells) if grade_id(cell) in before), default=-1)
