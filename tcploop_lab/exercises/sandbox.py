@@ -63,8 +63,8 @@ class Came:
 def run(job: Job, files: Mapping[str, str] | None = None, caged: bool = True, seconds: float = SECONDS) -> Came:
     """Run the job in a cage, with these files in its folder, and return what came out of it.
 
-    With `caged=False` it is a process of its own with a time limit, and no more: for a machine that has nothing to
-    lose. Raises NotOnThisTestbed where the system refuses the cage.
+    With `caged=False` it is a process of its own with a time limit and an empty home, and what it started ends with it:
+    for a machine that has nothing to lose. Raises NotOnThisTestbed where the system refuses the cage.
     """
     if not hasattr(os, "fork"):
         raise NotOnThisTestbed("grading runs students' programs as Unix does: grade on Linux, or in WSL 2")
