@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -242,33 +243,34 @@ MISTAKEN: list[tuple[str, Any, str]] = [  # number, answer, and the hint that wa
 ]  # fmt: skip
 
 
-@pytest.mark.private_network
-@pytest.mark.parametrize(("number", "answer", "because"), RIGHT)
+def case(number: str, *more: object) -> Any:
+    """A case of a test. 07.2 is measured in a private network, and only what is said of it shows that there is none."""
+    return pytest.param(number, *more, marks=pytest.mark.private_network if number == "07.2" else ())
+
+
+@pytest.mark.parametrize(("number", "answer", "because"), [case(*row) for row in RIGHT])
 def test_a_right_answer_is_right_in_any_spelling(number: str, answer: Any, because: str) -> None:
     """The solution is accepted in each way in which one may write it, and explained."""
     feedback = Checker().check(number, answer)
     assert (feedback.state, because in feedback.message) == (State.RIGHT, True), feedback
 
 
-@pytest.mark.private_network
-@pytest.mark.parametrize(("number", "answer", "hint"), MISTAKEN)
+@pytest.mark.parametrize(("number", "answer", "hint"), [case(*row) for row in MISTAKEN])
 def test_a_typical_mistake_gets_its_own_hint(number: str, answer: Any, hint: str) -> None:
     """Who makes a typical mistake is told about this very mistake."""
     feedback = Checker().check(number, answer)
     assert (feedback.state, hint.lower() in feedback.message.lower()) == (State.WRONG, True), feedback
 
 
-@pytest.mark.private_network
-@pytest.mark.parametrize("number", sorted(SOLUTIONS.keys() - {"08.6"}))
+@pytest.mark.parametrize("number", [case(number) for number in sorted(SOLUTIONS.keys() - {"08.6"})])
 def test_the_folded_solution_is_right(number: str) -> None:
     """Who copies the solution from the notebook is told that it is right, and why."""
-    names = {"lab": lab, "distribution": distribution, "defences": defences}
-    with lab.open_testbed((32768, 60999), kind="namespace") as testbed:
-        feedback = Checker().check(number, answer_of(SOLUTIONS[number], testbed=testbed, **names))
+    code, names = SOLUTIONS[number], {"lab": lab, "distribution": distribution, "defences": defences}
+    with lab.open_testbed((32768, 60999), kind="namespace") if "testbed" in code else nullcontext() as testbed:
+        feedback = Checker().check(number, answer_of(code, testbed=testbed, **names))
     assert feedback.right and len(feedback.message) > 20, feedback
 
 
-@pytest.mark.private_network
 def test_the_preconditions_say_what_exercise_06_4_says() -> None:
     """Port 65531 breaks two rules on a default range: in range, parity."""
     with lab.open_testbed((32768, 60999), kind="namespace") as testbed:
