@@ -128,10 +128,9 @@ class _Crew:
         self.private = private
         self._settings = (private, port_range)
         self.tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.running: dict[Future[Any], tuple[WorkerProcess, int]] = {}
         self.lock = threading.Lock()
-        self._sending = threading.Lock()  # two messages to a worker must not mix; who ends workers does not wait for it
-        self._stopped_early: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+        self._stoppable: dict[Future[Any], tuple[WorkerProcess, int]] = {}  # sent to its worker, and not stopped yet
+        self._stopped: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
         self._numbers = itertools.count()
         self.workers = [start_worker(*self._settings)]
 
@@ -170,32 +169,31 @@ class _Crew:
     def _run(self, worker: WorkerProcess, future: Future[Any], call: list[Any]) -> None:
         number = next(self._numbers)
         try:
-            with self._sending:
-                with self.lock:
-                    self.running[future] = (worker, number)
-                wire.send(worker.channel, ("task", number, *call))
-                if future in self._stopped_early:
-                    wire.send(worker.channel, ("stop", number))
+            worker.send(("task", number, *call))
+            with self.lock:
+                self._stoppable[future] = worker, number
+                stopped = future in self._stopped
+            if stopped:
+                self.stop(future)
             kind, value = self._answer(worker, future)
         except (EOFError, OSError):
             raise WorkerDied("the worker process ended in the middle of its task; run it again") from None
         finally:
             with self.lock:
-                self.running.pop(future, None)
+                self._stoppable.pop(future, None)
         if kind == "result":
             future.set_result(value)
         else:
             future.set_exception(value)
 
     def stop(self, future: Future[Any]) -> None:
-        """Pass a stop on to the worker that has the task, or keep it for the moment when one gets it."""
-        with self._sending, contextlib.suppress(OSError):
-            with self.lock:
-                worker, number = self.running.get(future, (None, -1))
-            if worker is None:
-                self._stopped_early.add(future)
-            else:
-                wire.send(worker.channel, ("stop", number))
+        """Pass one stop on to the worker that has the task; until one has it whole, keep it, and wait for nobody."""
+        with self.lock:
+            self._stopped.add(future)
+            worker, number = self._stoppable.pop(future, (None, -1))
+        if worker is not None:
+            with contextlib.suppress(OSError):
+                worker.send(("stop", number))
 
     def _answer(self, worker: WorkerProcess, future: Future[Any]) -> tuple[str, Any]:
         while True:

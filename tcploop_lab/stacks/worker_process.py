@@ -14,6 +14,7 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -46,6 +47,7 @@ class WorkerProcess:
         ends = (port_range.low, port_range.high) if port_range else None
         lifeline, ours_alive = os.pipe()
         self.channel, self._lifeline = ours, [ours_alive]
+        self._sending = threading.Lock()
         _workers.add(self)
         boot = _BOOT.format(path=ascii(sys.path), arguments=(theirs.fileno(), lifeline, private, ends))
         try:
@@ -71,6 +73,11 @@ class WorkerProcess:
             raise NamespaceRefused(*value)
         info: dict[str, Any] = value
         return info
+
+    def send(self, message: Any) -> None:
+        """Send one message, with which that of another thread does not mix. Errors are those of `wire.send`."""
+        with self._sending:
+            wire.send(self.channel, message)
 
     def wait_for_message(self) -> None:
         """Return when there is something to read. WorkerDied for a process that somebody has stopped (SIGSTOP)."""

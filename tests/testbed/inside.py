@@ -60,8 +60,8 @@ def unsendable() -> Any:
     return lambda: None
 
 
-def wait_for_stop(seconds: float) -> str:
-    """Work until the lab says stop, and tell how it ended."""
+def wait_for_stop(seconds: float, *_: bytes) -> str:
+    """Work until the lab says stop, and tell how it ended; what else is given makes the message of the task longer."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         current_task().report("working")

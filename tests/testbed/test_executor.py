@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import types
 
@@ -79,6 +80,22 @@ def test_a_stop_at_the_very_start_arrives(testbed: Testbed) -> None:
             pass
         testbed.executor.stop(future)
         assert future.result(PATIENCE) == "stopped"
+
+
+def test_a_worker_that_does_not_read_holds_up_nobody_else() -> None:
+    """Its task is longer than its channel takes: stop() waits for nobody, and arrives when the task has."""
+    with NamespaceExecutor(2) as executor:
+        deaf = psutil.Process(executor.info["pid"])
+        deaf.suspend()
+        futures = [executor.submit(inside.wait_for_stop, 2 * PATIENCE, bytes(1 << 24)) for _ in range(2)]
+        wait_until(lambda: all(future.running() for future in futures))
+        stops = [threading.Thread(target=executor.stop, args=(one,), daemon=True) for one in [*futures, *futures]]
+        for stop in stops:
+            stop.start()
+        wait_until(lambda: not any(stop.is_alive() for stop in stops) and any(future.done() for future in futures))
+        assert not all(future.done() for future in futures)
+        deaf.resume()
+        assert [future.result(PATIENCE) for future in futures] == ["stopped", "stopped"]
 
 
 def test_a_stop_that_comes_too_late_is_for_nobody(testbed: Testbed) -> None:
