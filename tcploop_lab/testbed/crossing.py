@@ -114,18 +114,11 @@ class Crossing(Shown):
 
         Raises ValueError for an index that `held` does not have.
         """
-        held = self._find(index)
-        passed = self._pass(
-            held, self._stack.time()
-        )  # held until its answer is here: what was sent again meanwhile is spared
-        del self.held[index]
-        return passed
+        return self._pass(index, arrives=True)
 
     def lose(self, index: int = 0) -> Passed:
         """Lose one held segment. Raises ValueError for an index that `held` does not have."""
-        passed = self._pass(self._find(index), None)
-        del self.held[index]
-        return passed
+        return self._pass(index, arrives=False)
 
     def look(self) -> list[Held]:
         """Return what is on the cable now: a host that waits has perhaps sent something again."""
@@ -264,19 +257,18 @@ class Crossing(Shown):
     def _gone(self) -> SoFar:
         return cable.so_far(self.passed, ())
 
-    def _find(self, index: int) -> Held:
+    def _pass(self, index: int, arrives: bool) -> Passed:
         self._look()  # copies that came meanwhile; they stand behind all others, so the index stays right
         if not 0 <= index < len(self.held):
             there = f"0 to {len(self.held) - 1}" if self.held else "none: the cable is empty"
             raise ValueError(f"segment {index}: the cable holds {there}")
-        return self.held[index]
-
-    def _pass(self, held: Held, received: float | None) -> Passed:
-        if received is not None:
+        held, received = self.held[index], self._stack.time() if arrives else None
+        if arrives:
             self._write(held)
             self._settle(cable.other(held.segment.sender))
         passed = Passed(held.segment, received, self.states, held.datagram)
         self.passed.append(passed)
+        del self.held[index]  # only now that its answer is here: what was sent again meanwhile is spared
         return passed
 
     def _write(self, held: Held) -> None:
