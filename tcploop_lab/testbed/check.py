@@ -166,7 +166,7 @@ def keeps_off(name: str, host: str, client: ClientKind) -> bool:
     """
     if client.binds is not Binds.TARGET:
         return True
-    held, asked = ip_address(name.rpartition(":")[0].strip("[]")), ip_address(host)
+    held, asked = ip_address(Endpoint.parse(name).address), ip_address(host)
     if held.is_unspecified:
         return held.version >= asked.version
     return (getattr(held, "ipv4_mapped", None) or held) == asked
