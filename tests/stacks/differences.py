@@ -24,7 +24,7 @@ from .test_same_as_the_kernel import difference, first_scripts, long_scripts, re
 DOCUMENT = Path(__file__).parents[2] / "docs" / "simulated.md"
 BEGIN, END = "<!-- made by make differences -->", "<!-- end -->"
 WORKERS = 16  # they mostly wait
-GUESTS = 4  # in a kernel that is started for it, which has one processor, and whose console takes 30 KB at once
+GUESTS = 4  # in a kernel that is started for it, which has one processor
 BATCH = 1000  # scripts, after each of which the line is written: who stops early has what was played
 LONG = 96  # scripts with a minute and a half in them, half of them at once
 

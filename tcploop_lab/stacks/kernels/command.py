@@ -14,7 +14,7 @@ from functools import partial
 from ...errors import WorkerDied
 from .executor import Link
 
-_CHUNK = 1 << 10  # bytes: a message that fits the buffer of the other kernel's console, 4096 (drivers/tty/n_tty.c)
+_CHUNK = 1 << 10  # bytes: behind so many a Ctrl-C may have to wait
 _LOOK_EVERY = 0.2  # seconds, in which a Ctrl-C is noticed
 
 
