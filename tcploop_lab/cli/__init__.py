@@ -40,6 +40,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return _ended(f"{error.strerror}: allow more (ulimit -a lists the limits), or end what is not needed", 3)
     except MemoryError:
         return _ended("not enough memory: allow more (ulimit -a lists the limits)", 3)
+    finally:
+        if getattr(signal.getsignal(signal.SIGINT), "pressed", False):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # when Python ends it restores the default, which kills
 
 
 @contextlib.contextmanager
