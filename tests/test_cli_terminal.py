@@ -119,7 +119,7 @@ ANSWERED = [
 
 @pytest.mark.parametrize("command", ANSWERED, ids=lambda command: command[0])
 def test_ctrl_c_takes_no_answer_away(command: list[str], tmp_path) -> None:
-    """Pressed five times between the answer and its printing, after that, and at the very end, it answers all the same."""
+    """Pressed five times between the answer and its printing, after that, and at the very end, it answers."""
     words = [word.replace("{out}", str(tmp_path / "s")) for word in command]
     place = words.index("--") if "--" in words else len(words)
     done = subprocess.run(
