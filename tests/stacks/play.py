@@ -72,7 +72,7 @@ class Player:
         self._look("at the end")
         for letter in sorted(self.sockets):
             self.sockets[letter].close()
-        self._settle()
+            self._settle()  # a busy kernel may hand on what the last one sent when the next one is closed
         self._note("all closed", "")
         self._look("all closed")
         if self.packets is not None:
