@@ -134,7 +134,7 @@ def test_what_a_function_does_is_told_in_words(function, words, capsys):
     assert feedback.state is State.WRONG
     assert words in feedback.message
     assert len(feedback.message) < 300 and "\n" not in feedback.message
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30  # it sleeps for longer
     assert capsys.readouterr().out == ""
 
 

@@ -260,7 +260,7 @@ def test_ipv6_is_the_same(code: str, verdict: str) -> None:
 def test_a_self_connection_comes_with_its_witnesses() -> None:
     """Segments, socket table and output tell the same story; the port is certain at the first try, odd or not."""
     stays = CONNECT + "s.send(b'hi')\nprint(s.recv(9), flush=True)\ns.recv(9)"  # so that the table is looked at in time
-    result = lab.audit(python(stays), port=40001, timeout=1.5)
+    result = lab.audit(python(stays), port=40001, timeout=3)
     assert [one.flags for one in result.segments[:4]] == ["S", "SA", "A", "PA"]
     assert {one.to_itself for one in result.segments} == {True}
     assert ("127.0.0.1:40001", "127.0.0.1:40001") in {(row.local, row.peer) for row in result.sockets}
@@ -275,9 +275,9 @@ def test_low_ports_need_no_root() -> None:
 
 def test_who_keeps_the_connection_has_not_noticed() -> None:
     """A program that waits for a word from itself is ended by the time limit, and has taken itself for a server."""
-    result = lab.audit(python(CONNECT + "s.recv(1)"), timeout=1.5)
+    result = lab.audit(python(CONNECT + "s.recv(1)"), timeout=3)
     assert (result.verdict, result.exit_status, result.stopped) == ("self-connected", None, "timeout")
-    assert result.seconds < 4
+    assert result.seconds < 15
     assert "waited for itself" in repr(result)
 
 
@@ -321,7 +321,7 @@ def test_a_flood_is_kept_in_part() -> None:
 def test_a_flood_into_itself_is_judged() -> None:
     """A program that writes to itself without end is self-connected; what is kept of the capture is bounded."""
     code = CONNECT + "s.setblocking(True)\nwhile True:\n    s.send(bytes(60000)); s.recv(60000)"
-    result = lab.audit(python(code), timeout=1.0)
+    result = lab.audit(python(code), timeout=2)
     assert result.verdict == "self-connected"
     assert sum(len(one.payload) for one in result.segments) < 3 << 20
 
