@@ -21,7 +21,7 @@ import pytest
 import tcploop_lab as lab
 from tcploop_lab.ports.identify import ProbeResult
 from tcploop_lab.results import stored
-from tcploop_lab.stacks.kernels import console, fetch, table
+from tcploop_lab.stacks.kernels import console, fetch, table, user_mode
 from tcploop_lab.study.kernels import PROBES
 from tcploop_lab.testbed.testbed import Testbed
 from tests.waiting import wait_until
@@ -112,6 +112,21 @@ def test_an_output_that_takes_nothing_is_told_as_outside(fetched: str, redirecti
     command = f'exec "$0" -m tcploop_lab in {fetched} -- probe {redirection}'
     done = subprocess.run(["sh", "-c", command, sys.executable], stderr=subprocess.PIPE, text=True, timeout=120)
     assert (done.returncode, said in done.stderr, "kernel" in done.stderr) == (code, True, False)
+
+
+def test_it_starts_without_a_race_of_algorithms_for_disks(fetched: str, tmp_path: Path) -> None:
+    """What it prints from its start to its end says nothing of RAID 6, which took more than a second."""
+    release = table.named(fetched)
+    files = fetch.files_of(release)
+    switch_off = f"import ctypes; ctypes.CDLL(None).reboot({0x4321FEDC})"
+    program = user_mode.program(release, files, tmp_path, switch_off, 1)
+    loud = [word for word in program.arguments if word != "quiet"]
+    done = subprocess.run(
+        loud, cwd=files, env={**os.environ, **program.environment}, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=120, start_new_session=True,
+    )  # fmt: skip
+    assert "Run /" in done.stdout and "reboot:" in done.stdout
+    assert "raid6:" not in done.stdout
 
 
 def test_it_ends_with_the_lab_however_that_ends(fetched: str, tmp_path: Path) -> None:
