@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -148,6 +149,44 @@ def test_what_this_proc_does_not_show_is_told(option: bytes, told: str) -> None:
 
     done = subprocess.run([*COMMAND, "--json"], preexec_fn=enter, capture_output=True, text=True, timeout=120)
     assert told in "".join(json.loads(done.stdout)["unseen"])
+
+
+ODD_NETWORKS = """
+import os, socket, sys, threading
+from pathlib import Path
+from tcploop_lab.cli import main
+from tcploop_lab.stacks.namespace import enter_another_network
+from tests.matrix.situations import _BIND, mount, own_mounts
+
+def plant(port, then):
+    enter_another_network()
+    kept.append(socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.1", port)))
+    then()
+
+def named(): mount(b"/proc/thread-self/ns/net", bytes(folder / "it's one"), None, _BIND)
+def stays(): ready.set(), threading.Event().wait()
+
+kept, ready, folder = [], threading.Event(), Path(sys.argv[1])
+own_mounts()
+for name in ("a left-over", "it's one"): (folder / name).touch()
+for work in ((40001, lambda: (named(), ready.set())), (40003, stays)):
+    ready.clear()
+    threading.Thread(target=plant, args=work, daemon=True).start()
+    ready.wait(60)
+main(["find"])
+"""
+
+
+@pytest.mark.may_skip("needs root, who mounts a network")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a network")
+def test_a_network_of_a_thread_or_of_a_mount_is_one(tmp_path: Path) -> None:
+    """Where a process's other thread is, and what only a mount keeps; a shell takes the odd name of it in advice."""
+    command = [sys.executable, "-c", ODD_NETWORKS, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[1])
+    assert not done.stderr, done.stderr
+    advice = [shlex.split(line) for line in done.stdout.splitlines() if line.startswith("to end")]
+    assert {"127.0.0.1:40001", "127.0.0.1:40003"} <= {words[-1] for words in advice}
+    assert any(f"--net={tmp_path}/it's one" in words for words in advice)
 
 
 @pytest.mark.parametrize("words", ["find", "check 50052 --here"])

@@ -20,7 +20,7 @@ _STYLES = {True: "bold green", False: "bold red", None: ""}
 
 
 def text(description: Description, width: int | None = None, terminal: bool = False, encoding: str = "utf-8") -> str:
-    """Return a description as lines of text, which are whole where no `width` is given.
+    """Return a description as lines of text, which are whole where no `width` is given; those of programs always.
 
     rich obeys NO_COLOR, and leaves what is no `terminal` without colour.
     """
@@ -45,7 +45,7 @@ def text(description: Description, width: int | None = None, terminal: bool = Fa
     for table in description.tables:
         _print_table(console, table)
     for note in description.notes:
-        console.print(_text(note))
+        console.print(_text(note), soft_wrap=True)  # many hold a command, which must be copied as one line
     page.seek(0)
     return re.sub(r" +$", "", page.read(), flags=re.MULTILINE)  # rich fills every row with spaces
 
@@ -55,7 +55,8 @@ def _print_item(console: Console, name: str, value: object) -> None:
         console.print(Text.assemble(f"{name}: ", _text(value)))
     else:
         console.print(f"{name}:")
-        console.print(Text("\n".join(f"    {printable(line)}" for line in value.shown(_MOST_LINES))))
+        shown = Text("\n".join(f"    {printable(line)}" for line in value.shown(_MOST_LINES)))
+        console.print(shown, soft_wrap=value.fixed)
 
 
 def _print_table(console: Console, table: Table) -> None:

@@ -11,6 +11,8 @@ import contextlib
 import errno
 import os
 import pickle
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -25,7 +27,6 @@ from . import libc
 
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _TIMEOUT = 20.0  # seconds; an interpreter is up in a tenth of one
-_NAMED = (Path("/run/netns"), Path("/run/docker/netns"))  # where ip-netns(8) and Docker keep names of namespaces
 _LONGEST_NAME = 40
 _Answer = TypeVar("_Answer")
 
@@ -47,7 +48,8 @@ class Place:
     @property
     def command(self) -> str:
         """What root writes before a command, so that it runs in there: nsenter(1); "" for the caller's own."""
-        return "" if self.own else f"nsenter --net={self.entrance or self.table.removesuffix('net') + 'ns/net'} "
+        entrance = self.entrance or self.table.removesuffix("net") + "ns/net"
+        return "" if self.own else f"nsenter --net={shlex.quote(entrance)} "
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def places() -> tuple[Place, ...]:
     """
     own = _number_of_table("thread-self")
     found = {own: Place(own, _name_of("thread-self"), "", "/proc/thread-self/net", True)}
-    for pid in _processes():
+    for pid in _threads():
         with contextlib.suppress(OSError):  # it has ended
             number = _number_of_table(pid)
             if number not in found:
@@ -159,6 +161,14 @@ def _processes() -> list[str]:
     return [name for name in os.listdir("/proc") if name.isdecimal()]
 
 
+def _threads() -> Iterator[str]:
+    """Each process and its other threads: of them any may be in a network of its own (setns(2))."""
+    for pid in _processes():
+        yield pid
+        with contextlib.suppress(OSError):  # it has ended
+            yield from set(os.listdir(f"/proc/{pid}/task")) - {pid}
+
+
 def _open_files(pid: str) -> Iterator[str]:
     with contextlib.suppress(OSError):  # not this user's, or it has ended
         folder = os.open(f"/proc/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY)
@@ -189,14 +199,17 @@ def _name_of(pid: str) -> str:
     return ""
 
 
-def _without_processes(known: Collection[str]) -> Iterator[Place]:
-    """Namespaces that only a name keeps, as `ip netns add` makes them."""
-    for folder in _NAMED:
+def _without_processes(known: set[str]) -> Iterator[Place]:
+    """Namespaces that only a mount keeps (nsfs), as those of `ip netns add`, wherever a program has put it."""
+    for line in Path("/proc/thread-self/mountinfo").read_text(errors="surrogateescape").splitlines():
+        name, written = line.split(" ")[3:5]
+        if not name.startswith("net:[") or name in known:
+            continue
+        known.add(name)
+        number, path = int(name[5:-1]), re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), written)
         with contextlib.suppress(OSError):
-            for path in sorted(folder.iterdir()):
-                number = path.stat().st_ino
-                if f"net:[{number}]" not in known:
-                    yield Place(number, f"net:[{number}] ({printable(path.name, _LONGEST_NAME)})", str(path), "")
+            if os.stat(path).st_ino == number:  # nothing is mounted above it
+                yield Place(number, f"{name} ({printable(os.path.basename(path), _LONGEST_NAME)})", path, "")
 
 
 def _enter(entrance: str, kind: int) -> None:

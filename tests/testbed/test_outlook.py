@@ -11,6 +11,7 @@ import tcploop_lab as lab
 from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.ports.clients import ClientKind
 from tcploop_lab.ports.ranges import PortRange
+from tcploop_lab.render.plain import text
 from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.testbed.hosts import resolve_own
 from tcploop_lab.testbed.outlook import Outlook, _outlook
@@ -151,11 +152,12 @@ def test_its_repairs_repair(testbed: Testbed) -> None:
 
 
 def test_a_range_with_room_is_moved_off_the_port() -> None:
-    """The wider side stays; the command names it, and the port is then outside."""
+    """The wider side stays; the command names it, whole on a narrow terminal too, and the port is then outside."""
     with lab.open_testbed(port_range=(32768, 60999), kind="namespace") as testbed:
         seen = testbed.submit(outlook, 50051).result()
         command = dict(seen.repairs)["move it out of the range"]
         assert command == "sudo sysctl -w net.ipv4.ip_local_port_range='32768 50050'"
+        assert f"move it out of the range:  {command}\n" in text(seen.describe(), width=40)
         testbed.submit(planted.sysctl, command).result()
         assert able(testbed.submit(outlook, 50051).result()) == {"bind-self"}
 
