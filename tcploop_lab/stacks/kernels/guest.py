@@ -1,6 +1,6 @@
-"""What runs inside another kernel as its first process: it makes the place ready, and does what the lab sends.
+"""What runs inside another kernel, beside its first process: it makes the place ready, and does what the lab sends.
 
-The kernel starts it as root. It mounts what programs expect, becomes the user who started the kernel, and answers on
+It is started as root. It mounts what programs expect, becomes the user who started the kernel, and answers on
 the console: the same frames as `console.py` reads. Tasks go to a `NamespaceExecutor`, as they would outside; what it
 hands over as live sockets is kept here, and the lab gets their numbers.
 """
@@ -37,7 +37,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(settings: dict[str, Any]) -> None:
-    """Serve the lab until it lets go of the console, then switch the machine off."""
+    """Make the place ready, and serve the lab until it lets go of the console. Does not return."""
     for kind, where in _MOUNTS:
         os.makedirs(where, exist_ok=True) if where == "/dev/shm" else None
         _libc.mount(kind.encode(), where.encode(), kind.encode(), 0, None)
@@ -45,13 +45,7 @@ def main(settings: dict[str, Any]) -> None:
     _be_random(settings["random"])
     descriptor = _console(settings["console"])
     _libc.mount(None, b"/", None, _READ_ONLY, None)
-    child = os.fork()
-    if not child:
-        _serve_and_end(descriptor, settings)
-    while os.wait()[0] != child:  # of what is left behind the first process is the parent
-        pass
-    os.sync()
-    _libc.reboot(0x4321FEDC)  # RB_POWER_OFF, reboot(2)
+    _serve_and_end(descriptor, settings)
 
 
 def _console(where: str) -> int:

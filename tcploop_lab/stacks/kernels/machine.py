@@ -26,10 +26,16 @@ from .table import Release
 
 END_TIMEOUT = 2.0  # seconds it gets to switch itself off
 _LAST_LINES = 4  # of what the kernel printed, when something went wrong
-_GUEST = """import sys
+_GUEST = """import os, sys
 sys.path[:] = {path!r}
-from tcploop_lab.stacks.kernels.guest import main
-main({settings!r})
+child = os.fork()  # before the lab is loaded: a fork of user-mode Linux costs by the page
+if not child:
+    from tcploop_lab.stacks.kernels.guest import main
+    main({settings!r})
+while os.wait()[0] != child:  # of what is left behind the first process is the parent
+    pass
+import ctypes
+ctypes.CDLL(None).reboot(0x4321FEDC)  # RB_POWER_OFF, reboot(2)
 """
 
 
