@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import sys
-from difflib import get_close_matches
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
@@ -41,6 +40,8 @@ def _show(shell: Any, kind: type[Exception], error: Exception, traceback: Traceb
 
 def _not_run(shell: Any, error: NameError, traceback: TracebackType) -> str:
     """What to run, if a cell itself uses a name that nothing in the kernel resembles; else ""."""
+    from difflib import get_close_matches
+
     *_, (last, line) = _places(traceback)
     known = [name for name in shell.user_ns if not name.startswith("_")]
     if last.co_name != "<module>" or _of_the_lab(last) or get_close_matches(error.name or "", known):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
@@ -72,7 +71,7 @@ def copy_course(target: Path) -> dict[str, str]:
     target.mkdir(parents=True, exist_ok=True)
     _write(target / _MADE, json.dumps(made, indent=1).encode())  # first, so that half a copy is known as one
     for place, content in course():
-        name, mark = place.as_posix(), sha256(content).hexdigest()
+        name, mark = place.as_posix(), _hash(content)
         here = _mark(target / place)
         if here != mark and (here is None or made.get(name) != mark):
             written[name] = _put(target, place, content, here in (None, made.get(name)))
@@ -90,16 +89,22 @@ def _made(target: Path) -> dict[str, str]:
     return made
 
 
+def _hash(content: bytes) -> str:
+    from hashlib import sha256  # with it comes OpenSSL, which few commands need
+
+    return sha256(content).hexdigest()
+
+
 def _mark(path: Path) -> str | None:
     """Return the hash of a file; None if nothing is there, and "" for a link or a folder, which we never put there."""
     if not os.path.lexists(path):
         return None
-    return sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
+    return _hash(path.read_bytes()) if path.is_file() and not path.is_symlink() else ""
 
 
 def _put(target: Path, place: Path, content: bytes, ours: bool) -> str:
     """Write a file and return where: at its place, or beside what is there if that is the learner's own by now."""
-    path, mark = target / place, sha256(content).hexdigest()
+    path, mark = target / place, _hash(content)
     if path.parent.resolve() != target.resolve() / place.parent:
         raise ValueError(f"{path.parent} leads out of it")
     if not ours:

@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 DAY = timedelta(days=1)
 STAMP = "timestamp.txt"  # what nbgrader's exchange puts beside what was handed in
@@ -62,6 +61,8 @@ def handed_in(path: Path) -> datetime:
 
 def _zone(words: list[str]) -> tzinfo:
     """The zone of a timestamp; UTC where none is named, or none that is known (ZoneInfoNotFoundError is a KeyError)."""
+    from zoneinfo import ZoneInfo
+
     with contextlib.suppress(KeyError, OSError, ValueError):
         return ZoneInfo(words[0]) if words else UTC
     return UTC

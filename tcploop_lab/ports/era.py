@@ -12,7 +12,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Container, Hashable, Mapping
 from functools import lru_cache
-from hashlib import blake2b
 from typing import ClassVar
 
 from .candidates import Candidates, Order
@@ -133,6 +132,8 @@ class Era:
 
     def _hash(self, key: object, bits: int) -> int:
         """A keyed hash of `key`, as the kernel's siphash with the secret of the boot."""
+        from hashlib import blake2b  # with it comes OpenSSL, which few commands need
+
         digest = blake2b(repr(key).encode(), digest_size=bits // 8, key=self._secret).digest()
         return int.from_bytes(digest, "little")
 

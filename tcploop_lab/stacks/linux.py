@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import platform
 import re
-import secrets
 import select
 import socket
 import struct
@@ -58,7 +58,8 @@ class LinuxStack:
     source_for = staticmethod(source_for)
 
     def __init__(self) -> None:
-        self.address = f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+        first, second, third = os.urandom(3)  # secrets would load OpenSSL, in every worker
+        self.address = f"127.{64 + first % 64}.{second}.{1 + third % 254}"
 
     @property
     def kernel(self) -> str:

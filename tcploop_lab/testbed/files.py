@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from typing import IO
@@ -106,7 +105,7 @@ def written(path: str | os.PathLike[str], force: bool = False) -> Iterator[IO[by
 
 def _beside(path: str | os.PathLike[str]) -> str:
     """Return a path in the folder of the file that `path` leads to, and on its disk, at which nothing is."""
-    return os.path.join(os.path.dirname(os.path.realpath(path)), f".tcploop-{secrets.token_hex(4)}")
+    return os.path.join(os.path.dirname(os.path.realpath(path)), f".tcploop-{os.urandom(4).hex()}")
 
 
 def _put_in_place(beside: str, target: str, force: bool) -> None:

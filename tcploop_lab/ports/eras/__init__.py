@@ -5,7 +5,6 @@ Each is one class in a file of this folder, with a name; whatever file is put he
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from importlib import import_module
@@ -27,7 +26,9 @@ def parse_era(value: object) -> type[Era]:
         return value
     if isinstance(value, str) and value in BY_NAME:
         return BY_NAME[value]
-    near = difflib.get_close_matches(str(value), ERAS, n=2)
+    from difflib import get_close_matches
+
+    near = get_close_matches(str(value), ERAS, n=2)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise ValueError(f"era {value!r}{hint}: an era is one of {', '.join(ERAS)}")
 
