@@ -187,6 +187,9 @@ def _read_template(name: str, words: Sequence[str]) -> str:
 @contextmanager
 def _in_place_of(texts: Mapping[str, str], order: Order) -> Iterator[Order]:
     """Yield the order with copies of these files in the place of those that its words name."""
+    if not texts:
+        yield order  # without a folder, which whoever is killed would leave
+        return
     with tempfile.TemporaryDirectory(prefix="tcploop-template-") as folder:
         words = order.command
         for number, (name, text) in enumerate(texts.items()):
@@ -195,7 +198,7 @@ def _in_place_of(texts: Mapping[str, str], order: Order) -> Iterator[Order]:
             copy.write_text(text, encoding="utf-8")
             copy.chmod(Path(name).stat().st_mode & 0o777)
             words = tuple(word.replace(name, str(copy)) for word in words)
-        yield replace(order, command=words, own=(folder,) if texts else ())
+        yield replace(order, command=words, own=(folder,))
 
 
 def private_testbed(kind: str | None) -> Testbed:

@@ -535,14 +535,15 @@ def test_an_interrupt_ends_the_program() -> None:
 
 
 @pytest.mark.private_network
-def test_a_killed_lab_leaves_nothing() -> None:
-    """When the process that audits is killed, the audited program ends with it."""
+def test_a_killed_lab_leaves_nothing(tmp_path: Path) -> None:
+    """When the process that audits is killed, the audited program ends with it, and no file is left."""
     mark = f"{MARK}-killed-{os.getpid()}"
     code = f"import tcploop_lab as lab; lab.audit([{PY!r}, '-c', 'import time; time.sleep(60)', {mark!r}], timeout=50)"
-    with subprocess.Popen([PY, "-c", code]) as lab_process:
+    with subprocess.Popen([PY, "-c", code], env={**os.environ, "TMPDIR": str(tmp_path)}) as lab_process:
         wait_until(lambda: sum("sleep(60)" in line and "lab.audit" not in line for line in alive(mark)) > 1)
         lab_process.kill()
     wait_until(lambda: not alive(mark))
+    assert list(tmp_path.iterdir()) == []
 
 
 BULK = (
