@@ -78,8 +78,8 @@ class Behaviour:
     lab ended anything, `ended` says when (seconds since the epoch) and `why_ended` for which reason; `left` counts the
     processes that went on after the command. `files` is what it left in HOME and TMPDIR. `dropped` counts the frames
     that the capture lost, all of them after `whole_until`. `listened` is True if a listener of its own was seen on the
-    port. `written` is what `Written` counted, where that is more than the segments that were kept have. `stands_in` is
-    True if a listener was the echo.
+    port. `seconds` is how long all of it took. `written` is what `Written` counted, where that is more than the
+    segments that were kept have. `stands_in` is True if a listener was the echo.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -89,6 +89,7 @@ class Behaviour:
     ended: float | None = None
     why_ended: str = ""
     left: int = 0
+    seconds: float = 0.0
     listened: bool = False
     dropped: int = 0
     whole_until: float = math.inf

@@ -8,7 +8,6 @@ with an echo on the port, and the two are compared.
 from __future__ import annotations
 
 import os
-import random
 import shlex
 import shutil
 import tempfile
@@ -34,11 +33,11 @@ from ..testbed.opening import open_testbed, wanted_kind
 from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from .attempts import Behaviour
-from .comparison import PAIRS
+from .plan import Plan, comparison, repetition
 from .run import INTERRUPT, Order, Report, run_programs
 from .sandbox.entrance import outside
 from .sandbox.wanted import Sandbox
-from .verdicts import AuditVerdict, judge_audit, needs_comparison, needs_repetition
+from .verdicts import AuditVerdict, judge_audit, needs_more, self_connections
 
 # What the lessons' programs did when that was recorded (`make record`): shown, with its label, where no private network
 # can be made; never in the place of a measurement.
@@ -49,8 +48,6 @@ DEFAULT_TIMEOUT = 10.0  # seconds
 DEFAULT_ATTEMPTS = 100  # all, but for who dials without end
 ALWAYS = ("no terminal", "empty stdin")  # of the sandbox's layers
 _GRACE = 3.0  # seconds a run that is interrupted gets to hand back what it saw
-_AT_ONCE = 3  # workers that repeat a comparison
-_LONGER = 2.0  # seconds by which a program must stay longer with an echo to behave otherwise
 _EXAMPLE = "tcploop audit -- curl http://127.0.0.1:{port}/"
 
 
@@ -140,10 +137,10 @@ def audit(
     terminal and an empty stdin, reaches no other network, sees files to read and an empty HOME, and ends with all its
     processes after `timeout` seconds; `sandbox` lets more in, or insists on every layer. `attempts` is how many of its
     attempts meet themselves; the later ones are refused. Where it used no connection with itself, it is run again with
-    an echo on the port, and where that differs both are run ten times more (`comparison.PAIRS`). `kind` is the
-    testbed that was asked for; only the private network will do. With `or_recorded`, where no audit is possible, or
-    the environment asks for another testbed, the result is what was recorded of this command, with a label, if a
-    lesson runs it.
+    an echo on the port, and where that differs both are run ten times more (`comparison.PAIRS`); where it was refused
+    it is run as often. `kind` is the testbed that was asked for; only the private network will do. With `or_recorded`,
+    where no audit is possible, or the environment asks for another testbed, the result is what was recorded of this
+    command, with a label, if a lesson runs it.
 
     Raises ValueError for a command that cannot be run and for bad values, NotOnThisTestbed without a private network,
     where no process can be made or kept together, or where a layer is missing that was insisted on.
@@ -277,17 +274,15 @@ def _compared(order: Order, first: Report, testbed: Testbed) -> tuple[list[Behav
     """Return the runs with itself, the first of which was made, and those with an echo, as many as are needed.
 
     None with an echo for who used a connection with itself. Otherwise the two worlds are compared until nothing is left
-    in which all runs of one world are alike and differ from all of the other, PAIRS times at the most. Which of a pair
-    is run first is left to chance: so who counts its runs does not seem to know the world either. In some of those with
-    an echo its port is held, as it is by a connection with itself: whether it can be had tells nobody of that.
+    in which all runs of one world are alike and differ from all of the other, PAIRS times at the most. Who was refused
+    is run as often as that, too, without an echo: it may have met itself but for chance.
     """
     own, echo = [_behaviour(first)], list[Behaviour]()
-    control = _for_comparison(order, first)
-    rest = [_pairs(order, control, (PAIRS - 2) // _AT_ONCE) for _ in range(_AT_ONCE)]
-    for plan in ([[control]], [_pairs(order, control, 1)], rest):
+    plans = (comparison if self_connections(own[0], order.port) else repetition)(order, first)
+    for plan in plans:
         if INTERRUPT in {one.why_ended for one in (*own, *echo)}:
             return own[:1], []  # half a comparison is none
-        if not (needs_repetition(own, echo, order.port) if echo else needs_comparison(own[0], order.port)):
+        if not needs_more(own, echo, order.port):
             break
         with open_testbed(workers=len(plan), kind="namespace") if len(plan) > 1 else nullcontext(testbed) as place:
             for report in _run(plan, place):
@@ -295,13 +290,7 @@ def _compared(order: Order, first: Report, testbed: Testbed) -> tuple[list[Behav
     return own, echo
 
 
-def _pairs(order: Order, control: Order, count: int) -> list[Order]:
-    """Some runs in each world: with the port held in the first of the echo's, and in every other one after that."""
-    controls = (replace(control, held=number % 2 == 0) for number in range(count))
-    return [one for other in controls for one in random.sample((order, other), 2)]
-
-
-def _run(plan: Sequence[Sequence[Order]], testbed: Testbed) -> list[Report]:
+def _run(plan: Plan, testbed: Testbed) -> list[Report]:
     """Run each list of orders in a worker of its own, and return what was seen."""
     reports: list[Report] = []
     futures = [testbed.submit(run_programs, orders) for orders in plan]
@@ -318,12 +307,6 @@ def _run(plan: Sequence[Sequence[Order]], testbed: Testbed) -> list[Report]:
     return reports
 
 
-def _for_comparison(order: Order, report: Report) -> Order:
-    """The same program with an echo, for so long that whoever does the same has ended by then."""
-    enough = 2 * report.seconds + _LONGER if report.ended is None else None
-    return replace(order, control=True, enough=enough, timeout=order.timeout + (enough or 0))
-
-
 def _behaviour(report: Report) -> Behaviour:
     return Behaviour(
         segments=tuple(map(segment_of, report.frames)),
@@ -333,6 +316,7 @@ def _behaviour(report: Report) -> Behaviour:
         ended=report.ended,
         why_ended=report.why_ended,
         left=report.left,
+        seconds=report.seconds,
         listened=any(row.state == "LISTEN" for row in report.sockets),
         dropped=report.dropped,
         whole_until=report.whole_until,

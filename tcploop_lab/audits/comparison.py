@@ -68,7 +68,8 @@ def unsteady(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> 
             return "its connections"
         if len({_status(one) for one in world}) > 1:
             return "its exit status"
-    return ""
+    here, there = ([_lines(run.output, port) for run in world] for world in (own, echo))
+    return "what it prints with an echo" if _only_in(here, there) and _vary(there) else ""
 
 
 def connection_that_differs(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> int | None:
@@ -152,11 +153,11 @@ def _of_lines(own: Sequence[str], echo: Sequence[str], port: int, does: str) -> 
     """Lines that the texts of all runs of one world have, and no text of the other.
 
     With an echo the name of its own end is another in each run. So who puts that in words, encoded as may be, says
-    something else in most of them, and always the same with itself: that tells nothing.
+    now this and now that, and always the same with itself: that tells nothing (`_vary`).
     """
     ours, theirs = ([_lines(text, port) for text in world] for world in (own, echo))
     here, there = _first(own[0], _only_in(ours, theirs), port), _first(echo[0], _only_in(theirs, ours), port)
-    if here and not there and len(echo) > 1 and 2 * _with_words_of_their_own(theirs) > len(echo):
+    if here and not there and _vary(theirs):
         return ""
     if here and there:
         return f"with an echo it {does} {there!r}; with itself {here!r}"
@@ -165,10 +166,8 @@ def _of_lines(own: Sequence[str], echo: Sequence[str], port: int, does: str) -> 
     return ""
 
 
-def _with_words_of_their_own(texts: Sequence[_Lines]) -> int:
-    """How many have a line that no other has."""
-    texts_with = Counter(line for lines in texts for line in lines)
-    return sum(any(texts_with[line] == 1 for line in lines) for lines in texts)
+def _vary(texts: Sequence[_Lines]) -> bool:
+    return any(lines != texts[0] for lines in texts)
 
 
 def _only_in(texts: Sequence[_Lines], others: Sequence[_Lines]) -> _Lines:

@@ -17,7 +17,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import IO
+from typing import IO, Literal
 
 from ..errors import NotOnThisTestbed
 from ..stacks.linux import LivePacketSocket
@@ -48,13 +48,15 @@ _MOST_AGAIN = 5  # times that the sandbox is built anew where files of the syste
 _LONGEST = 200  # characters of the last words in an error
 INTERRUPT = "an interrupt"
 _NO_PROCESS = "no process can be made for the program: {}; raise the limit (ulimit -u, pids.max of the cgroup)"
+Held = Literal["never", "always", "since the dial"]
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
 
 
 @dataclass(frozen=True)
 class Order:
-    """What to run and how long. `control` puts an echo on the port, for comparison: nobody meets itself then, and
-    with `held` nobody else can have the port either.
+    """What to run and how long. With a `caller` there is an echo on the port, for comparison, which is dialled from
+    that one: nobody meets itself then. With `held` nobody else can have the port either, before and after the dial, or
+    after it alone.
 
     `attempts` is how many self-connections may come about; `enough` ends the run that many seconds after the program
     dialled. `sandbox` is what users chose of it, `own` are files that the command reads, `lab` has the numbers of the
@@ -71,9 +73,14 @@ class Order:
     sandbox: Sandbox
     lab: Mapping[str, str]
     own: tuple[str, ...] = ()
-    control: bool = False
-    held: bool = False
+    caller: int | None = None
+    held: Held = "never"
     enough: float | None = None
+
+    @property
+    def control(self) -> bool:
+        """True if it is run with an echo."""
+        return self.caller is not None
 
 
 @dataclass
@@ -160,8 +167,9 @@ class _NotEntered(NotOnThisTestbed):
 def _run(stack: Stack, order: Order, way: Entrance) -> Report:
     if stack.reserved():  # this network has seen a run
         enter_another_network()
-    set_scene(stack, order.target, order.port, itself=not order.control, once=order.attempts == 1)
-    control = echo(order.port, order.held) if order.control else contextlib.nullcontext(False)
+    held = order.held == "always"
+    set_scene(stack, order.target, order.port, order.caller, held, once=order.attempts == 1)
+    control = echo(order.port, held) if order.control else contextlib.nullcontext(False)
     with way.folders() as own, control as stands_in, contextlib.closing(_packets(stack, order)) as packets:
         report = _Watch(stack, order, packets, way).run()
         return replace(report, stands_in=stands_in, files=left_in(own))
@@ -211,6 +219,7 @@ class _Watch:
         self._written = Written(order.port)
         self._syns: set[tuple[int, int]] = set()
         self._dialled: float | None = None
+        self._holder = socket.socket(socket.AF_INET6 if ":" in order.target.address else socket.AF_INET)
         self._newest = 0.0
         self._sockets: dict[SocketRow, None] = {}
         self._status = b""
@@ -225,7 +234,7 @@ class _Watch:
             process = self._start(theirs)
         finally:
             os.close(theirs)
-        with open(status, "rb", buffering=0) as told, process:
+        with open(status, "rb", buffering=0) as told, process, self._holder:
             self._watch(process, told, began + self.order.timeout)
             self._finish(process, told)
         self.report.seconds = time.monotonic() - began
@@ -325,6 +334,8 @@ class _Watch:
     def _take(self, frame: Frame) -> None:
         header = tcp_header(frame.data)
         self._written.add(header.sport, header.dport, header.seq, header.flags, header.length)
+        if header.flags & (_FIN | _RST):
+            self._holder.close()  # as a connection with itself gives its port back
         self._keep(frame, bool(header.flags & (_SYN | _FIN | _RST)))
         if header.flags & (_SYN | _ACK) == _SYN and header.dport == self.order.port:
             self._new_syn(header.sport, header.seq)
@@ -343,11 +354,18 @@ class _Watch:
     def _new_syn(self, sport: int, seq: int) -> None:
         if not self._syns:
             self._dialled = time.monotonic()
+            self._hold()
         self._syns.add((sport, seq))
         port = self.order.port
         if sport == port and sum(other == port for other, _ in self._syns) == self.order.attempts:
             end_of_self_connections(self._stack, port)
         self._look_at_sockets()
+
+    def _hold(self) -> None:
+        """Have the port from now on, if that is wanted and the program has not got it already."""
+        if self.order.held == "since the dial":
+            with contextlib.suppress(OSError):  # or it was closed before that was seen
+                self._holder.bind((self.order.target.address, self.order.port))
 
     def _look_at_sockets(self) -> None:
         if len(self._syns) <= self.order.attempts + 1:  # a client that dials thousands of times is slow enough

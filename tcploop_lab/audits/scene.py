@@ -18,6 +18,7 @@ from ..tcp import closing
 from ..testbed.hosts import Target
 
 WIDTH = 128  # ports: half of them are for whoever binds
+_MULTIPLES = (56, 60, 64)  # of 2 to 8, 10, 12, 14, 15, 16, 20, 28, 30, 32
 _TW_BUCKETS = Path("/proc/sys/net/ipv4/tcp_max_tw_buckets")
 
 
@@ -28,21 +29,36 @@ def scene_range(port: int) -> PortRange:
     return PortRange(low, min(low + WIDTH - 1, 65535))
 
 
-def reserved_ports(port: int, free: int | None = None) -> list[PortRange]:
-    """Return what connect() may not take: all ports of the parity of `port`, but for one that is `free`."""
-    return [PortRange(one, one) for one in _of_its_parity(port) if one != free]
+def reserved_ports(port: int, *free: int) -> list[PortRange]:
+    """Return what connect() may not take: all ports of the parity of `port`, but for those that are `free`."""
+    return [PortRange(one, one) for one in _of_its_parity(port) if one not in free]
+
+
+def callers_of(port: int, count: int) -> list[int]:
+    """Return `count` ports of the parity of `port` from which to dial an echo there, in an order left to chance.
+
+    The lowest and the highest of the range are among them, and those that leave the same remainder as `port` where
+    they are divided by small numbers: so what follows from the number of its own port is the same in one run at least.
+    """
+    others = {one for one in _of_its_parity(port) if one != port}
+    chosen = {min(others), max(others), *(one for one in others if abs(one - port) in _MULTIPLES)}
+    chosen |= set(random.sample(sorted(others - chosen), count - len(chosen)))
+    return random.sample(sorted(chosen), count)
 
 
 def _of_its_parity(port: int) -> range:
     return range(scene_range(port).low, scene_range(port).high + 1, 2)
 
 
-def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once: bool = False) -> None:
-    """Let connect() take `port` first (`itself`), or another one of its parity, chosen by chance, and never that one.
+def set_scene(
+    stack: Stack, target: Target, port: int, caller: int | None = None, held: bool = False, once: bool = False
+) -> None:
+    """Let connect() take `port` first, or instead of it `caller`, a port of the same parity.
 
-    No TIME-WAIT is left, which would keep the next attempt from meeting itself. `once` leaves it: whoever closes in
-    order and dials again at once is refused, however quick it is. Raises NotOnThisTestbed where the private network
-    cannot be set.
+    With `held` somebody will have bound `port`, so that it need not be reserved. Before that the lab meets itself once,
+    in either case: what the network counts is alike. No TIME-WAIT is left, which would keep the next attempt from
+    meeting itself. `once` leaves it: whoever closes in order and dials again at once is refused, however quick it is.
+    Raises NotOnThisTestbed where the private network cannot be set.
     """
     try:
         if not target.is_loopback:
@@ -50,14 +66,16 @@ def set_scene(stack: Stack, target: Target, port: int, itself: bool = True, once
         if not once:
             leave_no_time_wait()
         stack.set_port_range(scene_range(port))
-        others = [one for one in _of_its_parity(port) if one != port]
-        stack.set_reserved(reserved_ports(port, port if itself else random.choice(others)))
+        stack.set_reserved(reserved_ports(port, port))
+        met = _meets_itself(stack, target, port)
+        if caller is not None:
+            stack.set_reserved(reserved_ports(port, caller, *([port] * held)))
+        elif not met:
+            stack.set_port_range(PortRange(port, port))  # a kernel that knows no parity: then nothing else works
     except OSError as error:
         raise NotOnThisTestbed(
             f"the private network's port range cannot be set ({error.strerror}); tcploop doctor says what to do"
         ) from None
-    if itself and not _meets_itself(stack, target, port):
-        stack.set_port_range(PortRange(port, port))  # a kernel that knows no parity: then nothing else works
 
 
 def leave_no_time_wait() -> None:

@@ -18,6 +18,13 @@ from .comparison import connection_that_differs, differences, is_beside, unstead
 
 _LONGEST = 160  # characters of the program's own words in the evidence
 _SHELLS_NOT_FOUND = 127  # and 126, not executable: POSIX, XCU 2.8.2
+_SHELLS_SIGNALS = range(129, 160)  # what it says where a signal ended the command, and what it prints then
+_CRASHED = re.compile(
+    r"^(?:.*: )?(?:line +\d+: +\d+ )?"
+    r"(?:Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception)"
+    r"|\(core dumped\)|^panic: runtime error|^fatal error: unexpected signal|^Fatal Python error",
+    re.MULTILINE,
+)
 _HINTS = (
     (r"unrecogni[sz]ed option|unknown option|invalid option|illegal option|bad option|unknown (?:flag|argument)",
      "it does not know one of the options"),
@@ -63,7 +70,18 @@ def self_connections(behaviour: Behaviour, port: int) -> list[Attempt]:
     return [one for one in behaviour.attempts(port) if one.to_itself and one.answer == "open"]
 
 
-def needs_comparison(behaviour: Behaviour, port: int) -> bool:
+def needs_more(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> bool:
+    """True if further runs may change the verdict: if what was seen so far clears the program, or may yet do so.
+
+    Without runs with an echo that is one that met itself and used no such connection, or one that was refused each
+    time; with them, one that did so each time, and differs from all of those.
+    """
+    if not self_connections(own[0], port):
+        return all(_was_refused(run, port) for run in own)
+    return all(used_none(run, port) for run in own) and (not echo or bool(differences(own, echo, port)))
+
+
+def used_none(behaviour: Behaviour, port: int) -> bool:
     """True if the program met itself and used no such connection: it noticed, or it always does so."""
     own = self_connections(behaviour, port)
     return bool(own) and not any(_is_used(behaviour, one) or behaviour.misses(one) for one in own)
@@ -73,9 +91,8 @@ def _is_used(behaviour: Behaviour, one: Attempt) -> bool:
     return one.sent > 0 or behaviour.keeps(one)
 
 
-def needs_repetition(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> bool:
-    """True if all runs of one world differ from those of the other, and it used no connection with itself in any."""
-    return all(needs_comparison(run, port) for run in own) and bool(differences(own, echo, port))
+def _was_refused(behaviour: Behaviour, port: int) -> bool:
+    return not behaviour.dropped and {one.answer for one in behaviour.attempts(port)} == {"refused"}
 
 
 def judge_audit(own: Sequence[Behaviour], port: int, attempts: int, echo: Sequence[Behaviour] = ()) -> Judgement:
@@ -87,10 +104,10 @@ def judge_audit(own: Sequence[Behaviour], port: int, attempts: int, echo: Sequen
     """
     first = own[0]
     met = self_connections(first, port)
-    if not met:
-        verdict, reasons = _without_self_connection(first, port)
-    elif not all(needs_comparison(run, port) for run in own):
+    if not all((used_none if met else _was_refused)(run, port) for run in own) and (met or len(own) > 1):
         verdict, reasons = _used(own, port, attempts)
+    elif not met:
+        verdict, reasons = _without_self_connection(first, port, len(own))
     else:
         verdict, reasons = _unused(own, echo, port)
     seen = [_describe(number, one, first) for number, one in enumerate(met[:3], start=1)]
@@ -98,7 +115,7 @@ def judge_audit(own: Sequence[Behaviour], port: int, attempts: int, echo: Sequen
     return Judgement(verdict, (*seen, *more, *reasons, *_after(first, met, port), *_ending(first)))
 
 
-def _without_self_connection(behaviour: Behaviour, port: int) -> _Reasons:
+def _without_self_connection(behaviour: Behaviour, port: int, runs: int) -> _Reasons:
     tries = behaviour.attempts(port)
     if behaviour.dropped:
         return AuditVerdict.UNCLEAR, [f"the capture lost {behaviour.dropped} frames, so nothing can be excluded"]
@@ -115,7 +132,8 @@ def _without_self_connection(behaviour: Behaviour, port: int) -> _Reasons:
     if "open" in answers:
         return AuditVerdict.UNCLEAR, [f"somebody listens on port {port}, so it was no self-connection: {names}"]
     if answers == {"refused"}:
-        return AuditVerdict.REFUSED, [f"it dialled from another address or port, and was refused: {names}"]
+        each = [f"so it was in {runs} runs"] if runs > 1 else []
+        return AuditVerdict.REFUSED, [f"it dialled from another address or port, and was refused: {names}", *each]
     return AuditVerdict.UNCLEAR, [f"its SYN was not answered: {names}"]
 
 
@@ -135,12 +153,13 @@ def _hints(behaviour: Behaviour) -> list[str]:
 
 
 def _used(own: Sequence[Behaviour], port: int, attempts: int) -> _Reasons:
-    """Judge a program that used a connection with itself, in one of its runs at least."""
+    """Judge a program that used a connection with itself in one of its runs, or did not do alike in all."""
     for run in own:
         met = self_connections(run, port)
         place = next((number for number, one in enumerate(met) if _is_used(run, one)), None)
         if place is not None:
-            return _first_use(met, place, attempts)
+            verdict, reasons = _first_use(met, place, attempts)
+            return verdict, reasons if run is own[0] else [*reasons, f"so it was in one of {len(own)} runs"]
     lost = sum(run.dropped for run in own)
     if lost:
         return AuditVerdict.UNCLEAR, [f"the capture lost {lost} frames, so what it wrote is not known"]
@@ -175,7 +194,7 @@ def _unused(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> _
     if not found:
         return AuditVerdict.SELF_CONNECTED, ["with an echo it does the same: it takes itself for a server"]
     place = connection_that_differs(own, echo, port)
-    others = (_wanted_the_port(echo), _may_have_waited(own, echo, port))
+    others = (_wanted_the_port(echo), _may_have_waited(own, echo, port), _is_slow(own, echo))
     for why in filter(None, (*(_other_reason(run, port, place) for run in own), *others)):
         return AuditVerdict.UNCLEAR, [*found, why]
     return AuditVerdict.DETECTED, [*found, f"so it was in {len(own)} runs with itself, and in {len(echo)} with an echo"]
@@ -201,12 +220,20 @@ def _may_have_waited(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: 
     return ""
 
 
+def _is_slow(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
+    """Why it tells nothing that the lab ended a program with an echo: with itself it once went on for so long, too."""
+    ended = [run.seconds for run in echo if run.ended is not None]
+    if ended and max(run.seconds for run in own) > min(ended):
+        return "with itself it once took as long as with an echo, where the lab ended it: raise --timeout"
+    return ""
+
+
 def _other_reason(own: Behaviour, port: int, place: int | None) -> str:
     """Why a program that behaves otherwise with itself need not have noticed: something else was different, too."""
     tries = own.attempts(port)
     if own.listened or any(one.answer == "open" and not one.to_itself for one in tries):
         return "it listened on the port as well, where with an echo that is taken"
-    if own.exit_status is not None and (own.exit_status < 0 or own.exit_status in (126, _SHELLS_NOT_FOUND)):
+    if _broke_off(own):
         return "it crashed or broke off, which is no sign of noticing"
     if any(is_beside(one, tries) for one in tries):
         return "while it was connected to itself it dialled once more, and was refused"
@@ -214,6 +241,13 @@ def _other_reason(own: Behaviour, port: int, place: int | None) -> str:
     if refused < len(tries) and (place is None or place >= refused):
         return "later attempts were refused, which may be the reason: raise --attempts"
     return ""
+
+
+def _broke_off(run: Behaviour) -> bool:
+    """True if a signal ended the program or one that it started, as a shell tells it, or a command was not found."""
+    status = run.exit_status or 0
+    told = status in (_SHELLS_NOT_FOUND - 1, _SHELLS_NOT_FOUND, *_SHELLS_SIGNALS)
+    return status < 0 or told or bool(_CRASHED.search(run.output))
 
 
 def _describe(number: int, attempt: Attempt, behaviour: Behaviour) -> str:

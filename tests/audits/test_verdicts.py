@@ -8,8 +8,8 @@ import pytest
 
 from tcploop_lab.audits.attempts import Behaviour, Written, attempts_of, other_ports
 from tcploop_lab.audits.comparison import unvarying
-from tcploop_lab.audits.scene import WIDTH, reserved_ports, scene_range
-from tcploop_lab.audits.verdicts import AuditVerdict, judge_audit, needs_comparison, self_connections
+from tcploop_lab.audits.scene import WIDTH, callers_of, reserved_ports, scene_range
+from tcploop_lab.audits.verdicts import AuditVerdict, judge_audit, self_connections, used_none
 from tcploop_lab.tcp.segments import Segment
 from tests.tcp import exchanges
 
@@ -96,6 +96,10 @@ OTHERWISE = {"exit_status": 1}
         (seen(with_itself()), seen(with_echo(), dropped=2), "unclear", "the capture lost frames"),
         (seen(with_itself(), exit_status=-11), seen(with_echo(data=4)), "unclear", "no sign of noticing"),
         (seen(with_itself(), exit_status=127), seen(with_echo(data=4)), "unclear", "no sign of noticing"),
+        (seen(with_itself(), exit_status=139), seen(with_echo(data=4)), "unclear", "no sign of noticing"),
+        (seen(with_itself(), output="x\nAborted\nok"), seen(with_echo(data=4)), "unclear", "no sign of noticing"),
+        (seen(with_itself(), seconds=5.0), seen(with_echo(), seconds=4.0, **ENDED), "unclear", "once took as long"),
+        (seen(with_itself(), seconds=3.0), seen(with_echo(), seconds=4.0, **ENDED), "detected", "goes on until"),
         (seen(with_itself(close=0.5), refused(1.2)), seen(with_echo(data=4)), "unclear", "dialled once more"),
         (seen(with_itself(), refused()), seen(with_echo(), with_echo(4, port=50002)), "unclear", "raise --attempts"),
         (seen(with_itself(), refused()), seen(with_echo(data=4)), "detected", "writes 4 bytes"),
@@ -117,7 +121,9 @@ def test_what_the_comparison_tells(own: Behaviour, echo: Behaviour, expected: st
         (["x", "x"], ["y", "y"], "detected"),
         (["x", "z"], ["y", "w"], "self-connected"),
         (["x", "y"], ["y", "x"], "self-connected"),
-        (["x", "x"], ["v", "w"], "self-connected"),
+        (["x", "x"], ["v", "w"], "unclear"),
+        (["x", "x"], ["v", "v", "w", "w", "v"], "unclear"),
+        (["x\ny", "x\nz"], ["v", "v"], "detected"),
     ],
 )
 def test_words_that_differ_in_one_world_tell_nothing(own: list[str], echo: list[str], expected: str) -> None:
@@ -150,6 +156,20 @@ def test_use_in_any_run_is_use() -> None:
     """A program that writes to itself in the second run only is not cleared by the first."""
     own = [seen(with_itself()), seen(with_itself(data=3))]
     assert judge_audit(own, PORT, 9, [seen(with_echo(data=4))] * 2).verdict == "self-connected"
+
+
+@pytest.mark.parametrize(
+    ("later", "expected", "why"),
+    [
+        (seen(refused()), "refused", "so it was in 2 runs"),
+        (seen(with_itself(data=3)), "self-connected", "so it was in one of 2 runs"),
+        (seen(with_itself()), "unclear", "it met itself in one run, and not in the next"),
+    ],
+)
+def test_who_is_refused_by_chance_is_not_cleared(later: Behaviour, expected: str, why: str) -> None:
+    """Only who is refused in every run was refused."""
+    judged = judge_audit([seen(refused()), later], PORT, 9)
+    assert (judged.verdict, why in judged.evidence) == (expected, True)
 
 
 def test_more_connections_of_a_run_that_was_ended_are_no_difference() -> None:
@@ -217,13 +237,22 @@ def test_the_scene_leaves_connect_one_port(port: int) -> None:
     assert {one % 2 for one in reserved} == {port % 2}
 
 
+@pytest.mark.parametrize("port", [1, 22, 100, 33334, 40001, 65535])
+def test_what_follows_from_its_own_port_is_there_with_an_echo_too(port: int) -> None:
+    """Of eleven callers of an echo some are above and some below, if there are any, and some are alike but for that."""
+    callers, others = set(callers_of(port, 11)), set(scene_range(port)) - {port}
+    assert len(callers) == 11 and callers < others and {one % 2 for one in callers} == {port % 2}
+    assert {one > port for one in callers} == {one > port for one in others if one % 2 == port % 2}
+    assert all(any((one - port) % number == 0 for one in callers) for number in (2, 3, 4, 5, 6, 7, 8, 10, 12, 16))
+
+
 def test_a_use_is_never_cleared() -> None:
     """Who uses its third self-connection is not cleared by a limit of one or two that it was too quick for."""
     behaviour = seen(with_itself(1.0, seq=1), with_itself(2.0, seq=2), with_itself(3.0, data=9, seq=3))
     server = seen(with_echo(data=9))
     verdicts = [verdict(behaviour, server, attempts=number) for number in (1, 2, 3)]
     assert verdicts == ["unclear", "unclear", "self-connected"]
-    assert not needs_comparison(behaviour, PORT)
+    assert not used_none(behaviour, PORT)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def talk_to(stack: Any, whom: str, data: bytes, ending: str) -> tuple[bytes, str
     from tcploop_lab.audits.scene import set_scene
     from tcploop_lab.testbed.hosts import resolve_own
 
-    set_scene(stack, resolve_own("127.0.0.1"), 33334, itself=whom == "itself")
+    set_scene(stack, resolve_own("127.0.0.1"), 33334, None if whom == "itself" else 33336)
     others = {"itself": contextlib.nullcontext(), "listener": listener(33334), "mirror": mirror(33334)}
     with others[whom], socket.create_connection(("127.0.0.1", 33334)) as sock:
         assert (sock.getsockname() == sock.getpeername()) == (whom == "itself")

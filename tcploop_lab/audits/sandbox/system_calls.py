@@ -2,7 +2,8 @@
 
 Refused is what reaches the machine rather than the program's own files and network: mounts, namespaces, other
 processes' memory, keys (keyrings(7): they are the user's, in every namespace), loading code into the kernel, clocks,
-sockets of other families than the network namespace holds. Numbers: the kernel's syscall tables, by machine.
+sockets of other families than the network namespace holds; and a range of its own for a socket, whose ports the audit
+could not tell (`scene.py`): Linux before 6.3 has none either. Numbers: the kernel's syscall tables, by machine.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _NUMBERS = {  # on x86_64 and aarch64; None where a machine has no such call
     "open_by_handle_at": (304, 265), "vhangup": (153, 58), "fanotify_init": (300, 262),
 }  # fmt: skip
 _CLONE, _CLONE3, _SOCKET, _IOCTL, _IO_URING = (56, 220), (435, 435), (41, 198), (16, 29), (425, 425)
+_SETSOCKOPT, _SOL_IP, _IP_LOCAL_PORT_RANGE = (54, 208), 0, 51
 _NAMESPACES = 0x7E020080  # every CLONE_NEW flag that clone(2) takes
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: type into a terminal
 _FAMILIES = (1, 2, 10, 16, 17)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET (socket(2)): Linux's numbers
@@ -57,6 +59,8 @@ def program(strict: bool) -> bytes:
     code += _when(_CLONE3[column], b"", errno.ENOSYS)  # its flags are in memory: the C library then takes clone()
     code += _when(_CLONE[column], _code(_ANY_BIT, _NAMESPACES, 0, 1), errno.EPERM, argument=0)
     code += _when(_SOCKET[column], _unless(_FAMILIES), errno.EAFNOSUPPORT, argument=0)
+    option = _code(_EQUAL, _IP_LOCAL_PORT_RANGE, 0, 3) + _argument(1) + _code(_EQUAL, _SOL_IP, 0, 1)
+    code += _when(_SETSOCKOPT[column], option, errno.ENOPROTOOPT, argument=2)
     for request in _TERMINAL_INPUT:
         code += _when(_IOCTL[column], _code(_EQUAL, request, 0, 1), errno.EPERM, argument=1)
     return code + _code(_RETURN, _ALLOW)
@@ -64,10 +68,14 @@ def program(strict: bool) -> bytes:
 
 def _when(number: int, test: bytes, error: int, argument: int | None = None) -> bytes:
     """Refuse this call if the test of its argument does not jump over the refusal."""
-    load = _code(_LOAD, _ARGUMENTS_AT + 8 * argument) if argument is not None else b""
+    load = _argument(argument) if argument is not None else b""
     inner = load + test + _refuse(error)
     again = _code(_LOAD, _NUMBER_AT) if load else b""
     return _code(_EQUAL, number, 0, len(inner + again) // 8) + inner + again
+
+
+def _argument(number: int) -> bytes:
+    return _code(_LOAD, _ARGUMENTS_AT + 8 * number)
 
 
 def _unless(values: Sequence[int]) -> bytes:
