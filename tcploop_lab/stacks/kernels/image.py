@@ -30,7 +30,7 @@ _PACKAGES = (
 )
 _SKIPPED = {
     "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "site-packages", "dist-packages",
-    "contrib", "f2py", "include",
+    "contrib", "f2py", "include", os.path.basename(str(sysconfig.get_config_var("LIBPL"))),  # 33 MB for linkers
 }  # fmt: skip
 _DIRECTORIES = ("proc", "sys", "dev/shm", "tmp", "root")
 _LOADER = "/lib64/ld-linux-x86-64.so.2"
@@ -88,6 +88,11 @@ class Archive:
             return
         self.add(os.path.abspath(path), content, 0o100000 | status.st_mode & 0o755, status.st_mtime)
 
+    def link(self, path: Path) -> None:
+        """Add a link to where a path leads, if it is one."""
+        if (end := path.resolve()) != path:
+            self.add(os.path.abspath(path), os.fsencode(end), 0o120777)
+
     def end(self) -> None:
         """Write the entry that ends an archive."""
         self._write("TRAILER!!!", b"", 0, 0.0)
@@ -125,6 +130,7 @@ def _make_python(made: Path, roots: list[Path]) -> None:
             archive = Archive(out)
             for name in _DIRECTORIES:
                 archive.add(f"/{name}")
+            archive.link(Path(sys.executable))
             for path in (*_interpreter(), *(file for root in roots for file in _tree(root))):
                 archive.copy(path)
             archive.end()
@@ -148,7 +154,7 @@ def _interpreter() -> list[Path]:
     libraries = [name for name in ast.literal_eval(done.stdout) if name.startswith("/")]
     executable = Path(sys.executable)
     configuration = [parent / "pyvenv.cfg" for parent in list(executable.parents)[:2]]
-    return [executable, executable.resolve(), *configuration, *map(Path, (*_SYSTEM, *libraries))]
+    return [executable.resolve(), *configuration, *map(Path, (*_SYSTEM, *libraries))]
 
 
 def _tree(root: Path) -> Iterator[Path]:
