@@ -6,7 +6,7 @@ JupyterLab ignores an output's `alt` metadata, so a LabFigure shows itself as HT
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from html import escape
@@ -20,6 +20,7 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.textpath import TextPath
 
 from . import html
 
@@ -52,6 +53,8 @@ DARK_TOO = (
     "background: transparent !important }</style>"
 )
 _LIGHTER = 0.4  # how much white is in the ground of a text
+_SMALL, _LINE = 9, 12  # points: the size of small print, and from one line of it to the next
+_BESIDE = 84  # points: the labels of a y axis, a margin, and by how much letters are wider than their outlines
 _DPI = 144  # half as many pixels again as on the page, for sharp text
 _CSS_DPI = 96
 
@@ -173,10 +176,27 @@ def figure(ax: Axes | None = None, alt: str = "", size: tuple[float, float] = SI
 
 
 def set_titles(ax: Axes, title: str, small: str = "") -> None:
-    """Write the title, and a line of small print between it and the axes."""
-    ax.set_title(title, pad=26 if small else None)
-    if small:
-        ax.annotate(small, (0, 1), (0, 9), fontsize=9, color=GREY, xycoords="axes fraction", textcoords="offset points")
+    """Write the title, and small print between it and the axes, in lines that break at " · " where it has no room.
+
+    The name of a kernel may be long: 5.15.167.4-microsoft-standard-WSL2.
+    """
+    lines = small and _lines(small.split(" · "), 72 * ax.figure.get_size_inches()[0] - _BESIDE)
+    ax.set_title(title, pad=14 + _LINE * len(lines) if lines else None)
+    for above, line in enumerate(reversed(lines)):
+        place = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        ax.annotate(line, (0, 1), (0, 9 + _LINE * above), fontsize=_SMALL, color=GREY, **place)
+
+
+def _lines(parts: Sequence[str], width: float) -> list[str]:
+    """The parts in as few lines as a width in points asks for."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]} · {part}"
+        if TextPath((0, 0), longer, size=_SMALL).get_extents().width <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
 
 
 def set_alt(ax: Axes, text: str) -> Axes:

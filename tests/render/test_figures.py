@@ -22,9 +22,11 @@ from tcploop_lab.study.store import Store
 from tcploop_lab.testbed.sampling import Samples
 from tcploop_lab.tries.theory import distribution
 
+from . import test_figures_crowd as crowd
 from .test_html import audit
 
 RANGE = lab.PortRange(40000, 40999)
+KERNEL = "Linux 5.15.167.4-microsoft-standard-WSL2"  # the longest name of one that many have
 
 
 def drawn(law: object, samples: int, seed: int = 1) -> array[int]:
@@ -37,7 +39,7 @@ def result(
     era: str = "random-walk",
     start: str = "random",
     theory: str = "random-walk",
-    kernel: str = "Linux 6.18",
+    kernel: str = KERNEL,
     **plan: object,
 ) -> lab.StudyResult:
     """A finished study whose samples come from `era`, and whose theory is that of today's Linux, or another."""
@@ -61,7 +63,7 @@ def run(port: int, tries: int = 2000, connected: bool = False) -> lab.Run:
     ends = ("127.0.0.1", port) if connected else None
     return lab.Run(
         port, "127.0.0.1", lab.ClientKind.SAME_SOCKET, RANGE, tries, 0.1, "connected" if connected else "max-tries",
-        {}, ends, ends, tries, "Linux 6.18", array("H", ports),
+        {}, ends, ends, tries, KERNEL, array("H", ports),
     )  # fmt: skip
 
 
@@ -90,6 +92,7 @@ FIGURES = {
     "means": lambda ax=None: show.means(
         result(ports=40004, ranges=[(40000, 40019), (40000, 40199), (38000, 41999)]), ax=ax
     ),
+    "crowd": lambda ax=None: show.crowd(crowd.result(*map(crowd.cell, (1, 2, 4, 8)), kernel=KERNEL), ax=ax),
     "even and odd": lambda ax=None: show.even_and_odd(result(ports=range(40500, 40506)), ax=ax),
 }
 

@@ -23,9 +23,9 @@ def cell(clients: int, factor: int = 1, samples: int = 100) -> CrowdCell:
     return CrowdCell(clients, law, law.mean / clients, together, own, ones, together > 0, seconds, 0 * seconds)
 
 
-def result(*cells: CrowdCell, other_traffic: bool = False) -> CrowdResult:
+def result(*cells: CrowdCell, other_traffic: bool = False, kernel: str = "Linux 6.18") -> CrowdResult:
     """A result of these cells on a machine with two cores."""
-    return CrowdResult(40500, RANGE, other_traffic, 0, cells, {"kernel": "Linux 6.18", "cores": "2"})
+    return CrowdResult(40500, RANGE, other_traffic, 0, cells, {"kernel": kernel, "cores": "2"})
 
 
 def test_the_curves_fall_together_and_the_title_says_so() -> None:
