@@ -52,7 +52,7 @@ def _dial(testbed: Testbed, port: int, as_json: bool, loop: dict[str, Any]) -> R
 
 def _described(run: Run) -> Description:
     """What the run says, and where it did not connect to itself, what would say why."""
-    if run.self_connected or run.stopped == "interrupted":
+    if run.self_connected or run.interrupted:
         return run.describe()
     return run.describe().beside(f"tcploop check {run.port} says which precondition fails, if one does")
 
@@ -155,6 +155,6 @@ def _talk(run: Run) -> None:
 
 
 def _exit_code(run: Run) -> int:
-    if run.stopped == "interrupted":
+    if run.interrupted:
         return INTERRUPTED
     return YES if run.self_connected else NO

@@ -67,6 +67,11 @@ class Run(Shown):
         return self.connected and self.local == self.peer
 
     @property
+    def interrupted(self) -> bool:
+        """True if an interrupt ended the loop."""
+        return self.stopped == "interrupted"
+
+    @property
     def label(self) -> str:
         """What the run must be shown with; "" if it is live."""
         return label_of(self.stack, self.kernel)

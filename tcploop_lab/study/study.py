@@ -19,6 +19,7 @@ from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from ..tcp.words import counted
 from ..testbed.limits import parse_tries, parse_whole
+from ..testbed.waiting import ends_its_cell
 from ..tries.theory import STARTS
 from . import engine
 from .plan import DEFAULT_ERA, CellPlan
@@ -71,6 +72,7 @@ class Study(Shown):
         if self.size > ADDRESSES:
             raise ValueError(f"samples {self.samples}: {self.size:,} in all, more than the {ADDRESSES:,} addresses")
 
+    @ends_its_cell
     def run(
         self,
         testbed: Testbed | Executor | None = None,

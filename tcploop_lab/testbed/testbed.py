@@ -27,7 +27,7 @@ from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
 from .loop import LoopSpec, make_socket
 from .sampling import binds_alone, sample_alone
 from .sockets import Look, SocketTable
-from .waiting import wait_for
+from .waiting import ends_its_cell, wait_for
 
 if TYPE_CHECKING:
     from ..ports.identify import ProbeResult
@@ -57,6 +57,7 @@ class Testbed(TestbedBase):
         return found({name: network}, owners(network.inodes), (), self.stack, self.label, {name: enter})
 
     @tells_clients
+    @ends_its_cell
     def connect_loop(
         self,
         port: Port,

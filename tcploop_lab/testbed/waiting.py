@@ -5,15 +5,59 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import math
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from ..stacks.stack import StackExecutor
 from ..stacks.task import Interrupts, noted_interrupts
 
 _QUIET = 1.0  # seconds without a progress bar: most loops are over by then
 _LOOK_EVERY = 0.1  # seconds
+_Parameters = ParamSpec("_Parameters")
+_interrupted: set[int] = set()  # the last run of a cell that an interrupt ended, by its count
+
+
+class _SoFar(Protocol):
+    """A result that tells whether an interrupt ended it."""
+
+    @property
+    def interrupted(self) -> bool: ...
+
+
+_Result = TypeVar("_Result", bound=_SoFar)
+
+
+def ends_its_cell(measure: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Decorate what returns, at an interrupt, a result so far.
+
+    In a notebook an interrupt is meant for the cell. The cell gets this result, and the next measurement that the same
+    run of it begins, in a loop of the learner's, raises KeyboardInterrupt.
+    """
+
+    @wraps(measure)
+    def measured(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        cell = _cell()
+        if cell in _interrupted:
+            raise KeyboardInterrupt("this cell was interrupted")
+        result = measure(*args, **kwargs)
+        if cell is not None and result.interrupted:
+            _interrupted.clear()
+            _interrupted.add(cell)
+        return result
+
+    return measured
+
+
+def _cell() -> int | None:
+    """The count of the cell that runs; None outside a notebook, and in a thread, as a widget has, which goes on."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return int(shell.execution_count)
 
 
 def wait_for(

@@ -8,11 +8,14 @@ import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager, start_new_kernel
 
-from ..waiting import wait_until_gone
+from ..waiting import wait_until, wait_until_gone
 
 pytestmark = pytest.mark.anyuser
 
 OPEN = "import tcploop_lab as lab; testbed = lab.open_testbed((40500, 40500)); worker = testbed.executor.info['pid']"
+LOOPS = """runs, told = [], lambda tries: tries and print("dialling", flush=True)
+for _ in range(3):
+    runs.append(testbed.connect_loop(40501, max_tries=10**9, progress=told))"""
 FAIL = "with lab.open_testbed() as other:\n    print(other.executor.info['pid'], flush=True)\n    1 / 0"
 
 
@@ -43,6 +46,17 @@ def test_it_works_in_a_notebook_kernel(kernel: tuple[KernelManager, BlockingKern
     _, client = kernel
     printed = run(client, "run = testbed.connect_loop(40500); print(run.self_connected, run.echo(b'hi'))")
     assert printed == "True b'hi'"
+
+
+def test_an_interrupt_ends_a_cell_that_loops_over_loops(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
+    """The loop at hand gives what it measured, the next one of the same cell is not begun; the next cell goes on."""
+    manager, client = kernel
+    client.execute(LOOPS)
+    wait_until(lambda: "dialling" in client.get_iopub_msg(timeout=60)["content"].get("text", ""))
+    manager.interrupt_kernel()
+    assert client.get_shell_msg(timeout=60)["content"].get("ename") == "KeyboardInterrupt"
+    assert run(client, "print([run.stopped for run in runs])") == "['interrupted']"
+    assert run(client, "print(testbed.connect_loop(40500).tries)") == "1"
 
 
 def test_a_killed_kernel_leaves_no_worker(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:

@@ -167,7 +167,7 @@ class DistributionExplorer:
         run.close(reset=True)
         if run.stopped == "error":
             raise RuntimeError(f"The measurement ended: {run.summary}.")
-        if run.stopped != "interrupted":
+        if not run.interrupted:
             one.add(run.tries, run.self_connected)
         self.work.tell()
 
