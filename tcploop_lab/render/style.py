@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from html import escape
 from io import BytesIO
 from typing import Any, ParamSpec, TypeVar
@@ -180,11 +180,11 @@ def set_titles(ax: Axes, title: str, small: str = "") -> None:
 
     The name of a kernel may be long: 5.15.167.4-microsoft-standard-WSL2.
     """
-    lines = small and _lines(small.split(" · "), 72 * ax.figure.get_size_inches()[0] - _BESIDE)
+    lines = small and _lines(small.split(" · "), 72 * ax.figure.bbox.width / ax.figure.dpi - _BESIDE)
     ax.set_title(title, pad=14 + _LINE * len(lines) if lines else None)
     for above, line in enumerate(reversed(lines)):
-        place = {"xycoords": "axes fraction", "textcoords": "offset points"}
-        ax.annotate(line, (0, 1), (0, 9 + _LINE * above), fontsize=_SMALL, color=GREY, **place)
+        put = partial(ax.annotate, xycoords="axes fraction", textcoords="offset points")
+        put(line, (0, 1), (0, 9 + _LINE * above), fontsize=_SMALL, color=GREY)
 
 
 def _lines(parts: Sequence[str], width: float) -> list[str]:
