@@ -196,10 +196,11 @@ def test_lesson_opens_with_what_a_learner_asks(path):
 
 @each_lesson
 def test_lesson_says_how_to_go_on(path):
-    """Before any code: what to do after a break, after a restart, when the tab was closed; glossary and cheat sheet."""
+    """Before any code: how to interrupt, what to do after a break or a restart, a closed tab; glossary, cheat sheet."""
     text = opening(read(path))
     assert {"../docs/glossary.md", "../docs/cheatsheet.md", "../docs/cheatsheet.pdf"} <= set(LINK.findall(text))
-    assert [word for word in ("Run All Above Selected Cell", "restart", "closed browser tab") if word not in text] == []
+    words = ("Interrupt Kernel", "Run All Above Selected Cell", "restart", "closed browser tab")
+    assert [word for word in words if word not in text] == []
 
 
 @each_lesson

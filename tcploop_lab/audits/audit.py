@@ -29,7 +29,7 @@ from ..tcp.words import counted
 from ..testbed.capture import segment_of
 from ..testbed.hosts import resolve_own
 from ..testbed.limits import parse_timeout, parse_tries
-from ..testbed.opening import open_testbed, wanted_kind
+from ..testbed.opening import open_testbed, wanted_kind, way_out
 from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from .attempts import Behaviour
@@ -202,8 +202,12 @@ def private_testbed(kind: str | None) -> Testbed:
     """Open a private network. NotOnThisTestbed if none can be had, or the call or the environment wants another."""
     wanted = wanted_kind(kind) or "namespace"
     if wanted != "namespace":
-        raise NotOnThisTestbed(f"an audit needs the private network, not the {wanted} testbed: use --testbed namespace")
-    return open_testbed(kind=wanted)
+        raise NotOnThisTestbed(f"an audit needs the private network, not the {wanted} testbed: {way_out(kind)}")
+    testbed = open_testbed(kind=kind)
+    if testbed.kind != wanted:
+        testbed.close()
+        raise NotOnThisTestbed(f"an audit needs a private network, which is not to be had here ({testbed.why})")
+    return testbed
 
 
 def _folder() -> str:

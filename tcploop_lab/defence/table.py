@@ -91,7 +91,7 @@ def measure_defence(name: str, testbed: Testbed | None = None, tries: int | None
         raise ValueError(f"defence {name!r}: a defence is one of {', '.join(DEFENCES)}")
     number = None if tries is None else parse_tries(tries)
     defence = DEFENCES[name]
-    with place(testbed) as where:
+    with place(testbed, needs="port-range") as where:
         return _measure(name, defence.title, lambda ground, seen: defence.measure(ground, number or 0, seen), where)
 
 
@@ -105,13 +105,13 @@ def measure_client(dial: Dial, testbed: Testbed | None = None, tries: int = MEET
         raise ValueError(f"client {dial!r}: give a function, dial(address, new_socket)")
     number = parse_tries(tries)
     name = getattr(dial, "__name__", "client")
-    with place(testbed) as where:
+    with place(testbed, needs="port-range") as where:
         return _measure(name, "a client of one's own", lambda ground, seen: _client(ground, dial, number, seen), where)
 
 
 def defences(testbed: Testbed | None = None) -> DefenceTable:
     """Measure every defence and return the table. Raises NotOnThisTestbed as `measure_defence` does."""
-    with place(testbed) as where:
+    with place(testbed, needs="port-range") as where:
         return DefenceTable(tuple(measure_defence(name, where) for name in DEFENCES))
 
 

@@ -58,7 +58,12 @@ def open_testbed(
             testbed.close()
         elif testbed is not None:
             return testbed
-    raise NotOnThisTestbed(f"{'; '.join(reasons)}; leave the kind out to get the best testbed there is")
+    raise NotOnThisTestbed(f"{'; '.join(reasons)}; {way_out(kind)} to get the best testbed there is")
+
+
+def way_out(kind: str | None) -> str:
+    """Return what whoever asked for a kind of testbed may do about it: the call, or else the environment."""
+    return "leave the kind out" if kind else f"unset {KIND_WANTED}"
 
 
 def _in_a_real_kernel(

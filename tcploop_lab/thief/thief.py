@@ -203,14 +203,14 @@ def port_thief_table(testbed: Testbed | None = None, patience: float = 0.3) -> T
 
 
 @contextlib.contextmanager
-def place(testbed: Testbed | None, port_range: Any = None) -> Iterator[Testbed]:
-    """Yield the testbed; without one, a private one that ends with the block."""
+def place(testbed: Testbed | None, port_range: Any = None, needs: str = "") -> Iterator[Testbed]:
+    """Yield the testbed; without one, the best that meets these needs, which ends with the block."""
     if testbed is not None:
         yield testbed
         return
     from ..testbed.opening import open_testbed
 
-    with open_testbed(port_range) as own:
+    with open_testbed(port_range, needs=needs or ()) as own:
         yield own
 
 

@@ -10,15 +10,15 @@ from tcploop_lab.results import stored
 
 COMMAND = "curl -sS --noproxy * http://127.0.0.1:{port}/"
 
+REFUSED = r"^an audit needs a private network.* \(no private namespace: no\)"
+
 
 @pytest.fixture
 def refused(monkeypatch):
     """A machine that gives no private network."""
-
-    def refuse(**_):
-        raise lab.NotOnThisTestbed("no private namespace: no")
-
-    monkeypatch.setattr(auditing, "open_testbed", refuse)
+    testbed = lab.open_testbed(kind="simulated")
+    testbed.why = "no private namespace: no"
+    monkeypatch.setattr(auditing, "open_testbed", lambda **_: testbed)
 
 
 def test_a_lessons_command_has_a_result_with_its_label(refused):
@@ -35,20 +35,21 @@ def test_who_asks_for_a_simulated_kernel_gets_what_is_recorded(monkeypatch):
     monkeypatch.setattr(auditing, "_audit", lambda *_: pytest.fail("a program was run"))
     assert lab.audit(COMMAND, or_recorded=True).label.startswith("recorded on 20")
     assert lab.audit_programs(["curl"], or_recorded=True).recorded
-    with pytest.raises(lab.NotOnThisTestbed, match=r"^an audit needs .*, not the simulated testbed: .*; and .*lessons"):
+    said = r"^an audit needs .*, not the simulated testbed: unset TCPLOOP_TESTBED; and .*lessons"
+    with pytest.raises(lab.NotOnThisTestbed, match=said):
         lab.audit(["true"], or_recorded=True)
 
 
 def test_another_command_gets_the_reason(refused):
     """What no lesson runs is not recorded: the refusal says so in one line."""
-    with pytest.raises(lab.NotOnThisTestbed, match=r"no private namespace: no; and .* the lessons'$"):
+    with pytest.raises(lab.NotOnThisTestbed, match=rf"{REFUSED}; and .* the lessons'$"):
         lab.audit(["true"], or_recorded=True)
 
 
 def test_nothing_recorded_stands_for_a_measurement(refused):
     """Who does not ask for what is recorded gets the reason, whatever was recorded; a machine with rights or not."""
     for measure in (lambda: lab.audit(COMMAND), lambda: lab.audit_programs(["curl"])):
-        with pytest.raises(lab.NotOnThisTestbed, match=r"^no private namespace: no$"):
+        with pytest.raises(lab.NotOnThisTestbed, match=f"{REFUSED}$"):
             measure()
 
 

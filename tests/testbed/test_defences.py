@@ -17,6 +17,9 @@ import tcploop_lab as lab
 from tcploop_lab.defence import clients as defences
 from tcploop_lab.defence import table as defence_table
 from tcploop_lab.defence.results import DefenceResult, DefenceTable, Situation
+from tcploop_lab.stacks.executor import NamespaceExecutor
+from tcploop_lab.stacks.namespace import NamespaceRefused
+from tcploop_lab.testbed import opening
 from tcploop_lab.testbed.testbed import Testbed
 
 VERDICTS = {
@@ -220,3 +223,16 @@ def test_the_host_is_left_alone() -> None:
     """On the host nothing is measured, because its range is not the lab's to change; the way out is named."""
     with lab.open_testbed(kind="host") as host, pytest.raises(lab.NotOnThisTestbed, match="use the namespace testbed"):
         lab.measure_defence("detect-reset", host)
+
+
+def test_where_no_range_can_be_set_a_client_is_measured_on_a_simulated_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exercise 07.2 can be done where the system refuses a private network; the result says where it comes from."""
+
+    def refused(*given: Any, private: bool = True) -> NamespaceExecutor:
+        if private:
+            raise NamespaceRefused(1, "unshare() said no")
+        return NamespaceExecutor(*given, private=False)
+
+    monkeypatch.setattr(opening, "NamespaceExecutor", refused)
+    result = lab.measure_client(defences.dial_and_compare, tries=3)
+    assert (result.label, result.verdict == "none") == ("simulated Linux 6.18", False)
