@@ -109,6 +109,7 @@ def test_a_link_to_the_file_of_another_is_not_that_ones(handed_in: list[str], tm
         ([{"cell_type": "raw", "metadata": {}, "source": ""}] * 100_000, "it has 100000 cells, and 1000 are read"),
         ([{"cell_type": "code", "metadata": {}, "source": "", "outputs": ["x"] * 1_000_000}], "none of the assign"),
         ([{"cell_type": "raw", "metadata": {}, "source": [1]}], "it is no notebook"),
+        ([{"cell_type": "raw", "metadata": {"tags": [{"a": n} for n in range(20_000)]}, "source": ""}], "none of the"),
     ],
 )
 def test_a_notebook_of_many_pieces_is_not_checked_piece_by_piece(cells, why, tmp_path: Path) -> None:
@@ -150,6 +151,14 @@ def test_no_text_of_a_student_breaks_the_table(tmp_path: Path, capsys) -> None:
     assert [row["points"] for row in rows] == ["18.0", "0.0", "18.0"] and rows[1]["student"] == r"\udcff"
     assert r"ValueError: \ud800 \x1b[2J" in rows[0]["reasons"] and "\x1b" not in capsys.readouterr().out
     assert [row["look at"] for row in rows] == ["one of 2 files", "", "one of 2 files"]
+
+
+@pytest.mark.parametrize("worth", [10**400, [[]], None, "many"])
+def test_points_that_are_no_numbers_are_told(worth: object) -> None:
+    """Whatever a notebook says that a cell is worth, it ends no grading of the others."""
+    mark = {"nbgrader": {"grade": True, "grade_id": "x", "points": worth}}
+    page = {"cells": [{"cell_type": "raw", "metadata": mark, "source": ""}], "metadata": {}, "nbformat": 4}
+    assert marks._raised(marks._cells(json.dumps(page).encode()), {}) == ("points that are no numbers",)
 
 
 def test_a_huge_program_is_not_parsed() -> None:

@@ -30,6 +30,7 @@ from .submission import grade_id, points, programs, restored
 _LARGEST = 20 << 20  # bytes of a notebook
 _LONGEST = 50_000  # characters of a program that is parsed; an answer has some hundreds
 _MOST_CELLS = 1000  # an assignment has some fifty
+_OF_A_MARK = {"grade_id", "grade", "points"}  # what is read of nbgrader's metadata
 _WITHOUT_IDS = 4  # of nbformat 4: cells are told apart by nbgrader's names alone
 # What no assignment asks for. It earns nothing; a teacher may want to see it.
 _SUSPICIOUS = re.compile(
@@ -59,9 +60,12 @@ class Course:
     @classmethod
     def at(cls, folder: Path) -> Course:
         """Read a folder with judges/, release/ and a key. ValueError for one that has not all of them."""
+        import nbformat
+
         found = released(folder)
         judges = {path.stem: judging.load(folder / "judges" / f"{path.stem}.py") for path in found}
-        return cls({path.stem: _cells(path.read_bytes()) for path in found}, judges, key_of(folder))
+        releases = {path.stem: nbformat.read(path, as_version=4).cells for path in found}  # type: ignore[no-untyped-call]
+        return cls(releases, judges, key_of(folder))
 
 
 @dataclass(frozen=True)
@@ -224,7 +228,7 @@ def _unsafe(text: str) -> str:
 
 
 def _cells(content: bytes) -> list[Any]:
-    """The cells, without outputs: a check of 20 MB of small pieces would take minutes, outside the sandbox."""
+    """The cells, without outputs or metadata of others: a check of all their pieces takes minutes or for ever."""
     import nbformat
 
     try:
@@ -242,11 +246,16 @@ def _cells(content: bytes) -> list[Any]:
 
 
 def _bare(cell: dict[str, Any]) -> dict[str, Any]:
-    bare: dict[str, Any] = {key: cell[key] for key in ("cell_type", "metadata") if key in cell}
-    bare["source"] = "".join(cell["source"])
+    bare = {"cell_type": cell["cell_type"], "metadata": {}, "source": "".join(cell["source"])}
+    if isinstance(mark := cell["metadata"].get("nbgrader"), dict):
+        bare["metadata"]["nbgrader"] = {key: _only_plain(mark[key]) for key in _OF_A_MARK & mark.keys()}
     if cell["cell_type"] == "code":
         bare |= {"outputs": [], "execution_count": None}
     return bare
+
+
+def _only_plain(value: Any) -> str | float | None:
+    return value if isinstance(value, str | int | float) else None
 
 
 def _assignment(cells: Sequence[Any], releases: dict[str, list[Any]]) -> str:
@@ -268,7 +277,7 @@ def _raised(cells: Sequence[Any], most: dict[str, float]) -> tuple[str, ...]:
     """The graded cells whose notebook says that they are worth more than they are. They earn what they are worth."""
     try:
         said = points([cell for cell in cells if isinstance(cell["metadata"].get("nbgrader"), dict)])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return ("points that are no numbers",)
     return tuple(f"{printable(name, 40)}: {worth:g} points of {most.get(name, 0):g}"
                  for name, worth in said.items() if not worth <= most.get(name, 0))  # fmt: skip
