@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from ..results.printable import printable
 from ..tcp.words import counted
@@ -220,11 +221,16 @@ def as_csv(marks: Iterable[Marks]) -> bytes:
 
 
 def _safe(value: str | float) -> str | float:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) else value
 
 
 def _unsafe(text: str) -> str:
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    return text[1:] if text.startswith("'") and _is_formula(text[1:]) else text
+
+
+def _is_formula(text: str) -> bool:
+    """Whether a spreadsheet might compute it: blanks may go before, and the signs may be East Asian wide ones."""
+    return normalize("NFKC", text.lstrip(" ")).startswith(_FORMULA)
 
 
 def _cells(content: bytes) -> list[Any]:
