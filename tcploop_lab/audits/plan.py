@@ -37,7 +37,7 @@ def comparison(order: Order, first: Report) -> Iterator[Plan]:
 def repetition(order: Order, first: Report) -> Iterator[Plan]:
     """Yield what to run of a program that was refused: the same, as often as a comparison runs another one.
 
-    So who tosses a coin before it binds a port of its own is found out but once in four million times.
+    So who tosses a coin before it binds a port of its own is overlooked once in four million times.
     """
     again = order if first.ended is None else replace(order, enough=_LONGER)
     yield [[again] * ((2 * PAIRS - 1) // _AT_ONCE)] * _AT_ONCE
