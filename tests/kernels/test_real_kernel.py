@@ -22,6 +22,7 @@ import tcploop_lab as lab
 from tcploop_lab.ports.identify import ProbeResult
 from tcploop_lab.results import stored
 from tcploop_lab.stacks.kernels import console, fetch, table, user_mode
+from tcploop_lab.stacks.kernels.executor import Link
 from tcploop_lab.study.kernels import PROBES
 from tcploop_lab.testbed.testbed import Testbed
 from tests.waiting import wait_until
@@ -170,6 +171,8 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> No
     ("program", "said"),
     [
         ("echo 'Kernel panic - not syncing: no init'; exit 1", "ended while it started; its last lines: Kernel panic"),
+        ("seq 9; echo Kernel panic; seq 10 19; exit 1", r"its last lines: 9 \| Kernel panic \| 10 \| 11$"),
+        ("echo the host just ran out of space; exit 1", "ran out of space; TMPDIR names another place for its memory$"),
         ("echo hm; sleep 60", "was not up within 1 s; its last lines: hm"),
         ("exit 1", "ended while it started; it printed nothing"),
     ],
@@ -187,6 +190,37 @@ def test_a_kernel_that_panics_or_hangs_is_one_line(
         lab.open_testbed(kernel="5.10", real=True)
     assert time.monotonic() - begun < 30
     assert list(tmp_path.glob("tcploop-kernel-*")) == []
+
+
+def test_ctrl_c_while_it_starts_leaves_nothing_however_often_it_is_pressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is ended, and its folder is gone, though the key is pressed again while that is done."""
+    planted(tmp_path, monkeypatch, "while sleep 0.02; do kill -INT $PPID; done")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with pytest.raises(KeyboardInterrupt):
+        lab.open_testbed(kernel="5.10", real=True)
+    assert list(tmp_path.glob("tcploop-kernel-*")) == []
+
+
+def test_files_that_cannot_be_used_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place where no program may run, and none for short-lived files: the path, the reason, the way out."""
+    planted(tmp_path, monkeypatch, "exit 0")
+    (tmp_path / "linux.uml").chmod(0o600)
+    with pytest.raises(lab.NotOnThisTestbed, match=r"linux.uml: Permission denied; remove this folder and fetch it"):
+        lab.open_testbed(kernel="5.10", real=True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(lab.NotOnThisTestbed, match=r"gone.*: No such file or directory; TMPDIR names another place"):
+        lab.open_testbed(kernel="5.10", real=True)
+
+
+@pytest.mark.parametrize("place", ["/dev/shm", "/nonexistent", "."])
+def test_any_place_for_short_lived_files_will_do(fetched: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that the kernel does not see at first, since it puts its devices there; one that is not there; a dot."""
+    monkeypatch.setenv("TMPDIR", place)
+    monkeypatch.setattr("tempfile.tempdir", None)
+    Link(fetched).end()
 
 
 class _NotThere:

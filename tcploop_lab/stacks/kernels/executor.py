@@ -21,6 +21,7 @@ from ...errors import NotOnThisTestbed
 from ...ports.ranges import PortRange
 from .. import linux
 from ..executor import InWorkers, importable
+from ..task import noted_interrupts
 from . import fetch, table
 from .machine import Machine, environment
 
@@ -33,9 +34,13 @@ class Link:
     def __init__(self, version: object) -> None:
         must_run_here()
         release = table.named(version)
-        self.kernel = Machine(release, fetch.files_of(release), environment())
         self.version = release.version  # what it says itself may be shorter: 5.10.0-30 is Debian's 5.10.218
-        self.kernel.wait_until_up()
+        with noted_interrupts() as ctrl_c:
+            self.kernel = Machine(release, fetch.files_of(release), environment())
+            self.kernel.wait_until_up(ctrl_c)
+            if ctrl_c.pressed:
+                self.kernel.end()
+                raise KeyboardInterrupt
         self.output: Callable[[int, bytes], None] = lambda stream, data: None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Future[Any]] = {}

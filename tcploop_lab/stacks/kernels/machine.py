@@ -21,11 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import NotOnThisTestbed, WorkerDied
+from ..task import Interrupts
 from . import console, emulated, user_mode
+from .program import no_place
 from .table import Release
 
 END_TIMEOUT = 2.0  # seconds it gets to switch itself off
+_LOOK_EVERY = 0.1  # seconds, in which a Ctrl-C is noticed while it starts
 _LAST_LINES = 4  # of what the kernel printed, when something went wrong
+_NO_SPACE = "ran out of space"  # so says user-mode Linux, whose memory is a file
 _GUEST = """import os, sys
 sys.path[:] = {path!r}
 child = os.fork()  # before the lab is loaded: a fork of user-mode Linux costs by the page
@@ -45,7 +49,7 @@ class Machine:
     def __init__(self, release: Release, files: Path, environment: dict[str, str]) -> None:
         self.release = release
         self._how = emulated if release.emulated else user_mode
-        self._place = Path(tempfile.mkdtemp(prefix="tcploop-kernel-"))
+        self._place = _new_place()
         self._printed: deque[str] = deque(maxlen=50)
         ours, theirs = socket.socketpair()
         lifeline, alive = os.pipe()
@@ -73,31 +77,40 @@ class Machine:
         """Seconds that it may take until the lab's part answers."""
         return float(self._how.START_TIMEOUT)
 
-    def wait_until_up(self) -> None:
-        """Wait until the lab's part answers. Raises NotOnThisTestbed if it panics or says nothing in time."""
-        timeout = self.start_timeout
-        watch = threading.Timer(timeout, self.kill)
-        watch.start()
+    def wait_until_up(self, ctrl_c: Interrupts) -> None:
+        """Wait until the lab's part answers, or somebody presses Ctrl-C: then it is ended.
+
+        Raises NotOnThisTestbed if it panics or says nothing in time.
+        """
+        timeout, up = self.start_timeout, threading.Event()
         end = time.monotonic() + timeout
+        threading.Thread(target=self._kill_unless, args=(up, end, ctrl_c), daemon=True).start()
         try:
             self.channel.receive(lambda name: None)
         except (EOFError, OSError):
             late = time.monotonic() >= end
             self.end()
             how = f"was not up within {timeout:g} s" if late else "ended while it started"
-            raise NotOnThisTestbed(f"kernel {self.release.version} {how}{self.last_words()}") from None
-        except BaseException:  # Ctrl-C while it starts
-            self.end()
-            raise
+            if not ctrl_c.pressed:
+                raise NotOnThisTestbed(f"kernel {self.release.version} {how}{self.last_words()}") from None
         finally:
-            watch.cancel()
+            up.set()
         shutil.rmtree(self._place, ignore_errors=True)  # now, since who is killed removes nothing
 
+    def _kill_unless(self, up: threading.Event, end: float, ctrl_c: Interrupts) -> None:
+        while not up.wait(_LOOK_EVERY) and not ctrl_c.pressed and time.monotonic() < end:
+            pass
+        if not up.is_set():
+            self.kill()
+
     def last_words(self) -> str:
-        """Return what it printed last, for an error."""
+        """Return what it printed last, or when it panicked, for an error."""
         self._listener.join(1.0)
-        lines = [line for line in self._printed if line.strip()][-_LAST_LINES:]
-        return f"; its last lines: {' | '.join(lines)}" if lines else "; it printed nothing"
+        lines = [line for line in self._printed if line.strip()]
+        panic = next((number for number, line in enumerate(lines) if "Kernel panic" in line), len(lines))
+        told = " | ".join(lines[max(0, min(panic - 1, len(lines) - _LAST_LINES)) :][:_LAST_LINES])
+        more = "; TMPDIR names another place for its memory" if _NO_SPACE in told else ""
+        return f"; its last lines: {told}{more}" if told else "; it printed nothing"
 
     def died(self) -> WorkerDied:
         """Return the error for a kernel that is gone in the middle of a task."""
@@ -136,13 +149,21 @@ class Machine:
     def _start(self, files: Path, environment: dict[str, str], channel: int, lifeline: int) -> subprocess.Popen[bytes]:
         guest = _GUEST.format(path=_search_path(), settings=self._settings(files, environment))
         program = self._how.program(self.release, files, self._place, guest, channel)
-        kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+        kept = {"PATH": os.environ["PATH"]} if "PATH" in os.environ else {}
+        place = os.path.abspath(tempfile.gettempdir())
+        if os.path.abspath(os.environ.get("TMPDIR", "")) == place:  # else nothing can be kept there
+            kept["TMPDIR"] = place  # for the file that is its memory
         try:
             return subprocess.Popen(
                 program.arguments, cwd=files, env={**kept, **program.environment, "HOME": str(self._place)},
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 pass_fds=(channel, lifeline, *program.descriptors), start_new_session=True,
             )  # fmt: skip
+        except OSError as error:
+            if error.filename is None:  # there is no room for a process
+                raise
+            why = "remove this folder and fetch it again, or name one where programs may run: XDG_CACHE_HOME"
+            raise NotOnThisTestbed(f"{files}: {program.arguments[0]}: {error.strerror}; {why}") from None
         finally:
             for descriptor in program.descriptors:
                 os.close(descriptor)
@@ -152,6 +173,15 @@ class Machine:
         with self.process.stdout as printed:
             for line in printed:
                 self._printed.append(line.decode(errors="replace").strip())
+
+
+def _new_place() -> Path:
+    """Make a folder that the kernel sees from the beginning: over /dev it puts its own devices."""
+    try:
+        hidden = os.path.realpath(tempfile.gettempdir()).startswith("/dev/")
+        return Path(tempfile.mkdtemp(prefix="tcploop-kernel-", dir="/tmp" if hidden else None)).absolute()
+    except OSError as error:
+        raise no_place(error) from None
 
 
 def _search_path() -> list[str]:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from . import fetch
-from .program import Program
+from .program import Program, no_place
 from .table import Release
 
 CONSOLE = "tty/tty1"  # in /sys/class: the second console
@@ -26,9 +26,12 @@ _INIT = "#!/bin/sh\nexec {python} -I {guest}\n"
 def program(release: Release, files: Path, place: Path, guest: str, channel: int) -> Program:
     """Return the program of a kernel that runs `guest`, the lab's part in it, with a console on `channel`."""
     script, init = place / "guest.py", place / "init"
-    script.write_text(guest)
-    init.write_text(_INIT.format(python=shlex.quote(sys.executable), guest=shlex.quote(str(script))))
-    init.chmod(0o700)
+    try:
+        script.write_text(guest)
+        init.write_text(_INIT.format(python=shlex.quote(sys.executable), guest=shlex.quote(str(script))))
+        init.chmod(0o700)
+    except OSError as error:
+        raise no_place(error) from None
     own_library = {} if release.library is None else {"LD_LIBRARY_PATH": str(files)}
     options = (
         f"mem={MEMORY}M", "umid=lab", f"uml_dir={place}/", "root=/dev/root", "rootfstype=hostfs",
