@@ -15,7 +15,6 @@ it), and at the end `left COUNT` (processes that outlived the command, and were 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -134,8 +133,10 @@ def _end_all(reaper: _Reaper) -> int:
 
 
 def _kill(number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):  # nobody is left
+    try:
         os.kill(_EVERYBODY, number)
+    except ProcessLookupError:
+        return  # nobody is left
 
 
 def _become(status: int, command: list[str], mask: set[int | signal.Signals]) -> None:

@@ -62,7 +62,7 @@ class Entrance:
             yield self.plan.own
 
     def words(self, *program: str) -> list[str]:
-        """Return the command that runs this Python file with these arguments inside."""
+        """Return the command that runs the supervisor, its file and its arguments, inside."""
         plan = self.plan
         first = [plan.bubblewrap, "--die-with-parent", "--as-pid-1", *plan.words, "--"] if plan.bubblewrap else []
         return [*first, sys.executable, "-I", "-S", _INSIDE, json.dumps(plan.settings), *program]

@@ -1,20 +1,25 @@
 """The last steps into the sandbox, made by the process that becomes the supervisor: with only the standard library.
 
-    python -I -S inside.py SETTINGS-AS-JSON [PROGRAM ARGUMENT ...]
+    python -I -S inside.py SETTINGS-AS-JSON [SUPERVISOR STATUS-DESCRIPTOR COMMAND ...]
 
-It gives up what it was told to, and runs PROGRAM, a Python file, in its own place; without one it prints as JSON what
-it sees of the sandbox from inside.
+It gives up what it was told to, and goes on as the supervisor, whose file is SUPERVISOR; without one it prints as JSON
+what it sees of the sandbox from inside. An audit starts this some twenty times, so it imports little: runpy and typing
+cost as much as the start of Python.
 """
+
+from __future__ import annotations
 
 import ctypes
 import json
 import os
-import runpy
 import stat
 import struct
 import sys
-from collections.abc import Callable
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 _PR_GET_NO_NEW_PRIVS, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_GET_SECCOMP, _FILTER = 39, 38, 22, 21, 2
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF, _PATH_BENEATH = 444, 445, 446, 1
@@ -136,5 +141,8 @@ if __name__ == "__main__":
     if len(sys.argv) == 2:
         print(json.dumps(facts() | {"refused": refused}))
     else:
-        sys.argv = sys.argv[2:]
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        program, number, *command = sys.argv[2:]
+        sys.path.append(os.path.dirname(program))
+        import supervisor  # type: ignore[import-not-found]  # a module has its bytecode; a file is compiled each time
+
+        supervisor.main(int(number), command)
