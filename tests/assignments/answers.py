@@ -43,7 +43,8 @@ PARTLY = {
         ("that is M, the mean of returns", "that is the lottery", "given up after 9 tries has not succeeded"),
     ),
 }
-ENDLESS, NO_PYTHON = "while True:\n    pass", "candidates = = 3"
+# It sleeps: a cell that computes without end would use a processor for all of its ten seconds.
+ENDLESS, NO_PYTHON = "import time\nwhile True:\n    time.sleep(1)", "candidates = = 3"
 DELETED = ("can-loop", "loop-stops-test")
 
 
