@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import getpass
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,12 @@ def solutions(assignment: str) -> dict[str, str]:
     return {grade_id(cell): cell.source for cell in cells if cell.metadata.get("nbgrader", {}).get("solution")}
 
 
+def commands_of_the_page() -> dict[str, list[str]]:
+    """The words of each nbgrader command of the instructor's page, by its name."""
+    lines = re.findall(r"^    nbgrader (.*)", (ASSIGNMENTS / "README.md").read_text(), re.MULTILINE)
+    return {words[0]: words for words in map(str.split, lines)}
+
+
 @dataclass(frozen=True)
 class Course:
     """A course folder with its own exchange folder beside it."""
@@ -54,8 +61,8 @@ class Course:
 
     @classmethod
     def made(cls, root: Path) -> Course:
-        """Copy the sources and the configuration, as a teacher would."""
-        for folder in ("source", "judges"):
+        """Copy what the instructor's archive has of folders, and the configuration, as a teacher would."""
+        for folder in ("source", "judges", "release"):
             shutil.copytree(ASSIGNMENTS / folder, root / "course" / folder)
         shutil.copy(ASSIGNMENTS / "nbgrader_config.py", root / "course")
         (root / "course" / "key").write_text("a test")  # always one: what a mistake costs depends on the data
