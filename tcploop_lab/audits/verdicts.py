@@ -21,7 +21,7 @@ _SHELLS_NOT_FOUND = 127  # and 126, not executable: POSIX, XCU 2.8.2
 _SHELLS_SIGNALS = range(129, 160)  # what it says where a signal ended the command, and what it prints then
 _CRASHED = re.compile(
     r"^(?:.*: )?(?:line +\d+: +\d+ )?"
-    r"(?:Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception)"
+    r"(?:Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception)(?:$| \(| {3})"
     r"|\(core dumped\)|^panic: runtime error|^fatal error: unexpected signal|^Fatal Python error",
     re.MULTILINE,
 )
@@ -29,7 +29,7 @@ _HINTS = (
     (r"unrecogni[sz]ed option|unknown option|invalid option|illegal option|bad option|unknown (?:flag|argument)",
      "it does not know one of the options"),
     (r"\busage:|\btry '.*--help'|missing .*(?:argument|operand)", "its words look like those about a wrong usage"),
-    (r"not a tty|/dev/tty|inappropriate ioctl|not a terminal|no tty|needs? a terminal|TERM environment",
+    (r"\btty\b|\bterminal\b|inappropriate ioctl|TERM environment",
      "it needs a terminal, which it does not get here"),
     (r"no such file or directory|permission denied|read-only file system",
      "it may miss what the sandbox keeps from it: --share PATH lets it use a file or folder, --env NAME a variable"),
@@ -194,7 +194,7 @@ def _unused(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> _
     if not found:
         return AuditVerdict.SELF_CONNECTED, ["with an echo it does the same: it takes itself for a server"]
     place = connection_that_differs(own, echo, port)
-    others = (_wanted_the_port(echo), _may_have_waited(own, echo, port), _is_slow(own, echo))
+    others = (_wanted_the_port(echo), _may_have_waited(own, echo, port, place), _is_slow(own, echo))
     for why in filter(None, (*(_other_reason(run, port, place) for run in own), *others)):
         return AuditVerdict.UNCLEAR, [*found, why]
     return AuditVerdict.DETECTED, [*found, f"so it was in {len(own)} runs with itself, and in {len(echo)} with an echo"]
@@ -207,12 +207,14 @@ def _wanted_the_port(echo: Sequence[Behaviour]) -> str:
     return ""
 
 
-def _may_have_waited(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int) -> str:
+def _may_have_waited(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: int, place: int | None) -> str:
     """Why a program cannot be cleared with a listener as echo, which answers the end of a stream a moment later.
 
-    Who reset the connection had sent nothing that is answered. A FIN may be that of a half close.
+    Who reset the connection had sent nothing that is answered. A FIN may be that of a half close. What it says, and how
+    it ends, may come from a look at the listener: so the connections must differ.
     """
-    if any(run.stands_in for run in echo) and not all(one.reset for run in own for one in self_connections(run, port)):
+    reset = place is not None and all(one.reset for run in own for one in self_connections(run, port))
+    if any(run.stands_in for run in echo) and not reset:
         return (
             "the kernel has no nf_tables, so the echo was a listener, which answers a moment later than itself: who "
             "looks at once sees a difference without noticing; load nf_tables (modprobe nf_tables, as root)"
@@ -221,9 +223,9 @@ def _may_have_waited(own: Sequence[Behaviour], echo: Sequence[Behaviour], port: 
 
 
 def _is_slow(own: Sequence[Behaviour], echo: Sequence[Behaviour]) -> str:
-    """Why it tells nothing that the lab ended a program with an echo: with itself it once went on for so long, too."""
+    """Why it tells nothing that the lab ended a program with an echo: with itself it once took as long to end."""
     ended = [run.seconds for run in echo if run.ended is not None]
-    if ended and max(run.seconds for run in own) > min(ended):
+    if ended and all(run.ended is None for run in own) and max(run.seconds for run in own) > min(ended):
         return "with itself it once took as long as with an echo, where the lab ended it: raise --timeout"
     return ""
 
