@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.stacks.kernels import emulated, fetch, table
+from tcploop_lab.stacks.kernels import emulated, fetch, image, table
 
 from .test_real_kernel import tcploop
 
@@ -44,6 +44,18 @@ def test_an_emulator_that_fails_or_is_missing_is_one_line(
     with pytest.raises(lab.NotOnThisTestbed, match=said):
         lab.open_testbed(kernel="7.1", real=True)
     assert list(tmp_path.glob("tcploop-kernel-*")) == []
+
+
+def test_the_image_begins_with_a_program_whatever_the_interpreter_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel takes the first space in the first line for the end of the interpreter's name."""
+    monkeypatch.setattr(sys, "executable", "/home/a b/bin/python")
+    (tmp_path / "python.cpio").touch()
+    monkeypatch.setattr(image, "_python", lambda: tmp_path / "python.cpio")
+    with open(image.of("pass", tmp_path / "modules"), "rb") as archive:
+        first = archive.read(1000).partition(b"#!")[2].partition(b"\n")[0]
+    assert first == b"/python -I"
 
 
 COMMANDS = """probe; connect 40000 --range 40000-40099; capture 40000 --range 40000-40099 --json; check 33333; cross;

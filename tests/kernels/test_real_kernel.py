@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -221,6 +222,17 @@ def test_any_place_for_short_lived_files_will_do(fetched: str, place: str, monke
     monkeypatch.setenv("TMPDIR", place)
     monkeypatch.setattr("tempfile.tempdir", None)
     Link(fetched).end()
+
+
+def test_a_space_in_a_name_ends_none(fetched: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor that of a place for short-lived files, nor that of the cache: both stand in command lines and variables."""
+    files = fetch.files_of(table.named(fetched))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a b"))
+    shutil.copytree(files, fetch.cache() / files.name)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "a b"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    Link(fetched).end()
+    assert list((tmp_path / "a b").glob("tcploop-kernel-*")) == []
 
 
 class _NotThere:

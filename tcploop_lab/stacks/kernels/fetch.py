@@ -159,9 +159,10 @@ def _use_own_loader(program: Path) -> None:
     program.write_bytes(content.replace(_LOADER, b"ld.so".ljust(len(_LOADER), b"\0")))
 
 
-def preloaded() -> dict[str, str]:
+def preloaded(folder: Path) -> dict[str, str]:
     """Return the variable that lets old kernels run on this processor: none, but where it has AMX.
 
+    It leads there from the folder in which the kernel runs: ld.so takes a space in it for the end of a name.
     Raises NotOnThisTestbed where no C compiler makes what is then needed.
     """
     if " amx_tile " not in f"{Path('/proc/cpuinfo').read_text().replace(chr(10), ' ')} ":
@@ -170,7 +171,7 @@ def preloaded() -> dict[str, str]:
     made = cache() / f"xstate-{hashlib.sha256(source.read_bytes()).hexdigest()[:12]}.so"
     if not made.exists():
         _compile(source, made)
-    return {"LD_PRELOAD": str(made)}
+    return {"LD_PRELOAD": os.path.relpath(made, folder)}
 
 
 def _compile(source: Path, made: Path) -> None:

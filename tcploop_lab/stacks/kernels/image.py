@@ -33,6 +33,7 @@ _SKIPPED = {
     "contrib", "f2py", "include", os.path.basename(str(sysconfig.get_config_var("LIBPL"))),  # 33 MB for linkers
 }  # fmt: skip
 _DIRECTORIES = ("proc", "sys", "dev/shm", "tmp", "root")
+_PYTHON = "/python"  # a link: nothing in it ends the name, whatever the interpreter's own is
 _LOADER = "/lib64/ld-linux-x86-64.so.2"
 _SYSTEM = (_LOADER, "/etc/hosts", "/etc/passwd", "/etc/group")
 _LIBRARIES = """
@@ -57,7 +58,7 @@ def of(guest: str, modules: Path) -> int:
     with open(descriptor, "wb", closefd=False) as out, python.open("rb") as kept:
         shutil.copyfileobj(kept, out, 1 << 22)
         archive = Archive(out)
-        archive.add("/init", f"#!{sys.executable} -I\n{guest}".encode(), 0o100755)
+        archive.add("/init", f"#!{_PYTHON} -I\n{guest}".encode(), 0o100755)
         for path in (*_tree(modules), *_tree(Path(__file__).parents[2]), *_loaded()):
             archive.copy(path)
         archive.end()
@@ -87,11 +88,6 @@ class Archive:
         except OSError:
             return
         self.add(os.path.abspath(path), content, 0o100000 | status.st_mode & 0o755, status.st_mtime)
-
-    def link(self, path: Path) -> None:
-        """Add a link to where a path leads, if it is one."""
-        if (end := path.resolve()) != path:
-            self.add(os.path.abspath(path), os.fsencode(end), 0o120777)
 
     def end(self) -> None:
         """Write the entry that ends an archive."""
@@ -130,7 +126,7 @@ def _make_python(made: Path, roots: list[Path]) -> None:
             archive = Archive(out)
             for name in _DIRECTORIES:
                 archive.add(f"/{name}")
-            archive.link(Path(sys.executable))
+            archive.add(_PYTHON, os.fsencode(Path(sys.executable).resolve()), 0o120777)
             for path in (*_interpreter(), *(file for root in roots for file in _tree(root))):
                 archive.copy(path)
             archive.end()
@@ -147,14 +143,12 @@ def _packages() -> list[Path]:
 
 
 def _interpreter() -> list[Path]:
-    """The interpreter under the name that it was started by, and every library that it or an extension needs."""
+    """The interpreter, and every library that it or an extension needs."""
     done = subprocess.run([sys.executable, "-I", "-c", _LIBRARIES], capture_output=True, text=True, check=False)
     if done.returncode:
         raise NotOnThisTestbed(f"{sys.executable} cannot tell its libraries: {done.stderr.strip()[-200:]}")
     libraries = [name for name in ast.literal_eval(done.stdout) if name.startswith("/")]
-    executable = Path(sys.executable)
-    configuration = [parent / "pyvenv.cfg" for parent in list(executable.parents)[:2]]
-    return [executable.resolve(), *configuration, *map(Path, (*_SYSTEM, *libraries))]
+    return [Path(sys.executable).resolve(), *map(Path, (*_SYSTEM, *libraries))]
 
 
 def _tree(root: Path) -> Iterator[Path]:

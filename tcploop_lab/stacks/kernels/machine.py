@@ -176,10 +176,11 @@ class Machine:
 
 
 def _new_place() -> Path:
-    """Make a folder that the kernel sees from the beginning: over /dev it puts its own devices."""
+    """Make a folder that the kernel sees from the beginning, and whose name is one word of its command line."""
     try:
-        hidden = os.path.realpath(tempfile.gettempdir()).startswith("/dev/")
-        return Path(tempfile.mkdtemp(prefix="tcploop-kernel-", dir="/tmp" if hidden else None)).absolute()
+        place = os.path.realpath(tempfile.gettempdir())
+        odd = place.startswith("/dev/") or len(place.split()) != 1  # over /dev it puts its own devices
+        return Path(tempfile.mkdtemp(prefix="tcploop-kernel-", dir="/tmp" if odd else place))
     except OSError as error:
         raise no_place(error) from None
 

@@ -32,11 +32,11 @@ def program(release: Release, files: Path, place: Path, guest: str, channel: int
         init.chmod(0o700)
     except OSError as error:
         raise no_place(error) from None
-    own_library = {} if release.library is None else {"LD_LIBRARY_PATH": str(files)}
+    own_library = {} if release.library is None else {"LD_LIBRARY_PATH": "."}
     options = (
         f"mem={MEMORY}M", "umid=lab", f"uml_dir={place}/", "root=/dev/root", "rootfstype=hostfs",
         "rootflags=/", "ro", f"init={init}", "con=null", "con0=null,fd:1",
         f"con1=fd:{channel},fd:{channel}",
         "quiet", "panic=-1", "random.trust_cpu=on", *_LEFT_OUT,
     )  # fmt: skip
-    return Program(("./linux.uml", *options), {**own_library, **fetch.preloaded()})
+    return Program(("./linux.uml", *options), {**own_library, **fetch.preloaded(files)})
