@@ -54,6 +54,7 @@ def test_the_image_begins_with_a_program_whatever_the_interpreter_is_called(
     (tmp_path / "python.cpio").touch()
     monkeypatch.setattr(image, "_python", lambda: tmp_path / "python.cpio")
     with open(image.of("pass", tmp_path / "modules"), "rb") as archive:
+        archive.seek(0)
         first = archive.read(1000).partition(b"#!")[2].partition(b"\n")[0]
     assert first == b"/python -I"
 
