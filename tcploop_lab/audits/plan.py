@@ -21,17 +21,19 @@ _WAYS: tuple[Held, ...] = ("never", "always", "since the dial")
 def comparison(order: Order, first: Report) -> Iterator[Plan]:
     """Yield what to run to compare with an echo: that once, both once more, and then all the rest.
 
-    Which of a pair is run first is left to chance: so who counts its runs does not seem to know the world either. In
-    some of those with an echo its port is held, as it is by a connection with itself: whether it can be had tells
-    nobody of that.
+    Their order is left to chance, in some 97,000 ways: so who counts its runs, and does this or that by turns, does not
+    seem to know the world either. In some of those with an echo its port is held, as it is by a connection with itself:
+    whether it can be had tells nobody of that.
     """
     control = _with_an_echo(order, first)
     ports = callers_of(order.port, PAIRS)
-    once, *again = (replace(control, caller=port, held=way) for port, way in zip(ports, cycle(_WAYS), strict=False))
-    pairs = [random.sample((order, other), 2) for other in again]
+    ways = zip(ports, cycle(_WAYS), strict=False)
+    once, other, *rest = (replace(control, caller=port, held=way) for port, way in ways)
+    rest += [order] * len(rest)
+    random.shuffle(rest)
     yield [[once]]
-    yield pairs[:1]
-    yield [[one for pair in pairs[1 + number :: _AT_ONCE] for one in pair] for number in range(_AT_ONCE)]
+    yield [random.sample((order, other), 2)]
+    yield [rest[number::_AT_ONCE] for number in range(_AT_ONCE)]
 
 
 def repetition(order: Order, first: Report) -> Iterator[Plan]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -60,14 +61,15 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[escapes.Victim]
     environment = os.environ | {"SECRET": escapes.SECRET}
     with (
         subprocess.Popen([sys.executable, "-c", WAIT, escapes.SECRET], env=environment) as process,
-        escapes.victim(tmp_path_factory.mktemp("host"), process.pid) as found,
+        contextlib.ExitStack() as last,
         pytest.MonkeyPatch.context() as patch,
     ):
+        last.callback(process.kill)  # whatever happens here: to leave a Popen is to wait for it
+        found = last.enter_context(escapes.victim(tmp_path_factory.mktemp("host"), process.pid))
         patch.chdir(found.work)
         patch.setenv("HOME", found.home)
         patch.setenv("SECRET", escapes.SECRET)
         yield found
-        process.kill()
 
 
 @pytest.fixture(scope="module")
