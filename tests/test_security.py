@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jupyter_core.paths import jupyter_runtime_dir
 
 import tcploop_lab as lab
 from tcploop_lab.cli import main
@@ -155,7 +156,22 @@ def test_jupyterlab_is_for_this_machine_and_has_a_token(
     public = started(monkeypatch, "course", "--no-browser", "--", "--ServerApp.ip=0.0.0.0")
     assert "for this machine only" not in capsys.readouterr().out
     assert [one for one in public if one.startswith("--ServerApp.ip=")] == ["--ServerApp.ip=0.0.0.0"]
+    assert "--LabApp.default_url=/lab/tree/mein%20Kurs/00_start_here.ipynb" in started(monkeypatch, "mein Kurs")
     assert "-m tcploop_lab lab course " in subprocess.check_output(["make", "-n", "lab"], cwd=ROOT, text=True)
+
+
+def test_where_the_home_is_read_only_jupyterlab_gets_a_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It cannot start without a folder for its run: it gets one that goes with the run, and one line says so."""
+    places: list[Path] = []
+    monkeypatch.setattr("jupyterlab.labapp.main", lambda _: places.append(Path(jupyter_runtime_dir()).resolve(True)))
+    (tmp_path / "home").touch()  # also root cannot make a folder in a file
+    for name in ("DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", str(tmp_path / "home" / "runtime"))
+    assert main(["lab", str(tmp_path / "course")]) == 0
+    assert "home/runtime cannot be written (Not a directory): what you set" in capsys.readouterr().out
+    assert [place.exists() for place in places] == [False]
 
 
 @pytest.mark.parametrize(("user", "said"), [(0, True), (1000, False), (None, False)])

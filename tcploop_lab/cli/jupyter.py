@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from urllib.parse import quote
 
 import click
 
@@ -30,7 +33,7 @@ def arguments(course: Path, port: int, browser: str = "", *, more: Sequence[str]
         "--ServerApp.answer_yes=True",  # Ctrl-C needs no answer
         "--log-level=WARN",
         f"--ServerApp.root_dir={course.parent}",
-        f"--LabApp.default_url=/lab/tree/{course.name}/{FIRST}",
+        f"--LabApp.default_url=/lab/tree/{quote(course.name)}/{FIRST}",  # a terminal makes a link of what has no space
         *(["--allow-root"] if root else []),  # JupyterLab refuses root, who one is in many containers
         *([f"--browser={browser}"] if browser else []),
     ]
@@ -64,5 +67,28 @@ def lab(folder: str, port: int, browser: str, no_browser: bool, more: tuple[str,
     from jupyterlab.labapp import main
 
     quiet = ("--no-browser",) if no_browser else ()
-    main(arguments(Path(folder), port, browser, more=(*quiet, *more), root=root))
+    with _writable_place():
+        main(arguments(Path(folder), port, browser, more=(*quiet, *more), root=root))
     return YES
+
+
+@contextmanager
+def _writable_place() -> Iterator[None]:
+    """Let JupyterLab keep what is for this run alone, without which it does not start, where it can be written.
+
+    That is in the home, or where that is read-only in a folder that goes with the run.
+    """
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    usual = jupyter_runtime_dir()
+    try:
+        os.makedirs(usual, mode=0o700, exist_ok=True)
+        with TemporaryFile(dir=usual):
+            pass
+    except OSError as error:
+        with TemporaryDirectory(prefix="tcploop-jupyter-") as folder:
+            os.environ.update(JUPYTER_DATA_DIR=folder, JUPYTER_RUNTIME_DIR=folder)
+            output.write(f"{usual} cannot be written ({error.strerror}): what you set in JupyterLab is not kept.\n")
+            yield
+        return
+    yield
