@@ -74,7 +74,7 @@ site: env ## build the course as web pages in build/site/html, and check their l
 slides: env ## make slides of the lessons in build/slides: the question first, the answer with the next key
 	@$(PY) tools/slides.py
 
-site-test: site ## try the kernel in the first page, in Chromium (a minute)
+site-test: site ## try the pages: the kernel in the first one, axe in both themes (minutes)
 	@$(PY) -m pytest -q -s tests/e2e/page_kernel.py
 
 page-kernel: env ## build the first page's small kernel from Debian's source, and keep it in the cache (five minutes)

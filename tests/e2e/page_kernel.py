@@ -112,6 +112,19 @@ def test_it_fits_every_width_and_axe_is_content(page: Page, theme: str) -> None:
         assert browser.violations(page, "#page-kernel") == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_is_content_with_every_page(chromium: browser.Browser, theme: str) -> None:
+    """At a phone's width, in both themes; make test looks at the lessons in the dark one alone, since it takes long."""
+    files = [path for path in PAGES.rglob("*.html") if "_static" not in path.parts]
+    pages = [path for path in files if 'http-equiv="refresh"' not in path.read_text()]
+    assert len(pages) > 25
+    with browser.page(chromium, width=390) as page:
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        for path in pages:
+            page.goto(path.as_uri())
+            assert browser.violations(page, preload=False) == [], path.name
+
+
 def test_without_webassembly_it_says_so(address: str, chromium: browser.Browser) -> None:
     """One sentence, and a button that cannot be pressed."""
     with browser.page(chromium) as page:
