@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from math import gcd
 
 from .ranges import PortRange, parse_port
@@ -75,18 +76,21 @@ class Candidates:
 
         `stride` is Linux's random scan_step (7da62262ec96), in candidates; 1 everywhere else.
         """
-        if self.order is Order.LOW_PARITY:
-            yield from self._parity_pass(2 * position, stride)
-            if self.port_range.width > 1:
-                yield from self._parity_pass(2 * position + 1, stride)
-        elif self.order is Order.OTHER_PARITY:
-            yield from self._parity_pass(2 * position + 1, stride)
-            yield from self._parity_pass(2 * position, stride)
-        else:
-            shift = 1 if self.order is Order.AFTER_LOW and self.port_range.width > 1 else 0
-            width = self.port_range.width
-            for i in range(width):
-                yield self.port_range.low + (position + shift + i * stride) % width, i
+        return chain.from_iterable(self._passes(position, stride))
+
+    def _passes(self, position: int, stride: int = 1) -> Iterator[Iterator[tuple[int, int]]]:
+        if self.step == 1:
+            yield self._one_after_another(position, stride)
+            return
+        ahead = int(self.order is Order.OTHER_PARITY)
+        yield self._parity_pass(2 * position + ahead, stride)
+        if self.port_range.width > 1 or ahead:
+            yield self._parity_pass(2 * position + 1 - ahead, stride)
+
+    def _one_after_another(self, position: int, stride: int) -> Iterator[tuple[int, int]]:
+        low, width = self.port_range.low, self.port_range.width
+        shift = 1 if self.order is Order.AFTER_LOW and width > 1 else 0
+        return ((low + (position + shift + i * stride) % width, i) for i in range(width))
 
     def _parity_pass(self, offset: int, stride: int) -> Iterator[tuple[int, int]]:
         """One pass of the kernel's loop: every second port.
@@ -112,8 +116,17 @@ class Candidates:
         return next(((port, i) for port, i in self.scan(position, stride) if port not in taken), None)
 
     def choices(self, taken: Container[int]) -> list[tuple[int, int] | None]:
-        """Return what `choose` answers at every position."""
-        return [self.choose(position, taken) for position in range(self.size)]
+        """Return what `choose` answers at every position: past a taken port, what the next position answers."""
+        most = self.port_range.width if self.step == 1 else self.size  # trials in a pass
+        free = [next((found for found in one if found[0] not in taken), None) for one in self._passes(self.size - 1)]
+        answers = [next(filter(None, free), None)]
+        for position in reversed(range(self.size - 1)):
+            for number, (one, after) in enumerate(zip(self._passes(position), free, strict=True)):
+                port, _ = next(one)
+                further = (after[0], after[1] + 1) if after and after[1] + 1 < most else None
+                free[number] = further if port in taken else (port, 0)
+            answers.append(next(filter(None, free), None))
+        return answers[::-1]
 
 
 def why_never_first(circle: Candidates, port: int) -> str:

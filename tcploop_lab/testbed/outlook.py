@@ -37,6 +37,10 @@ _NUMBERS = ("no", "one", "two", "three")
 _SETTINGS = "a reservation and a range keep connect() off a port: bind-self, which binds it, needs the last repair"
 _ADVISED = 1 << 10  # ports, the least that is to be left of a range
 
+_LEFT_OUT = (
+    "the times leave out that other ports are reserved: who would get one gets the next that is not, so a port just "
+    "past many of them loops far sooner"
+)
 _LEFT = (
     "of this port, open or in TIME-WAIT: if a server accepted them, or a client called bind() for them, connect() "
     "passes over it until the last has ended"
@@ -211,8 +215,8 @@ class _Law:
 
         try:
             return distribution(*self._asked, client, reserved=self._reserved, tries_per_second=self._pace)
-        except ValueError:  # too many candidates for an exact law with some of them taken
-            self.notes = ("the times leave out that other ports are reserved, which shortens them a little",)
+        except ValueError:  # too many candidates, at this pace, for an exact law with some of them taken
+            self.notes = (_LEFT_OUT,)
             return distribution(*self._asked, client, tries_per_second=self._pace)
 
 

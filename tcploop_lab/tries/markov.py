@@ -1,4 +1,4 @@
-"""The law of the tries when some candidates are taken: an exact Markov chain on up to 2048 positions.
+"""The law of the tries when some candidates are taken: an exact Markov chain on up to 2048 positions, or for few tries.
 
 The state is the counter's position before a try. From position x the kernel gives the first free port,
 `displacement` candidates further on, and moves to x + max(displacement, random) + 1
@@ -9,6 +9,7 @@ than the others, and even a port that is never tried first can loop.
 from __future__ import annotations
 
 import math
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,29 +22,46 @@ from ..ports.era import Era
 from .laws import Geometric, Ints, Law, Never
 from .renewal import Floats
 
-LARGEST_CIRCLE = 2048
+LARGEST_CIRCLE = 2048  # positions, for tries without end
+_MOST_VISITS = 1 << 23  # positions times tries, where so many tries are enough: two seconds
 
 
 def law_with_taken(
-    era: type[Era], circle: Candidates, steps: tuple[float, ...], port: int, start: str, taken: frozenset[int]
+    era: type[Era],
+    circle: Candidates,
+    steps: tuple[float, ...],
+    port: int,
+    start: str,
+    taken: frozenset[int],
+    tries: int | None = None,
 ) -> tuple[Law, str]:
     """Return the law of the tries to `port` while `taken` stay taken, and the reason in a sentence.
 
-    Raises ValueError where an exact answer costs too much, naming the way out.
+    Nobody asks for more than `tries` (None: for any). Raises ValueError where an exact answer costs too much, naming
+    the way out.
     """
     where = f"{len(taken)} {'port' if len(taken) == 1 else 'ports'} of {circle.port_range} taken"
-    if steps and (circle.size > LARGEST_CIRCLE or era.redraws or era.strides):
-        limit = f"the exact law then bears up to {LARGEST_CIRCLE} candidates, here are {circle.size}"
-        if circle.size <= LARGEST_CIRCLE:
+    bears = max(LARGEST_CIRCLE, _MOST_VISITS // tries if tries else 0)
+    if steps and (circle.size > bears or era.redraws or era.strides):
+        limit = f"the exact law then bears up to {bears} candidates, here are {circle.size}"
+        if circle.size <= bears:
             limit = f"the era {era.name} passes them at random, which has no exact law here"
         raise ValueError(f"{where}: {limit}; count with tcploop_lab.tries.simulate.tries")
-    choices = circle.choices(taken)
-    hits = np.array([choice is not None and choice[0] == port for choice in choices])
+    hits = _hits(circle, port, taken)
     if not hits.any():
         return Never(), f"{where}, and port {port} is never reached past them"
     if not steps:
         return _memoryless(era, circle, hits, taken), f"port {port} is free; {where}"
-    return TakenLaw(_moves(choices, steps), hits, start, len(steps) == 1), f"port {port} is free; {where}"
+    return _walk(circle, steps, port, start, taken), f"port {port} is free; {where}"
+
+
+def _hits(circle: Candidates, port: int, taken: frozenset[int]) -> Any:
+    return np.array([choice is not None and choice[0] == port for choice in circle.choices(taken)])
+
+
+@lru_cache(maxsize=8)  # for clients that differ in nothing that counts here
+def _walk(circle: Candidates, steps: tuple[float, ...], port: int, start: str, taken: frozenset[int]) -> TakenLaw:
+    return TakenLaw(_moves(circle.choices(taken), steps), _hits(circle, port, taken), start, len(steps) == 1)
 
 
 def _memoryless(era: type[Era], circle: Candidates, hits: Any, taken: frozenset[int]) -> Law:
@@ -77,21 +95,28 @@ class TakenLaw(Law):
         self._hits = hits.astype(float)
         self._onward = (onward @ sparse.diags_array(useful.astype(float))).tocsr()
         self._state = np.full(size, 1 / size)
-        self._arrived = _solve(self._onward.T, self._state * useful) * self._hits
         if start == "return":
-            self._state = moves.T @ (self._arrived / self._arrived.sum())
-            self._arrived = _solve(self._onward.T, self._state * useful) * self._hits
-        self._state = self._state * useful
-        self.total = 1.0 if useful.all() else float(self._arrived.sum())
-        self.mean = float(_solve(self._onward.T, self._state).sum()) if self.total == 1 else math.nan
+            arrived = self._arrivals(useful)
+            self._state = moves.T @ (arrived / arrived.sum())
+        self.total = 1.0 if useful.all() else float(self._arrivals(useful).sum())
+        self._state = self._begin = self._state * useful
         self.last = size if certain_steps and self.total == 1 else None
         self._pmf = np.zeros(1)
         self._sf = np.ones(1)
         self._undecided = 1.0
 
+    @cached_property
+    def mean(self) -> float:  # type: ignore[override]
+        """The expected number of tries."""
+        return float(_solve(self._onward.T, self._begin).sum()) if self.total == 1 else math.nan
+
+    def _arrivals(self, useful: Any) -> Any:
+        """By position, the chance that the first hit is there."""
+        return _solve(self._onward.T, self._state * useful) * self._hits
+
     def _reach(self, tries: int) -> None:
         while len(self._pmf) <= tries and self._undecided > self._NOTHING_LEFT:
-            self._extend(max(1024, len(self._pmf)))
+            self._extend(max(tries + 1 - len(self._pmf), len(self._pmf)))
 
     def _extend(self, count: int) -> None:
         pmf = np.empty(count)

@@ -205,10 +205,13 @@ def _distribution(
 ) -> TriesDistribution:
     rules = parse_era(era)
     circle = rules.candidates(port_range, client)
-    law, reason = _law(rules, circle, port, client, start, busy, reserved)
-    if pace is not None and rules.salt_period and rules.law_of(client)[1] and law.last != 1 and law.total > 0:
-        fresh = _law(rules, circle, port, client, "random", busy, reserved)[0]
-        law = _at_pace(law, fresh, rules.salt_period, pace, phase)
+    period = rules.salt_period if pace is not None and rules.law_of(client)[1] else None
+    per_epoch = tries_in(period, pace) if period and pace is not None else None
+    tries = math.ceil(per_epoch) if per_epoch else None
+    law, reason = _law(rules, circle, port, client, start, busy, reserved, tries)
+    if period and per_epoch and law.last != 1 and law.total > 0:
+        fresh = law if start == "random" else _law(rules, circle, port, client, "random", busy, reserved, tries)[0]
+        law = _at_pace(law, fresh, period, per_epoch, phase)
     candidates = 1 if client.binds is Binds.TARGET else circle.size
     mean = law.mean if law.total == 1 else math.nan
     return TriesDistribution(
@@ -216,9 +219,8 @@ def _distribution(
     )
 
 
-def _at_pace(law: Law, fresh: Law, period: float, pace: float, phase: float | None) -> Law:
-    """Return the law of tries made at this pace, where a new start is drawn every `period` seconds."""
-    per_epoch = tries_in(period, pace)
+def _at_pace(law: Law, fresh: Law, period: float, per_epoch: Fraction, phase: float | None) -> Law:
+    """Return the law of so many tries per epoch, where a new start is drawn every `period` seconds."""
     if phase is not None and phase >= period:
         raise ValueError(f"phase {phase:g}: the kernel draws a new start every {period:g} s; give less")
     if per_epoch <= 1 and law is fresh:  # no try has the start of the one before
@@ -235,8 +237,9 @@ def _law(
     start: str,
     busy: frozenset[int],
     reserved: frozenset[int],
+    tries: int | None,
 ) -> tuple[Law, str]:
-    """Return the law and, in one sentence, the reason."""
+    """Return the law, which is asked for that many tries at most (None: for any), and the reason in one sentence."""
     if era.never:
         return Never(), era.never
     if port in busy:
@@ -249,7 +252,7 @@ def _law(
         return Never(), f"port {port} is outside the range {circle.port_range}"
     if port in reserved:
         return Never(), f"port {port} is reserved (ip_local_reserved_ports)"
-    law, reason = _law_in_range(era, circle, port, client, start, busy | reserved)
+    law, reason = _law_in_range(era, circle, port, client, start, busy | reserved, tries)
     if era.connects_once and not client.new_socket and law.total > 0:
         reason += f"; but only on the first try: the second connect() of a socket fails with {era.connects_once}"
         return FirstTryOnly(law), reason
@@ -257,7 +260,13 @@ def _law(
 
 
 def _law_in_range(
-    era: type[Era], circle: Candidates, port: int, client: ClientKind, start: str, taken: frozenset[int]
+    era: type[Era],
+    circle: Candidates,
+    port: int,
+    client: ClientKind,
+    start: str,
+    taken: frozenset[int],
+    tries: int | None,
 ) -> tuple[Law, str]:
     steps = era.law_of(client)[1]
     position = circle.position(port)
@@ -265,7 +274,7 @@ def _law_in_range(
         with warnings.catch_warnings():  # SciPy's import sets filters, which are the caller's to set
             from .markov import law_with_taken  # the free range does not need it
 
-        return law_with_taken(era, circle, steps, port, start, taken)
+        return law_with_taken(era, circle, steps, port, start, taken, tries)
     if position is None:
         return Never(), why_never_first(circle, port)
     return walk_law(circle.size, steps, start), f"port {port} is one of {circle.size} candidates, all free"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -92,3 +93,14 @@ def test_ports_and_ranges_make_a_set() -> None:
     assert port_set([40001, "40002", PortRange(40008, 40020), 80], within) == {40001, 40002, 40008, 40009}
     with pytest.raises(ValueError, match="port 'x'"):
         port_set(["x"], within)
+
+
+@pytest.mark.parametrize("order", Order)
+def test_all_positions_at_once_answer_as_each_does(order: Order) -> None:
+    """What follows from the next position is what a scan from there finds, whatever is taken."""
+    draw = random.Random(1)
+    for _ in range(500):
+        ports = PortRange(low := draw.randrange(100, 104), low + draw.randrange(13))
+        taken = {port for port in range(low, ports.high + 1) if draw.random() < draw.choice((0.2, 0.6, 0.95, 1))}
+        circle = Candidates(ports, order)
+        assert circle.choices(taken) == [circle.choose(position, taken) for position in range(circle.size)]

@@ -93,6 +93,14 @@ def test_taken_ports_and_a_pace_go_together() -> None:
     assert law.pmf(np.array([1, 2])) == pytest.approx([11 / 50, 11 / 50 * 39 / 50])
 
 
+def test_a_block_before_the_port_counts_in_a_wide_range_too() -> None:
+    """Whoever would get one of 1,000 reserved candidates gets the port behind them; ten tries a second are exact."""
+    slow, quick = (distribution("random-walk", DEFAULT, 42000, reserved=range(40000, 42000), tries_per_second=pace)
+                   for pace in (0.1, 10))  # fmt: skip
+    assert slow.pmf(np.array([1])) == pytest.approx([1001 / 14116])
+    assert 10 * quick.quantile(0.5) < distribution("random-walk", DEFAULT, 42000, tries_per_second=10).quantile(0.5)
+
+
 @pytest.mark.parametrize("pace", [0, -1, float("nan"), float("inf"), True, "ten", 2e5])
 def test_a_pace_that_is_none_is_one_line(pace: object) -> None:
     """The value and what is allowed."""
