@@ -15,6 +15,7 @@ lines that coverage saw, are lost with its process. It needs Linux 6.3; elsewher
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import Any
 from unittest import SkipTest
@@ -77,6 +78,8 @@ def _run_apart(item: pytest.Function) -> tuple[str, str]:
     """Run the function, in its own process; return how it went, and what there is to say."""
     global _apart
     _apart = True
+    # Its own form has both names, and Python makes that of each socket that is collected open: that is no look.
+    socket.socket.__repr__ = object.__repr__  # type: ignore[method-assign]
     try:
         item.runtest()
         return "passed", ""
