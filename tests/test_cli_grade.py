@@ -8,13 +8,16 @@ import os
 import shutil
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from tcploop_lab.cli import main
-from tcploop_lab.exercises import marks
+from tcploop_lab.exercises import judging, marks
+from tcploop_lab.exercises.late import DAY, Deadline
+from tcploop_lab.exercises.sandbox import Came
 
 from .assignments.answers import PARTLY, right
 from .assignments.course import ASSIGNMENTS, NAMES
@@ -175,10 +178,11 @@ def test_one_program_of_two_students_is_shown(handed_in: list[str], capsys) -> N
 
 
 def test_days_late_cost_what_was_said(handed_in: list[str], tmp_path: Path, capsys) -> None:
-    """A begun day counts as one; nbgrader's timestamp goes before the file's own time."""
+    """A begun day counts as one; nbgrader's timestamp goes before the file's own time. An endless one is none."""
     late = ["--due", "2026-11-20T12:00+00:00", "--late-percent", "25", "--late-days", "1", "--json"]
     Path(handed_in[0]).with_name("timestamp.txt").write_text("2026-11-22 12:30:00.000000 Europe/Berlin")
     os.utime(handed_in[1], times=(0, 0))
+    (tmp_path / "timestamp.txt").symlink_to("/dev/zero")
     assert main(["grade", *handed_in[:2], *late]) == 0
     ada, bea = json.loads(capsys.readouterr().out)["grades"]
     assert (ada["days_late"], ada["points"], bea["days_late"], bea["points"]) == (2, 15, 0, PARTLY[FIRST][1])
@@ -206,6 +210,13 @@ def test_what_a_correction_changes_is_shown(handed_in: list[str], tmp_path: Path
     assert json.loads(capsys.readouterr().out)["changed"] == [
         {"student": "ada", "assignment": FIRST, "before": 140, "points": 20, "note": "more than there are"}
     ]
+
+
+def test_a_file_may_vanish_while_it_is_graded(handed_in: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its grade stands, as do those of the others."""
+    monkeypatch.setattr(judging, "run", lambda *_: Path(handed_in[1]).unlink() or Came((), "", 0.0))
+    found = marks.mark(Path(handed_in[1]), marks.Course.at(Path()), deadline=Deadline(datetime.now(UTC) + DAY))
+    assert (found.student, found.late, found.failed) == ("bea", 0, "")
 
 
 @pytest.mark.parametrize("name", ['=HYPERLINK("x")', "\uff1dcmd", " +1", "\tx", "@a", "-b"])

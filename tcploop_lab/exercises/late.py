@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
+from ..testbed import files
+
 DAY = timedelta(days=1)
+_LONGEST = 100  # bytes of a timestamp
 STAMP = "timestamp.txt"  # what nbgrader's exchange puts beside what was handed in
 
 
@@ -52,9 +55,12 @@ def parse_percent(text: str | float) -> float:
 
 
 def handed_in(path: Path) -> datetime:
-    """Return when a file was handed in: what nbgrader's timestamp beside it says, else the file's own time."""
+    """Return when a file was handed in: what nbgrader's timestamp beside it says, else the file's own time.
+
+    The timestamp may be the student's: what is no file, or a long one, is none.
+    """
     with contextlib.suppress(OSError, ValueError, OverflowError):
-        day, clock, *zone = (path.parent / STAMP).read_text(encoding="utf-8")[:100].split()
+        day, clock, *zone = files.content(path.parent / STAMP, _LONGEST, "a timestamp").decode().split()
         return datetime.fromisoformat(f"{day} {clock}").replace(tzinfo=_zone(zone))
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 

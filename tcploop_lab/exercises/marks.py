@@ -128,11 +128,12 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
 
     Raises NotOnThisTestbed where the system has no sandbox.
     """
-    failed = ""
+    failed, late = "", 0
     try:
         cells = _cells(files.content(path, _LARGEST, "a notebook"))
+        late = deadline.days(handed_in(path)) if deadline else 0
         assignment = _assignment(cells, course.releases)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # it may vanish meanwhile
         assignment, failed = next((name for name in course.releases if path.stem.endswith(name)), ""), str(error)
     file, who = printable(str(path)), name_of(printable(student or student_of(path, assignment)))
     if failed:
@@ -145,7 +146,6 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
     answers = {_program("".join(cell["source"])) for cell in theirs if grade_id(cell)} - {*stubs, ""}
     grade = judging.graded(course.judges[assignment], programs(whole), most, who, assignment, course.key, caged)
     odd = (*_suspicions(theirs), *_raised(cells, most))
-    late = deadline.days(handed_in(path)) if deadline else 0
     counts = deadline.share(late) if deadline else 1.0
     return Marks(file, who, assignment, grade, "", odd, frozenset(answers), late, counts)
 
