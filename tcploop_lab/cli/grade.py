@@ -12,6 +12,7 @@ import click
 from ..exercises import late
 from ..results.description import Description, Item, Said, Table
 from ..stacks.task import noted_interrupts, raised_interrupts
+from ..tcp.words import counted
 from ..testbed import files as lab_files
 from . import options, output
 from .group import Command
@@ -115,12 +116,15 @@ def handout(names: tuple[str, ...], course: str, as_json: bool) -> int:
     """
     from ..exercises import handout as data
     from ..exercises import marks
-    from ..exercises.assignment import name_of
+    from ..exercises.assignment import NOBODY, name_of
     from ..exercises.judging import load
 
     with checked():
         marks.released(Path(course))
+        for name in names:
+            if name_of(name) == NOBODY:
+                raise ValueError(f"name {name!r}: it is nobody's; give the names by which students hand in")
         written = data.hand_out(Path(course), map(name_of, names), lambda judge: load(judge).data)
     items = (Item("files", [str(path) for path in written], "written"), Item("students", len(names), "students"))
-    output.deliver(as_json, Description(f"data of {len(names)} students", items=items))
+    output.deliver(as_json, Description(f"data of {counted(len(names), 'student')}", items=items))
     return YES

@@ -69,6 +69,15 @@ def test_the_key_is_made_once_and_for_its_owner(course: Path) -> None:
     assert (course / "release" / NAMES[1] / FILE).read_text().startswith(before[:-1])
 
 
+@pytest.mark.parametrize("name", ["", " ", assignment.NOBODY.upper()])
+def test_nobody_gets_no_data(name: str, course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty variable of a shell is no student: the line names it, and everybody's data stay."""
+    before = (course / "release" / NAMES[1] / FILE).read_text()
+    assert main(["handout", "ada", name, "--course", str(course)]) == 2
+    assert f"name {name!r}: it is nobody's" in capsys.readouterr().err
+    assert (course / "release" / NAMES[1] / FILE).read_text() == before
+
+
 @pytest.mark.parametrize("whole", ["", "[]", "null", '{"x": 1}', "\xff", "[" * 99_999])
 def test_a_damaged_handout_is_one_line(whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that is another one is named, in one line; so is an entry that cannot be unpacked."""
