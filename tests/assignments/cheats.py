@@ -95,6 +95,33 @@ sys._getframe(1)
 for frame in iter(lambda f=[sys._getframe()]: f.__setitem__(0, f[0].f_back) or f[0], None):
     if "shell" in frame.f_locals: frame.f_locals["shell"] = Shell()
 get_ipython().__class__ = type("Other", (get_ipython().__class__,), {"run_cell": Shell.run_cell})""",
+    "what it imports is replaced, and threads forge on": """
+import atexit, builtins, json, os, pickle, threading
+forged = [json.dumps(line).encode() + b"\\n" for line in (
+    {"of": "why-test", "value": {"is": "true"}}, {"of": "picks-test", "value": {"is": '{"set": [[1]]}'}},
+    {"ran": "why-test", "error": "\\x1b[2J=cmd"}, {"exercise": "loops-test", "points": 4, "most": 4, "why": ""})]
+def forge():
+    for fd in range(3, 20):
+        try: [os.write(fd, line) for line in forged]
+        except OSError: pass
+atexit.register(forge)
+for _ in range(3): threading.Thread(target=lambda: [forge() for _ in range(200)]).start()
+json.dumps = pickle.loads = lambda *a, **k: forged[0].decode()
+builtins.isinstance = builtins.callable = lambda *a: True""",
+    "files for the next Python, links, magics and hooks": """
+import ctypes, os, signal, sys
+for name in ("sitecustomize.py", "usercustomize.py", "a.pth", "json.py", ".ipython/profile_default/startup/0.py"):
+    os.makedirs(os.path.dirname(name) or ".", exist_ok=True), open(name, "w").write("import os; os._exit(0)")
+os.remove("data.json") if os.path.exists("data.json") else None
+os.symlink("/proc/1/root/etc/passwd", "data.json")
+for number in range(1, 32):
+    try: signal.signal(number, signal.SIG_IGN)
+    except OSError: pass
+[ctypes.CDLL(None).ptrace(request, os.getppid(), 0, 0) for request in (16, 0x4206)]
+shell = get_ipython()
+shell.events.register("post_run_cell", lambda *a: 1 / 0), shell.set_custom_exc((BaseException,), print)
+shell.run_cell_magic("bash", "", "env; true"), sys.settrace(lambda *a: None), sys.setrecursionlimit(90)
+shell.run_line_magic("reset", "-f")""",
     "the namespaces are left": "import ctypes; c = ctypes.CDLL(None); c.unshare(0x10000000); c.setns(3, 0)",
 }
 # Code that ends, floods or destroys. What was answered before it counts.
