@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +36,7 @@ from .plan import Plan, comparison, repetition
 from .run import INTERRUPT, Order, Report, run_programs
 from .sandbox.entrance import outside
 from .sandbox.wanted import Sandbox
+from .templates import filled, in_place_of, read
 from .verdicts import AuditVerdict, judge_audit, needs_more, self_connections
 
 # What the lessons' programs did when that was recorded (`make record`): shown, with its label, where no private network
@@ -148,54 +148,21 @@ def audit(
     number, seconds, count = parse_port(port), parse_timeout(timeout), parse_tries(attempts, "attempts")
     target = resolve_own(host)
     words = parse_command(command, number, target.name)
-    fill = partial(_filled, port=number, host=target.name)
-    texts = {name: fill(_read_template(name, words)) for name in templates}
+    fill = partial(filled, port=number, host=target.name)
+    texts = {name: fill(read(name, words)) for name in templates}
     try:
         with private_testbed(kind) as testbed:
             _must_be_a_program(words[0])
             chosen = sandbox or Sandbox()
             environment = {name: fill(value) for name, value in chosen.variables(os.environ).items()}
             order = Order(words, target, number, seconds, count, _folder(), environment, chosen, outside())
-            with _in_place_of(texts, order) as order:
+            with in_place_of(texts, order) as order:
                 result = _audit(order, testbed)
     except NotOnThisTestbed as refusal:
         if not or_recorded:
             raise
         return _recorded(words, refusal)
     return replace(result, command=words)
-
-
-def _filled(text: str, port: int, host: str) -> str:
-    return text.replace("{port}", str(port)).replace("{host}", host)
-
-
-def _read_template(name: str, words: Sequence[str]) -> str:
-    """Return the text of a template; ValueError if it cannot be read, or the command does not name it."""
-    try:
-        text = Path(name).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
-        raise ValueError(f"template {name!r}: it cannot be read ({reason}); give a text file") from None
-    if not any(name in word for word in words):
-        raise ValueError(f"template {name!r}: the command does not name it; it gets the copy where it says {name}")
-    return text
-
-
-@contextmanager
-def _in_place_of(texts: Mapping[str, str], order: Order) -> Iterator[Order]:
-    """Yield the order with copies of these files in the place of those that its words name."""
-    if not texts:
-        yield order  # without a folder, which whoever is killed would leave
-        return
-    with tempfile.TemporaryDirectory(prefix="tcploop-template-") as folder:
-        words = order.command
-        for number, (name, text) in enumerate(texts.items()):
-            copy = Path(folder, str(number), Path(name).name)
-            copy.parent.mkdir()
-            copy.write_text(text, encoding="utf-8")
-            copy.chmod(Path(name).stat().st_mode & 0o777)
-            words = tuple(word.replace(name, str(copy)) for word in words)
-        yield replace(order, command=words, own=(folder,))
 
 
 def private_testbed(kind: str | None) -> Testbed:
@@ -229,7 +196,7 @@ def parse_command(command: str | Sequence[str], port: int, host: str) -> tuple[s
         raise ValueError(f"command {command!r}: there is no program in it; for example: {_EXAMPLE}")
     if any("\0" in word for word in given):
         raise ValueError(f"command {command!r}: a command cannot hold a zero byte")
-    return tuple(_filled(word, port, host) for word in given)
+    return tuple(filled(word, port, host) for word in given)
 
 
 def _must_be_a_program(name: str) -> None:

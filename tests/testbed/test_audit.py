@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -396,11 +397,18 @@ def test_templates_and_variables_are_filled_in(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("/no/such", "cannot be read \\(No such file"), ("/", "cannot be read"), ("/etc/hostname", "does not name it")],
+    [
+        ("/no/such", "cannot be read \\(No such file"),
+        ("/", "cannot be read \\(it is a folder"),
+        ("/dev/zero", "cannot be read \\(it is a device"),
+        ("a\0b", "cannot be read"),
+        (sys.executable, "cannot be read \\(it is no text in UTF-8"),
+        ("/etc/hostname", "does not name it"),
+    ],
 )
 def test_a_bad_template_is_one_line(name: str, complaint: str) -> None:
     """One that cannot be read, or that the command does not name, is said before anything runs."""
-    with pytest.raises(ValueError, match=f"^template '{name}': .*{complaint}"):
+    with pytest.raises(ValueError, match=f"^template {re.escape(repr(name))}: .*{complaint}"):
         lab.audit("true", templates=[name])
 
 
