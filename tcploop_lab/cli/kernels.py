@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from importlib import import_module
 
@@ -56,6 +57,10 @@ def inside(version: str, command: tuple[str, ...]) -> int:
 
 
 def _run(args: list[str]) -> int:
-    """Run a command line over there. The command itself is looked up then: it is made of the commands of this file."""
-    code: int = import_module("tcploop_lab.cli").main(args)
+    """Run a command line over there. The command itself is looked up then: it is made of the commands of this file.
+
+    It is the program of its process, which answers Ctrl-C as it does outside.
+    """
+    sys.argv[1:] = args
+    code: int = import_module("tcploop_lab.cli").main()
     return code

@@ -20,9 +20,10 @@ import psutil
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.errors import WorkerDied
 from tcploop_lab.ports.identify import ProbeResult
 from tcploop_lab.results import stored
-from tcploop_lab.stacks.kernels import console, fetch, table, user_mode
+from tcploop_lab.stacks.kernels import command, console, fetch, table, user_mode
 from tcploop_lab.stacks.kernels.executor import Link
 from tcploop_lab.study.kernels import PROBES
 from tcploop_lab.testbed.testbed import Testbed
@@ -235,6 +236,20 @@ def test_a_space_in_a_name_ends_none(fetched: str, tmp_path: Path, monkeypatch: 
     assert list((tmp_path / "a b").glob("tcploop-kernel-*")) == []
 
 
+def test_a_kernel_that_hangs_is_ended_by_a_ctrl_c(fetched: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not say that the Ctrl-C came; what was asked of it fails, and says why. One that says so goes on."""
+    link = Link(fetched)
+    asked = link.ask("wait", ([], 60.0))
+    command._interrupt(link)
+    assert not asked.done()
+    link.kernel.process.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(user_mode, "START_TIMEOUT", 0.5)
+    command._interrupt(link)
+    with pytest.raises(WorkerDied, match=r"5.10.46 did not take a Ctrl-C within 0.25 s, and was ended; its last lines"):
+        asked.result(60)
+    link.end()
+
+
 class _NotThere:
     """What can be sent, and not loaded."""
 
@@ -312,6 +327,13 @@ def test_a_ctrl_c_does_not_wait_behind_what_is_piped_in(fetched: str) -> None:
     assert running.wait(60) == 130
     running.stderr.close()
     typing.join()
+
+
+def test_a_command_inside_answers_a_ctrl_c_as_it_does_outside() -> None:
+    """Its process has the command's own answer; with Python's a Ctrl-C was lost while a worker was started."""
+    program = "import signal; from tcploop_lab.cli.kernels import _run; _run(['port']); print(signal.getsignal(2))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert "task.Interrupts" in done.stdout.splitlines()[-1], done
 
 
 def _type(pipe: IO[bytes]) -> None:

@@ -40,7 +40,7 @@ def run_inside(version: object, program: Callable[[], int]) -> int:
             except NotYet:
                 pass
             except KeyboardInterrupt:
-                link.tell("interrupt", 0)
+                threading.Thread(target=_interrupt, args=(link,), daemon=True).start()
     finally:
         link.end()
     if failed:
@@ -66,6 +66,17 @@ def _write(failed: list[OSError], stream: int, data: bytes) -> None:
         pass
     except OSError as error:
         failed.append(error)
+
+
+def _interrupt(link: Link) -> None:
+    """Hand on a Ctrl-C. A kernel that does not say that it came hangs, and is ended."""
+    within = link.kernel.start_timeout / 2
+    watch = threading.Timer(within, link.kernel.kill, [f"did not take a Ctrl-C within {within:g} s, and was ended"])
+    watch.daemon = True
+    watch.start()
+    with contextlib.suppress(WorkerDied):
+        link.ask("interrupt", None).result()
+    watch.cancel()
 
 
 def _type_into(link: Link) -> None:

@@ -228,10 +228,12 @@ class Server:
         """Run a program, which returns its exit code, in a process of its own; what it prints is sent on."""
         stdin, self._stdin = os.pipe()
         pipes = [os.pipe(), os.pipe()]
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # until the program is there, which answers it
         self.command = os.fork()
         if not self.command:
             self.channel.close()
             _run_command(work, stdin, *(end for _, end in pipes))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for descriptor in (stdin, *(end for _, end in pipes)):
             os.close(descriptor)
         readers = [
@@ -258,9 +260,10 @@ class Server:
         self._answer_beside(number, partial(_type, self._stdin, data))
 
     def do_interrupt(self, number: int, value: Any) -> None:
-        """Hand on a Ctrl-C."""
+        """Hand on a Ctrl-C, and say that it came."""
         if self.command:
             os.kill(self.command, signal.SIGINT)
+        self.say("result", number, None)
 
 
 def _call(thing: Any, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -296,9 +299,10 @@ def _run_command(work: Callable[[], int], *ends: int) -> None:
         os.dup2(end, number)
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.closerange(3, 64)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         code = work()
     except ModuleNotFoundError as missing:
         code = 3
@@ -306,6 +310,8 @@ def _run_command(work: Callable[[], int], *ends: int) -> None:
             f"tcploop: {missing}: a kernel in QEMU has Python and the lab alone; one of user-mode Linux has all",
             file=sys.stderr,
         )
+    except KeyboardInterrupt:
+        code = 130
     except BaseException:
         traceback.print_exc()
     finally:

@@ -51,6 +51,7 @@ class Machine:
         self._how = emulated if release.emulated else user_mode
         self._place = _new_place()
         self._printed: deque[str] = deque(maxlen=50)
+        self._end = "ended"
         ours, theirs = socket.socketpair()
         lifeline, alive = os.pipe()
         self._alive = [alive]
@@ -114,7 +115,7 @@ class Machine:
 
     def died(self) -> WorkerDied:
         """Return the error for a kernel that is gone in the middle of a task."""
-        return WorkerDied(f"kernel {self.release.version} ended{self.last_words()}")
+        return WorkerDied(f"kernel {self.release.version} {self._end}{self.last_words()}")
 
     def end(self) -> None:
         """Switch it off, or kill it if it does not within a moment, and remove what it kept in files."""
@@ -126,8 +127,9 @@ class Machine:
         self._socket.close()
         shutil.rmtree(self._place, ignore_errors=True)
 
-    def kill(self) -> None:
-        """End every process of it at once."""
+    def kill(self, why: str = "ended") -> None:
+        """End every process of it at once; `why` is told to whom it breaks off."""
+        self._end = why
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -151,7 +153,7 @@ class Machine:
         program = self._how.program(self.release, files, self._place, guest, channel)
         kept = {"PATH": os.environ["PATH"]} if "PATH" in os.environ else {}
         place = os.path.abspath(tempfile.gettempdir())
-        if os.path.abspath(os.environ.get("TMPDIR", "")) == place:  # else nothing can be kept there
+        if (named := os.environ.get("TMPDIR")) and os.path.abspath(named) == place:  # else nothing can be kept there
             kept["TMPDIR"] = place  # for the file that is its memory
         try:
             return subprocess.Popen(
