@@ -21,6 +21,7 @@ from typing import Any
 from .answers import Unanswered
 
 _LONGEST = 60  # characters of an answer that are repeated back
+_NOTHING = "`None`, which a call gives that returns nothing,"
 
 
 class State(StrEnum):
@@ -125,7 +126,7 @@ class Checker:
         """Return the feedback on one answer. ValueError only for an exercise that does not exist."""
         exercise = self.find(number)
         if is_unanswered(answer):
-            return _unanswered(exercise)
+            return _unanswered(exercise, _NOTHING) if answer is None else _unanswered(exercise)
         try:
             value = exercise.reads(answer)
         except Unanswered:
@@ -166,8 +167,8 @@ def _because(exercise: Exercise, value: Any) -> str:
     return exercise.because if isinstance(exercise.because, str) else exercise.because(value)
 
 
-def _unanswered(exercise: Exercise) -> Feedback:
-    message = f"Replace the three dots (`...`) with {exercise.asks}, and run the cell again."
+def _unanswered(exercise: Exercise, what: str = "the three dots (`...`)") -> Feedback:
+    message = f"Replace {what} with {exercise.asks}, and run the cell again."
     return Feedback(exercise.number, State.UNANSWERED, message)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from ..tcp.states import State
 from ..testbed.testbed import Testbed
 from ..tries.theory import distribution
 from .answers import percent
-from .engine import Exercise, Mistake
+from .engine import Exercise, Mistake, shortened
 from .forms import one_letter, one_value, some_letters
 from .trying import a_function
 
@@ -134,7 +135,10 @@ def some_names(answer: Any) -> tuple[str, ...]:
     """Read names of sockets: ["127.0.0.1:40050"], in any order."""
     if isinstance(answer, str) or not hasattr(answer, "__iter__"):
         raise ValueError('a list of names is asked for, such as ["127.0.0.1:40050"]')
-    return tuple(sorted(map(str, answer)))
+    names = tuple(sorted(map(str, answer)))
+    if others := [name for name in names if not re.fullmatch(r"\S+:[0-9*]+", name)]:
+        raise ValueError(f'{shortened(others[0])} is no name of a socket, such as "127.0.0.1:40050"')
+    return names
 
 
 def overnight(pace: float | None) -> int:

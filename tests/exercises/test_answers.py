@@ -229,6 +229,8 @@ MISTAKEN: list[tuple[str, Any, str]] = [  # number, answer, and the hint that wa
     ("08.2", lambda lines: [words(x)[3] for x in lines if words(x)[3] == words(x)[4] and "127" in x and "ESTAB" in x],
      "IPv6"),
     ("08.2", lambda lines: "127.0.0.1:40050", "a list of names"),
+    ("08.2", lambda lines: [x for x in lines if words(x)[3] == words(x)[4]], "is no name of a socket"),
+    ("08.2", lambda lines: [words(x)[3].split(":")[-1] for x in lines], "'40050' is no name of a socket"),
     ("08.3", "a", "closes its sockets in order"),
     ("08.3", "b", "both must"),
     ("08.3", "d", "answers itself"),

@@ -69,12 +69,18 @@ def checker() -> Checker:
     return Checker(find=lambda _: DOUBLE)
 
 
-@pytest.mark.parametrize("answer", [..., None, [...], (1, ...), {"a": ...}])
-def test_unanswered_says_what_to_do(checker, answer):
-    """Three dots, alone or in a list, are no wrong answer: the feedback says what to write there."""
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        *((answer, "the three dots (`...`)") for answer in (..., [...], (1, ...), {"a": ...})),
+        (None, "`None`, which a call gives that returns nothing,"),
+    ],
+)
+def test_unanswered_says_what_to_do(checker, answer, what):
+    """Three dots, alone or in a list, and None are no wrong answers: the feedback says what to write there."""
     feedback = checker.check("99.1", answer)
     assert feedback.state is State.UNANSWERED
-    assert feedback.message == "Replace the three dots (`...`) with a whole number, and run the cell again."
+    assert feedback.message == f"Replace {what} with a whole number, and run the cell again."
     assert (feedback.attempt, feedback.right) == (0, False)
 
 
