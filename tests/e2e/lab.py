@@ -92,7 +92,9 @@ def start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     """`make lab` with the environment of this very test, and without a browser of its own."""
     command = ["make", "lab", f"VENV={sys.prefix}", f"--old-file={sys.prefix}/{STAMP}", "PORT=0"]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-    settings = {"LAB_ARGS": "--no-browser", "JUPYTER_CONFIG_DIR": str(folder / "settings")}
+    # Data of its own, too: what is signed there is trusted, and other runs would wait for the lock of one database.
+    own = {f"JUPYTER_{name}_DIR": str(folder / place) for name, place in (("CONFIG", "settings"), ("DATA", "data"))}
+    settings = {"LAB_ARGS": "--no-browser", **own}
     with log.open("wb") as out:
         return subprocess.Popen(
             command,
