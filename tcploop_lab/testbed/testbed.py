@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import weakref
 from collections.abc import Callable
@@ -82,9 +83,9 @@ class Testbed(TestbedBase):
         `max_tries` None means as many as a port that can loop needs but once in a million; `timeout` is in seconds;
         `trace` keeps the source port of every try; `source` is an address of this host to dial from; `progress` shows
         a bar when it takes long, or is a function that is told the tries so far, some times a second. An interrupt
-        ends the loop and returns what was measured. A self-connection of an earlier run on the same port is reset
-        first, since it would hold the port. A call that waits on the run's socket ends after 60 s with TimeoutError.
-        Raises ValueError for arguments that are not allowed.
+        ends the loop and returns what was measured; a notebook's cell begins no further one. A self-connection of an
+        earlier run on the same port is reset first, since it would hold the port. A call that waits on the run's socket
+        ends after 60 s with TimeoutError. Raises ValueError for arguments that are not allowed.
         """
         port_range, kind = self.port_range, parse_client(client)
         tries = default_max_tries(port_range, kind) if max_tries is None else parse_tries(max_tries)
@@ -168,14 +169,18 @@ class Testbed(TestbedBase):
     def hold(self, port: Port, host: str = "127.0.0.1") -> socket.socket:
         """Return a socket that holds `port` with bind() and does not listen. Close it to let go of the port.
 
-        Raises ValueError for a bad port or host, OSError (EADDRINUSE) if the port is taken.
+        Raises ValueError for a bad port or host, OSError (EADDRINUSE) if the port is taken, which names the sockets.
         """
         number, sock = parse_port(port), self.tcp_socket(host)
         try:
             sock.bind((self._own(host).address, number))
-        except OSError:
+        except OSError as error:
             sock.close()
-            raise
+            if error.errno != errno.EADDRINUSE:
+                raise
+            rows = [f"{row.local} {row.peer} {row.state}" for row in self.sockets(number).rows]
+            there = "; ".join(rows) or f"a socket has port {number} by bind() alone"
+            raise OSError(error.errno, error.strerror, there) from None
         return sock
 
     def listen(self, port: Port, host: str = "127.0.0.1") -> socket.socket:

@@ -20,7 +20,7 @@ def test_held_port_is_taken_until_the_socket_closes(testbed):
         assert testbed.sockets(40100).rows == ()
         with pytest.raises(OSError) as taken:
             testbed.hold(40100)
-    assert taken.value.errno == errno.EADDRINUSE
+    assert (taken.value.errno, taken.value.filename) == (errno.EADDRINUSE, "a socket has port 40100 by bind() alone")
     testbed.hold(40100).close()
 
 
@@ -86,6 +86,8 @@ def test_table_shows_one_socket_with_the_states_of_the_rfc(one_port):
     assert one_port.sockets(40500).rows == (sockets.SocketRow(name, name, "ESTABLISHED"),)
     run.close(reset=False)
     assert repr(one_port.sockets(40500)).splitlines()[1].split() == [name, name, "TIME-WAIT"]
+    with pytest.raises(OSError, match=f"in use: '{name} {name} TIME-WAIT'"):
+        one_port.hold(40500)
 
 
 @pytest.mark.parametrize("tool", ["ss", "lsof"])
