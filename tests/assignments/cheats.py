@@ -114,13 +114,14 @@ for name in ("sitecustomize.py", "usercustomize.py", "a.pth", "json.py", ".ipyth
     os.makedirs(os.path.dirname(name) or ".", exist_ok=True), open(name, "w").write("import os; os._exit(0)")
 os.remove("data.json") if os.path.exists("data.json") else None
 os.symlink("/proc/1/root/etc/passwd", "data.json")
-for number in range(1, 32):
-    try: signal.signal(number, signal.SIG_IGN)
-    except OSError: pass
 [ctypes.CDLL(None).ptrace(request, os.getppid(), 0, 0) for request in (16, 0x4206)]
 shell = get_ipython()
 shell.events.register("post_run_cell", lambda *a: 1 / 0), shell.set_custom_exc((BaseException,), print)
-shell.run_cell_magic("bash", "", "env; true"), sys.settrace(lambda *a: None), sys.setrecursionlimit(90)
+shell.run_cell_magic("bash", "", "env; true")
+for number in range(1, 32):
+    try: signal.signal(number, signal.SIG_IGN)
+    except OSError: pass
+sys.settrace(lambda *a: None), sys.setrecursionlimit(150)
 shell.run_line_magic("reset", "-f")""",
     "the namespaces are left": "import ctypes; c = ctypes.CDLL(None); c.unshare(0x10000000); c.setns(3, 0)",
 }
