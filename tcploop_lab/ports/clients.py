@@ -42,6 +42,11 @@ class ClientKind(StrEnum):
         kind.description, kind.binds, kind.new_socket, kind.own_range = description, binds, new_socket, own_range
         return kind
 
+    @property
+    def by_bind(self) -> bool:
+        """Whether bind() gives it its port, to which only who is bound to the same address is in the way."""
+        return self.binds in (Binds.ZERO, Binds.TARGET)
+
     SAME_SOCKET = "same-socket", "one socket, connect() again and again (the article's program)"
     NEW_SOCKET = "new-socket", "a new socket for every try (what most libraries do)", Binds.NOTHING, True
     BIND_ZERO = (

@@ -164,7 +164,7 @@ def keeps_off(name: str, host: str, client: ClientKind) -> bool:
     connect() passes over a port that anybody is bound to, whatever the address (Linux: __inet_hash_connect). bind() is
     refused where the address is the same, or all of them, which IPv6's :: is of both families.
     """
-    if client.binds is not Binds.TARGET:
+    if not client.by_bind:
         return True
     held, asked = ip_address(Endpoint.parse(name).address), ip_address(host)
     if held.is_unspecified:
@@ -175,10 +175,10 @@ def keeps_off(name: str, host: str, client: ClientKind) -> bool:
 def _is_bindable(stack: Stack, spec: LoopSpec) -> bool:
     """True if a new socket could bind the port: on every address, of both families where there are two.
 
-    A client that binds what it dials needs that address alone.
+    A client whose port bind() gives needs that address alone.
     """
     family, address = (socket.AF_INET6, "::") if stack.has_ipv6() else (socket.AF_INET, "0.0.0.0")
-    if spec.client.binds is Binds.TARGET:
+    if spec.client.by_bind:
         family, address = spec.family, spec.host
     try:
         with stack.socket(family, socket.SOCK_STREAM) as sock:

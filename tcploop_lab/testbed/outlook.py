@@ -153,7 +153,7 @@ def _outlook(stack: Stack, port: int, host: str, asked: ClientKind, pace: float)
     prospects = tuple(law.prospect(verdict) for verdict in verdicts.values())
     able, itself = [one.client for one in prospects if one.can_loop], str(Endpoint(host, port))
     repairs = _repairs(able, port, port_range, reserved)
-    rule = f"by the rule of {kernel} ({era.name}), not by trying: tcploop check {port} tries"
+    rule = f"by the rule of {kernel} ({era.name}), not by trying: tcploop check {port} tries; nor is NAT looked at"
     left = sum(bool(row.peer) and not row.to_itself for row in rows)
     said = {_SETTINGS: len(repairs) == 3, f"{counted(left, 'connection')} {_LEFT}": left and not listening}
     notes = (rule, *law.notes, *(note for note, applies in said.items() if applies))
