@@ -37,7 +37,7 @@ from .run import INTERRUPT, Order, Report, run_programs
 from .sandbox.entrance import outside
 from .sandbox.wanted import Sandbox
 from .templates import filled, in_place_of, read
-from .verdicts import AuditVerdict, judge_audit, needs_more, self_connections
+from .verdicts import AuditVerdict, Judgement, judge_audit, needs_more, self_connections
 
 # What the lessons' programs did when that was recorded (`make record`): shown, with its label, where no private network
 # can be made; never in the place of a measurement.
@@ -219,8 +219,11 @@ def _recorded(words: tuple[str, ...], refusal: NotOnThisTestbed) -> AuditResult:
 def _audit(order: Order, testbed: Testbed) -> AuditResult:
     """Run the program on the testbed, with an echo for comparison on others if need be, and judge what it did."""
     (report,) = _run([[order]], testbed)
-    own, echo = _compared(order, report, testbed)
+    own, echo, interrupted = _compared(order, report, testbed)
     judged = judge_audit(own, order.port, order.attempts, echo)
+    if interrupted and judged.verdict.good:
+        why = "an interrupt came before it was run as often as it takes to clear it"
+        judged = Judgement(AuditVerdict.UNCLEAR, (*judged.evidence, why))
     return AuditResult(
         command=order.command,
         verdict=judged.verdict,
@@ -230,7 +233,7 @@ def _audit(order: Order, testbed: Testbed) -> AuditResult:
         attempts=order.attempts,
         exit_status=report.status,
         seconds=report.seconds,
-        stopped=_stopped(report),
+        stopped="interrupted" if interrupted else "exited" if report.ended is None else "timeout",
         kernel=testbed.kernel,
         output=own[0].output,
         segments=own[0].segments,
@@ -241,24 +244,30 @@ def _audit(order: Order, testbed: Testbed) -> AuditResult:
     )
 
 
-def _compared(order: Order, first: Report, testbed: Testbed) -> tuple[list[Behaviour], ...]:
+def _compared(order: Order, first: Report, testbed: Testbed) -> tuple[list[Behaviour], list[Behaviour], bool]:
     """Return the runs with itself, the first of which was made, and those with an echo, as many as are needed.
 
     None with an echo for who used a connection with itself. Otherwise the two worlds are compared until nothing is left
     in which all runs of one world are alike and differ from all of the other, PAIRS times at the most. Who was refused
-    is run as often as that, too, without an echo: it may have met itself but for chance.
+    is run as often as that, too, without an echo: it may have met itself but for chance. At an interrupt, which the
+    last value tells, only the first run is left: half a comparison is none.
     """
     own, echo = [_behaviour(first)], list[Behaviour]()
     plans = (comparison if self_connections(own[0], order.port) else repetition)(order, first)
+    interrupted = first.why_ended == INTERRUPT
     for plan in plans:
-        if INTERRUPT in {one.why_ended for one in (*own, *echo)}:
-            return own[:1], []  # half a comparison is none
-        if not needs_more(own, echo, order.port):
+        if interrupted or not needs_more(own, echo, order.port):
             break
-        with open_testbed(workers=len(plan), kind="namespace") if len(plan) > 1 else nullcontext(testbed) as place:
-            for report in _run(plan, place):
-                (echo if report.control else own).append(_behaviour(report))
-    return own, echo
+        try:
+            with open_testbed(workers=len(plan), kind="namespace") if len(plan) > 1 else nullcontext(testbed) as place:
+                reports = _run(plan, place)
+        except KeyboardInterrupt:  # it came between two runs
+            interrupted = True
+            break
+        interrupted = INTERRUPT in {report.why_ended for report in reports}
+        for report in reports:
+            (echo if report.control else own).append(_behaviour(report))
+    return (own[:1], [], True) if interrupted else (own, echo, False)
 
 
 def _run(plan: Plan, testbed: Testbed) -> list[Report]:
@@ -305,12 +314,6 @@ def _beside(report: Report) -> list[str]:
     if report.omitted:
         lines.append(f"{report.omitted:,} further segments with data were counted and not kept")
     return lines
-
-
-def _stopped(report: Report) -> str:
-    if report.ended is None:
-        return "exited"
-    return "interrupted" if report.why_ended == INTERRUPT else "timeout"
 
 
 def recorded_audit(command: Sequence[str]) -> AuditResult:

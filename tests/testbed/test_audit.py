@@ -578,6 +578,16 @@ def test_an_interrupt_ends_the_program() -> None:
     assert alive(mark) == []
 
 
+def test_an_interrupt_of_a_later_run_clears_nothing(tmp_path: Path) -> None:
+    """Who was refused once is not cleared by that; the runs that were to follow end, and the result says so."""
+    mark = f"{MARK}-later-{os.getpid()}"
+    stays = f"os.execv({PY!r}, [{PY!r}, '-c', 'import time; time.sleep(600)', {mark[::-1]!r}[::-1]])"
+    code = f"import os\ntry: open('{tmp_path}/ran', 'x')\nexcept OSError: {stays}\n{OWN_PORT}"
+    threading.Thread(target=interrupt_once_it_runs, args=(mark,)).start()
+    result = lab.audit(python(code), timeout=2 * PATIENCE, sandbox=Sandbox(shares=[str(tmp_path)]))
+    assert (result.stopped, result.verdict, alive(mark)) == ("interrupted", "unclear", [])
+
+
 @pytest.mark.private_network
 def test_a_killed_lab_leaves_nothing(tmp_path: Path) -> None:
     """When the process that audits is killed, the audited program ends with it, and no file is left."""
