@@ -35,11 +35,12 @@ PACE = 10.0  # tries a second: a client that waits a tenth of a second between t
 _PERCENT = (5, 50, 95)
 _NUMBERS = ("no", "one", "two", "three")
 _SETTINGS = "a reservation and a range keep connect() off a port: bind-self, which binds it, needs the last repair"
+_BOUND = (State.LISTEN, State.CLOSED)
 _ADVISED = 1 << 10  # ports, the least that is to be left of a range
 
 _LEFT_OUT = (
-    "the times leave out that other ports are reserved: who would get one gets the next that is not, so a port just "
-    "past many of them loops far sooner"
+    "the times leave out that other ports are reserved or bound: who would get one gets the next that is not, so a "
+    "port just past many of them loops far sooner"
 )
 _LEFT = (
     "of this port, open or in TIME-WAIT: if a server accepted them, or a client called bind() for them, connect() "
@@ -144,12 +145,13 @@ def check_here(
 def _outlook(stack: Stack, port: int, host: str, asked: ClientKind, pace: float) -> Outlook:
     # The range first: another system has neither its file nor netlink, and says so by the file.
     kernel, port_range, reserved = stack.kernel, stack.port_range(), stack.reserved()
-    rows = [row for row in stack.all_sockets() if row.port == port]
+    every = stack.all_sockets()
+    rows = [row for row in every if row.port == port]
     listening = tuple(dict.fromkeys(row.local for row in rows if row.state == State.LISTEN))
     era = era_of_kernel(kernel)
     assert era is not None  # it is a Linux
     verdicts = {kind: judge(_facts(stack, port, host, kind, rows)) for kind in ClientKind}
-    law = _Law(era.name, port_range, port, reserved, pace)
+    law = _Law(era.name, port_range, port, host, reserved, every, pace)
     prospects = tuple(law.prospect(verdict) for verdict in verdicts.values())
     able, itself = [one.client for one in prospects if one.can_loop], str(Endpoint(host, port))
     repairs = _repairs(able, port, port_range, reserved)
@@ -194,10 +196,18 @@ class _Law:
     """How long it takes on this port, for each kind of client."""
 
     def __init__(
-        self, era: str, port_range: PortRange, port: int, reserved: tuple[PortRange, ...], pace: float
+        self,
+        era: str,
+        port_range: PortRange,
+        port: int,
+        host: str,
+        reserved: tuple[PortRange, ...],
+        rows: Sequence[SocketRow],
+        pace: float,
     ) -> None:
         self._asked = era, port_range, port
-        self._reserved, self._pace = reserved, pace
+        self._host, self._reserved, self._pace = host, reserved, pace
+        self._bound = [row for row in rows if row.state in _BOUND and row.port in port_range and row.port != port]
         self.notes: tuple[str, ...] = ()
 
     def prospect(self, verdict: Verdict) -> Prospect:
@@ -213,8 +223,9 @@ class _Law:
     def _law(self, client: ClientKind) -> TriesDistribution:
         from ..tries.theory import distribution
 
+        busy = {row.port for row in self._bound if keeps_off(row.local, self._host, client)}
         try:
-            return distribution(*self._asked, client, reserved=self._reserved, tries_per_second=self._pace)
+            return distribution(*self._asked, client, busy=busy, reserved=self._reserved, tries_per_second=self._pace)
         except ValueError:  # too many candidates, at this pace, for an exact law with some of them taken
             self.notes = (_LEFT_OUT,)
             return distribution(*self._asked, client, tries_per_second=self._pace)
