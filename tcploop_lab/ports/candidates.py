@@ -115,6 +115,12 @@ class Candidates:
             return port, 0
         return next(((port, i) for port, i in self.scan(position, stride) if port not in taken), None)
 
+    def reaches(self, port: int, taken: frozenset[int]) -> bool:
+        """Return whether `port`, once it is free, is the answer at some position: at once, or past those `taken`."""
+        if self.position(port) is not None or self.first(self.size - 1) not in taken:
+            return self.position(port) is not None  # one that is not tried first comes behind the last that is
+        return any(answer is not None and answer[0] == port for answer in self.choices(taken - {port}))
+
     def choices(self, taken: Container[int]) -> list[tuple[int, int] | None]:
         """Return what `choose` answers at every position: past a taken port, what the next position answers."""
         most = self.port_range.width if self.step == 1 else self.size  # trials in a pass

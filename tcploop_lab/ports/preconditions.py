@@ -36,7 +36,8 @@ class Facts:
     `source` is the address the kernel really uses; `sampled` holds the source ports of some refused tries; `given` says
     whether the kernel hands the port out when asked for exactly this one (None: it could not be asked). `once`: only
     the first connect() of this client's socket counts; `refused`: the errno of a socket that dials its own name.
-    `bound`: the sockets that only hold the port, where that was asked and is told.
+    `bound`: the sockets that only hold the port, where that was asked and is told. `past_taken`: it is no first choice,
+    but all before it are reserved or held.
     """
 
     port: int
@@ -54,6 +55,7 @@ class Facts:
     once: bool = False
     refused: str = ""
     bound: tuple[str, ...] | None = None
+    past_taken: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -181,7 +183,9 @@ def _parity_by_rule(facts: Facts) -> Rule:
     word, since = "odd" if first else "even", "4.6" if binds else "4.2"
     ok = facts.client.own_range or (facts.port % 2 == first and not _left_over(facts))
     evidence = f"by the rule of Linux since {since}, not by trying: {word} ports go first in {facts.port_range}"
-    return Rule("parity", ok, evidence)
+    if facts.past_taken:
+        evidence += ", but those before it are reserved or held"
+    return Rule("parity", ok or facts.past_taken, evidence)
 
 
 def _not_reserved(facts: Facts) -> Rule:

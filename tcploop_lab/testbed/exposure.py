@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ..ports.candidates import why_never_first
+from ..ports.candidates import port_set, why_never_first
 from ..ports.clients import ClientKind
 from ..ports.eras import era_of_kernel
 from ..ports.ranges import PortRange
@@ -22,6 +22,7 @@ from ..tcp.states import State
 from ..tcp.words import counted
 
 PLAIN = ClientKind.SAME_SOCKET  # connect(), and no bind() before it; a new socket each time makes no difference
+BOUND = (State.LISTEN, State.CLOSED)  # states of sockets that called bind(), and are not connected
 _LOOKS = 3  # the counters may be read between a segment's leaving and its coming in
 _NOT_OPEN = (State.TIME_WAIT, State.SYN_SENT, State.CLOSED, State.LISTEN)
 _AT_LEAST = 2  # a socket that is connected to itself has received its own SYN and its own SYN-ACK
@@ -70,6 +71,13 @@ class Network:
     def names(self) -> frozenset[str]:
         """The local names of all sockets, in IPv4 where that is what they mean."""
         return frozenset(_unmapped(row.local) for row in self.sockets)
+
+    @cached_property
+    def taken(self) -> frozenset[int]:
+        """The ports of the range that connect() passes over: reserved, or bound by anybody."""
+        assert self.port_range
+        bound = {row.port for row in self.sockets if row.state in BOUND}
+        return port_set((*self.reserved, *bound), self.port_range)
 
     @cached_property
     def left_over(self) -> tuple[SocketRow, ...]:
@@ -195,4 +203,4 @@ def _why_not(network: Network, port_range: PortRange, port: int, held: bool, led
     if era is None or era.never:
         return era.never if era else ""
     circle = era.candidates(port_range, PLAIN)
-    return "" if circle.position(port) is not None else f"parity: {why_never_first(circle, port)}"
+    return "" if circle.reaches(port, network.taken) else f"parity: {why_never_first(circle, port)}"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
+from ..ports.candidates import Candidates, port_set
 from ..ports.clients import Binds, ClientKind, parse_client
 from ..ports.eras import era_of_kernel
 from ..ports.preconditions import Facts, Verdict, judge
@@ -25,6 +26,7 @@ from ..tcp.endpoint import Endpoint
 from ..tcp.states import State
 from ..tcp.words import counted
 from .check import keeps_off, source_of
+from .exposure import BOUND
 from .hosts import resolve_own
 from .loop import LoopSpec
 
@@ -35,7 +37,6 @@ PACE = 10.0  # tries a second: a client that waits a tenth of a second between t
 _PERCENT = (5, 50, 95)
 _NUMBERS = ("no", "one", "two", "three")
 _SETTINGS = "a reservation and a range keep connect() off a port: bind-self, which binds it, needs the last repair"
-_BOUND = (State.LISTEN, State.CLOSED)
 _ADVISED = 1 << 10  # ports, the least that is to be left of a range
 
 _LEFT_OUT = (
@@ -150,8 +151,12 @@ def _outlook(stack: Stack, port: int, host: str, asked: ClientKind, pace: float)
     listening = tuple(dict.fromkeys(row.local for row in rows if row.state == State.LISTEN))
     era = era_of_kernel(kernel)
     assert era is not None  # it is a Linux
-    verdicts = {kind: judge(_facts(stack, port, host, kind, rows)) for kind in ClientKind}
-    law = _Law(era.name, port_range, port, host, reserved, every, pace)
+    bound = [row for row in every if row.state in BOUND and row.port in port_range and row.port != port]
+    busy = {kind: {row.port for row in bound if keeps_off(row.local, host, kind)} for kind in ClientKind}
+    facts = {kind: _facts(stack, port, host, kind, rows) for kind in ClientKind}
+    past = {kind: _reached_past(era.candidates(port_range, kind), port, (*reserved, *busy[kind])) for kind in facts}
+    verdicts = {kind: judge(replace(facts[kind], past_taken=past[kind])) for kind in facts}
+    law = _Law(era.name, port_range, port, reserved, busy, pace)
     prospects = tuple(law.prospect(verdict) for verdict in verdicts.values())
     able, itself = [one.client for one in prospects if one.can_loop], str(Endpoint(host, port))
     repairs = _repairs(able, port, port_range, reserved)
@@ -182,6 +187,11 @@ def _facts(stack: Stack, port: int, host: str, client: ClientKind, rows: Sequenc
     )
 
 
+def _reached_past(circle: Candidates, port: int, taken: Sequence[Port | PortRange]) -> bool:
+    """Whether a port that is no first choice is given past those that are reserved or bound."""
+    return circle.position(port) is None and circle.reaches(port, port_set(taken, circle.port_range))
+
+
 def _can_be_bound(stack: Stack, spec: LoopSpec) -> bool:
     """False where the address is on no interface, as 127.0.0.1 with IPv6 alone. UDP takes none of TCP's ports."""
     with stack.socket(spec.family, socket.SOCK_DGRAM) as sock:
@@ -200,14 +210,12 @@ class _Law:
         era: str,
         port_range: PortRange,
         port: int,
-        host: str,
         reserved: tuple[PortRange, ...],
-        rows: Sequence[SocketRow],
+        busy: Mapping[ClientKind, set[int]],
         pace: float,
     ) -> None:
         self._asked = era, port_range, port
-        self._host, self._reserved, self._pace = host, reserved, pace
-        self._bound = [row for row in rows if row.state in _BOUND and row.port in port_range and row.port != port]
+        self._reserved, self._busy, self._pace = reserved, busy, pace
         self.notes: tuple[str, ...] = ()
 
     def prospect(self, verdict: Verdict) -> Prospect:
@@ -223,12 +231,12 @@ class _Law:
     def _law(self, client: ClientKind) -> TriesDistribution:
         from ..tries.theory import distribution
 
-        busy = {row.port for row in self._bound if keeps_off(row.local, self._host, client)}
+        busy, reserved, pace = self._busy[client], self._reserved, self._pace
         try:
-            return distribution(*self._asked, client, busy=busy, reserved=self._reserved, tries_per_second=self._pace)
+            return distribution(*self._asked, client, busy=busy, reserved=reserved, tries_per_second=pace)
         except ValueError:  # too many candidates, at this pace, for an exact law with some of them taken
             self.notes = (_LEFT_OUT,)
-            return distribution(*self._asked, client, tries_per_second=self._pace)
+            return distribution(*self._asked, client, tries_per_second=pace)
 
 
 def _repairs(

@@ -149,6 +149,21 @@ def test_where_every_port_is_reserved_there_is_a_route_all_the_same(testbed: Tes
     assert [rule.name for rule in seen.verdict.broken] == ["not reserved"]
 
 
+def test_past_reserved_ports_the_other_parity_loops(testbed: Testbed) -> None:
+    """Where all first choices are taken, what comes behind them is given: for the kernel, check --here and find."""
+    with testbed.use_range((40000, 40009)), testbed.reserve("40000,40002,40004,40006"):
+        seen = [testbed.submit(outlook, 40005).result()]
+        with testbed.listen(40008):
+            seen.append(testbed.submit(outlook, 40005).result())
+            run = testbed.connect_loop(40005, max_tries=1_000)  # one in five
+            run.close()
+            with testbed.listen(40005):
+                (risky,) = (port for port in testbed.find().ports if port.port == 40005)
+    assert [one.can_loop for one in seen] == [False, True]
+    assert run.self_connected and risky.can_loop
+    assert seen[1].prospects[0].seconds[1] is not None
+
+
 def test_its_repairs_repair(testbed: Testbed) -> None:
     """The commands for the reservation and for the range, carried out, leave no client but the one that binds it."""
     testbed.submit(planted.reserve, PortRange(40700, 40710)).result()
