@@ -14,6 +14,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
+import tcploop_lab as lab
 from tcploop_lab import exercises as lessons
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
@@ -249,3 +250,14 @@ def test_next_link_leads_to_the_next_lesson(path, following):
     """The next link of a lesson is the lesson that follows it."""
     text = ending(read(path))
     assert following.name in LINK.findall(text[text.find("## Next") :])
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("05_probability", "lab.measured_kernels()"), ("06_in_the_wild", "table = lab.stored_audits()\ntable")],
+)
+def test_a_stored_table_of_what_is_recorded_is_the_one_that_ships(name, source):
+    """Who records anew runs the lesson's cells again, too. The text is compared, not how HTML looks."""
+    (stored,) = [cell for cell in code(read(FOLDER / f"{name}.ipynb")) if cell.source == source]
+    shipped = getattr(lab, re.findall(r"lab\.(\w+)", source)[0])()
+    assert stored.outputs[0].data["text/plain"] == repr(shipped)
