@@ -229,7 +229,7 @@ def test_a_space_in_a_name_ends_none(fetched: str, tmp_path: Path, monkeypatch: 
     """Nor that of a place for short-lived files, nor that of the cache: both stand in command lines and variables."""
     files = fetch.files_of(table.named(fetched))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a b"))
-    shutil.copytree(files, fetch.cache() / files.name)
+    shutil.copytree(files, fetch.cache() / files.name, ignore=shutil.ignore_patterns("tcploop-*"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "a b"))
     monkeypatch.setattr("tempfile.tempdir", None)
     Link(fetched).end()
