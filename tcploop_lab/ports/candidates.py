@@ -117,8 +117,11 @@ class Candidates:
 
     def reaches(self, port: int, taken: frozenset[int]) -> bool:
         """Return whether `port`, once it is free, is the answer at some position: at once, or past those `taken`."""
-        if self.position(port) is not None or self.first(self.size - 1) not in taken:
+        if self.position(port) is not None or self.first(self.size - 1) not in taken or port not in self.port_range:
             return self.position(port) is not None  # one that is not tried first comes behind the last that is
+        other = (port - self.first(0)) % self.step != 0
+        if other and any(self.first(position) not in taken for position in range(1, self.size)):
+            return False  # for all ports of the other parity: every pass comes by each first choice, but for the lowest
         return any(answer is not None and answer[0] == port for answer in self.choices(taken - {port}))
 
     def choices(self, taken: Container[int]) -> list[tuple[int, int] | None]:
