@@ -38,6 +38,15 @@ def connected_to_itself(stack: SimulatedStack, address: str = HERE[0]):
     return sock
 
 
+def connected(stack: SimulatedStack):
+    """A listener, a client of it, and the server's end."""
+    listener, client = stack.socket(), stack.socket()
+    listener.bind(("127.0.0.1", 5000))
+    listener.listen()
+    client.connect(("127.0.0.1", 5000))
+    return listener, client, listener.accept()[0]
+
+
 def rows(stack: SimulatedStack) -> list[tuple[str, str, str]]:
     """The socket table in short."""
     return [(row.local, row.peer, str(row.state)) for row in stack.socket_table()]
@@ -98,12 +107,8 @@ def test_a_client_and_a_server_say_hello_and_goodbye():
     """Handshake, data both ways, half close: states and counters as on Linux."""
     stack = SimulatedStack(seed=1)
     capture = stack.open_packet_socket(5000, both_ends=False)
-    listener, client = stack.socket(), stack.socket()
-    listener.bind(("127.0.0.1", 5000))
-    listener.listen()
-    client.connect(("127.0.0.1", 5000))
-    server, name = listener.accept()
-    assert name == client.getsockname() and flags(capture) == ["S", "SA", "A"]
+    _listener, client, server = connected(stack)
+    assert server.getpeername() == client.getsockname() and flags(capture) == ["S", "SA", "A"]
     client.sendall(b"question")
     client.shutdown(socket.SHUT_WR)
     assert (server.recv(99), server.recv(99)) == (b"question", b"")
@@ -121,10 +126,7 @@ def test_a_client_and_a_server_say_hello_and_goodbye():
 def test_close_wait_counts_as_established_since_6_10(kernel, counted):
     """And in the releases of older series that took a46d0ea5c942 over: one end is there, the other in FIN-WAIT-2."""
     stack = SimulatedStack(kernel, seed=1)
-    listener, client = stack.socket(), stack.socket()
-    listener.bind(("127.0.0.1", 5000))
-    listener.listen()
-    client.connect(("127.0.0.1", 5000))
+    _listener, client, _server = connected(stack)
     assert stack.counters()["CurrEstab"] == 2
     client.shutdown(socket.SHUT_WR)
     assert stack.counters()["CurrEstab"] == counted
@@ -133,11 +135,7 @@ def test_close_wait_counts_as_established_since_6_10(kernel, counted):
 def test_linger_zero_ends_with_a_reset_and_without_time_wait():
     """The other end hears ECONNRESET."""
     stack = SimulatedStack(seed=1)
-    listener, client = stack.socket(), stack.socket()
-    listener.bind(("127.0.0.1", 5000))
-    listener.listen()
-    client.connect(("127.0.0.1", 5000))
-    server, _ = listener.accept()
+    _listener, client, server = connected(stack)
     closing.by_reset(client)
     client.close()
     with pytest.raises(ConnectionResetError):
@@ -168,11 +166,7 @@ def test_a_closed_socket_waits_for_the_other_fin_and_answers_data_with_a_reset()
     """FIN-WAIT-2 outlives its socket: a FIN leads to TIME-WAIT, data to a reset, silence to its end after a minute."""
     for then, left in (("close", ["LISTEN", "TIME-WAIT"]), ("send", ["LISTEN"]), ("wait", ["LISTEN", "CLOSE-WAIT"])):
         stack = SimulatedStack(seed=1)
-        listener, client = stack.socket(), stack.socket()
-        listener.bind(("127.0.0.1", 5000))
-        listener.listen()
-        client.connect(("127.0.0.1", 5000))
-        server, _ = listener.accept()
+        _listener, client, server = connected(stack)
         client.shutdown(socket.SHUT_WR)
         stack.sleep(0.1)
         client.close()
@@ -186,10 +180,7 @@ def test_data_is_acknowledged_at_once_and_a_lone_fin_a_little_later():
     """Linux is quick at first; who may still answer a FIN takes its acknowledgment along."""
     stack = SimulatedStack(seed=1)
     capture = stack.open_packet_socket(5000, both_ends=False)
-    listener, client = stack.socket(), stack.socket()
-    listener.bind(("127.0.0.1", 5000))
-    listener.listen()
-    client.connect(("127.0.0.1", 5000))
+    _listener, client, _server = connected(stack)
     seen(capture)
     client.send(b"x")
     assert flags(capture) == ["PA", "A"]

@@ -14,16 +14,16 @@ from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.stacks import constants as c
 from tcploop_lab.stacks.simulated import Deadlock, SimulatedStack
 
+from .test_simulated_segments import connected
+
 HERE = ("127.0.0.1", 33334)
 
 
 def pair(stack: SimulatedStack):
-    """A client and a server, connected."""
-    listener, client = stack.socket(), stack.socket()
-    listener.bind(("127.0.0.1", 5000))
-    listener.listen()
-    client.connect(("127.0.0.1", 5000))
-    return client, listener.accept()[0]
+    """A client and a server, connected; nobody listens any more."""
+    listener, *both = connected(stack)
+    listener.close()
+    return both
 
 
 def test_a_call_that_nobody_can_end_says_who_waits():
