@@ -24,28 +24,22 @@ class Law(ABC):
     last: int | None = None  # the largest possible T, None if there is none
 
     @abstractmethod
-    def pmf(self, n: Ints) -> Floats:
-        """P(T = n)."""
-
-    @abstractmethod
-    def cdf(self, n: Ints) -> Floats:
-        """P(T <= n)."""
-
-    @abstractmethod
     def sf(self, n: Ints) -> Floats:
         """P(T > n), exact in the tail too."""
+
+    def pmf(self, n: Ints) -> Floats:
+        """P(T = n)."""
+        return np.where(n >= 1, self.sf(n - 1) - self.sf(n), 0.0)
+
+    def cdf(self, n: Ints) -> Floats:
+        """P(T <= n)."""
+        return 1.0 - self.sf(n)
 
 
 class Never(Law):
     """T is infinite."""
 
     total = 0.0
-
-    def pmf(self, n: Ints) -> Floats:
-        """Return zeros."""
-        return np.zeros(n.shape)
-
-    cdf = pmf
 
     def sf(self, n: Ints) -> Floats:
         """Return ones."""
@@ -141,14 +135,6 @@ class WalkReturn(_Walk):
     def __init__(self, size: int, steps: tuple[float, ...]) -> None:
         super().__init__(size, steps)
         self.mean = float(size)
-
-    def pmf(self, n: Ints) -> Floats:
-        """Return P(T > n - 1) - P(T > n)."""
-        return np.where(n >= 1, self.sf(n - 1) - self.sf(n), 0.0)
-
-    def cdf(self, n: Ints) -> Floats:
-        """Return 1 - P(T > n)."""
-        return 1.0 - self.sf(n)
 
     def sf(self, n: Ints) -> Floats:
         """Return P(T > n)."""

@@ -140,10 +140,6 @@ class TakenLaw(Law):
         """Return P(T = n)."""
         return self._read("_pmf", n, 0.0, 0.0)
 
-    def cdf(self, n: Ints) -> Floats:
-        """Return P(T <= n)."""
-        return 1.0 - self.sf(n)
-
     def sf(self, n: Ints) -> Floats:
         """Return P(T > n)."""
         return self._read("_sf", n, 1.0, 1.0 - self.total)

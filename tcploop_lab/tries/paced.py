@@ -94,14 +94,6 @@ class Paced(Law):
         self._per_period = float(values[self._p])
         return values[:count]
 
-    def pmf(self, n: Ints) -> Floats:
-        """Return P(T = n)."""
-        return np.where(n >= 1, self.sf(n - 1) - self.sf(n), 0.0)
-
-    def cdf(self, n: Ints) -> Floats:
-        """Return P(T <= n)."""
-        return 1.0 - self.sf(n)
-
     def sf(self, n: Ints) -> Floats:
         """Return P(T > n)."""
         beyond = np.maximum(n - self._longest, 0)
