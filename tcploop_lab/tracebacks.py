@@ -28,10 +28,12 @@ def install() -> None:
 def load_ipython_extension(shell: Any) -> None:
     """Have this shell show errors so; who set a way of his own keeps it."""
     if not shell.custom_exceptions:
-        shell.set_custom_exc((Exception,), _show)
+        shell.set_custom_exc((Exception, KeyboardInterrupt), _show)
 
 
-def _show(shell: Any, kind: type[Exception], error: Exception, traceback: TracebackType, tb_offset: Any = None) -> None:
+def _show(
+    shell: Any, kind: type[BaseException], error: BaseException, traceback: TracebackType, tb_offset: Any = None
+) -> None:
     if isinstance(error, NameError) and (words := _not_run(shell, error, traceback)):
         error._render_traceback_ = lambda: [f"NameError: {words}"]  # type: ignore[attr-defined]
     shell.showtraceback((kind, error, learners_part(traceback)), tb_offset=tb_offset)

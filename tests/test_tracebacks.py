@@ -45,7 +45,9 @@ def test_only_the_learners_lines_are_shown(says):
     assert "testbed.submit(mine)" in told and 'return {}["port"]' in told and "KeyError: 'port'" in told
     refused = says("testbed.connect_loop(70000)")
     assert refused.endswith("ValueError: port 70000: a TCP port is 1 to 65535")
-    assert "tcploop_lab" not in told + refused.partition("\n")[2]
+    stopped = says("def stop(_):\n    raise KeyboardInterrupt", "testbed.submit(stop).result()")
+    assert "raise KeyboardInterrupt" in stopped
+    assert "tcploop_lab" not in told + stopped + refused.partition("\n")[2]
 
 
 def test_all_of_a_traceback_can_still_be_had(says):

@@ -16,6 +16,7 @@ from ..results.shown import Shown
 from ..stacks.namespace import NamespaceRefused
 from ..stacks.ownership import CLOSED
 from ..stacks.stack import Stack, StackExecutor
+from ..stacks.task import current_task
 from .hosts import Target, resolve_own
 from .limits import MAX_TIMEOUT, parse_delay
 from .loop import LoopSpec
@@ -29,6 +30,7 @@ MISSING: dict[str, tuple[str, ...]] = {
 }
 
 _OWN_ADDRESS = "192.0.2.7"
+_AT_ONCE = 1.0  # seconds of a wait until it looks whether it was stopped
 
 
 class _Tab(type):
@@ -152,7 +154,12 @@ class TestbedBase(Shown, metaclass=_Tab):
 
     def wait(self, seconds: float) -> None:
         """Let so many seconds pass: by the clock on the wall, or at once by that of a simulated kernel."""
-        self.submit(_sleep, parse_delay(seconds, "seconds", MAX_TIMEOUT)).result()
+        future = self.submit(_sleep, parse_delay(seconds, "seconds", MAX_TIMEOUT))
+        try:
+            future.result()
+        except KeyboardInterrupt:
+            self.executor.stop(future)  # or the next call would wait for its end
+            raise
 
     def sibling(self, port_range: Range | None = None, workers: int = 1) -> Self:
         """Open one more testbed of this kind and kernel, with workers of its own, for long work beside this one's."""
@@ -206,4 +213,7 @@ def _add_address(stack: Stack, address: str) -> None:
 
 
 def _sleep(stack: Stack, seconds: float) -> None:
-    stack.sleep(seconds)
+    while seconds > 0 and not current_task().stopped():
+        part = min(seconds, _AT_ONCE)
+        stack.sleep(part)
+        seconds -= part

@@ -121,6 +121,14 @@ def test_an_interrupt_keeps_what_was_measured(testbed: Testbed) -> None:
     assert testbed.connect_loop(40500).self_connected
 
 
+def test_an_interrupted_wait_keeps_nobody_waiting(testbed: Testbed) -> None:
+    """The next call does not wait for the rest of it, an hour here."""
+    with pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        testbed.wait(3600)
+    assert testbed.connect_loop(40500).self_connected
+
+
 @pytest.mark.parametrize("in_thread", [False, True])
 def test_a_progress_function_can_stop_the_loop(testbed: Testbed, in_thread: bool) -> None:
     """A KeyboardInterrupt of it ends the loop as a Ctrl-C does, also in a thread, to which no signal comes."""
