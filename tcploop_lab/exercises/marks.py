@@ -130,7 +130,7 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
     """
     failed, late = "", 0
     try:
-        cells = _cells(files.content(path, _LARGEST, "a notebook"))
+        cells = cells_of(path)
         late = deadline.days(handed_in(path)) if deadline else 0
         assignment = _assignment(cells, course.releases)
     except (ValueError, OSError) as error:  # it may vanish meanwhile
@@ -231,6 +231,11 @@ def _unsafe(text: str) -> str:
 def _is_formula(text: str) -> bool:
     """Whether a spreadsheet might compute it: blanks may go before, and the signs may be East Asian wide ones."""
     return normalize("NFKC", text.lstrip(" ")).startswith(_FORMULA)
+
+
+def cells_of(path: Path) -> list[Any]:
+    """Return the cells of a file that was handed in. ValueError, in one line, for what is no notebook."""
+    return _cells(files.content(path, _LARGEST, "a notebook"))
 
 
 def _cells(content: bytes) -> list[Any]:

@@ -19,10 +19,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # a minute on two fre
 
 
 def broken(course: Course, student: str) -> NotebookNode:
-    """The right answers, but for a syntax error, an endless loop, deleted cells and odd metadata."""
+    """The right answers, but for a syntax error, an endless loop, deleted cells and metadata odd or slow to check."""
     made = course.solved(FIRST, student, right(FIRST) | {"candidates": NO_PYTHON, "picks": ENDLESS})
     made.cells = [cell for cell in made.cells if grade_id(cell) not in DELETED]
     for cell, odd in zip(made.cells[-6:], (1, 99, [], "x", None, 3.5), strict=True):
+        cell.metadata["tags"] = [{"number": number} for number in range(20_000)]
         cell.metadata["nbgrader"] = cell.metadata.get("nbgrader", {}) | {"schema_version": odd, "points": 99}
     return made
 
