@@ -32,8 +32,9 @@ from ..testbed.opening import open_testbed, wanted_kind, way_out
 from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from .attempts import Behaviour
+from .order import INTERRUPT, Order, Report
 from .plan import Plan, comparison, repetition
-from .run import INTERRUPT, Order, Report, run_programs
+from .run import run_programs
 from .sandbox.entrance import outside
 from .sandbox.wanted import Sandbox
 from .templates import filled, in_place_of, read

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import cycle
 
 from .comparison import PAIRS
-from .run import Held, Order, Report
+from .order import Held, Order, Report
 from .scene import callers_of
 
 Plan = Sequence[Sequence[Order]]  # for each worker what it runs, one after another

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import os
 import select
 import selectors
@@ -16,8 +15,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import IO, Literal
+from dataclasses import replace
+from typing import IO
 
 from ..errors import NotOnThisTestbed
 from ..stacks.linux import LivePacketSocket
@@ -26,14 +25,13 @@ from ..stacks.packet_filter import tcp_header
 from ..stacks.stack import Frame, SocketRow, Stack
 from ..stacks.task import current_task
 from ..testbed.capture import why_no_capture
-from ..testbed.hosts import Target
 from ..testbed.sockets import socket_rows
 from . import supervisor
 from .attempts import Written
 from .echo import echo
 from .left import left_in
+from .order import INTERRUPT, Order, Report
 from .sandbox.entrance import Entrance, entrance, no_process_namespace
-from .sandbox.wanted import Sandbox
 from .scene import end_of_self_connections, set_scene
 
 _HEAD, _TAIL = 48 << 10, 16 << 10  # bytes of output that are kept: the beginning, and the last words
@@ -46,70 +44,8 @@ _GRACE = 2.0  # seconds the supervisor gets to end all; after that the lab does
 _PR_SET_CHILD_SUBREAPER = 36
 _MOST_AGAIN = 5  # times that the sandbox is built anew where files of the system come and go
 _LONGEST = 200  # characters of the last words in an error
-INTERRUPT = "an interrupt"
 _NO_PROCESS = "no process can be made for the program: {}; raise the limit (ulimit -u, pids.max of the cgroup)"
-Held = Literal["never", "always", "since the dial"]
 _SYN, _FIN, _RST, _ACK = 0x02, 0x01, 0x04, 0x10
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to run and how long. With a `caller` there is an echo on the port, for comparison, which is dialled from
-    that one: nobody meets itself then. With `held` nobody else can have the port either, before and after the dial, or
-    after it alone.
-
-    `attempts` is how many self-connections may come about; `enough` ends the run that many seconds after the program
-    dialled. `sandbox` is what users chose of it, `own` are files that the command reads, `lab` has the numbers of the
-    lab's namespaces.
-    """
-
-    command: tuple[str, ...]
-    target: Target
-    port: int
-    timeout: float
-    attempts: int
-    folder: str
-    environment: Mapping[str, str]
-    sandbox: Sandbox
-    lab: Mapping[str, str]
-    own: tuple[str, ...] = ()
-    caller: int | None = None
-    held: Held = "never"
-    enough: float | None = None
-
-    @property
-    def control(self) -> bool:
-        """True if it is run with an echo."""
-        return self.caller is not None
-
-
-@dataclass
-class Report:
-    """What the worker saw. `ended` is the time at which it ended what still ran, None if all ended by themselves.
-
-    `control` is the order's; `stands_in` is True where a listener was the echo; `files` is what `left_in` read;
-    `status` is that of the command, None where the lab ended that. `written` is what `Written` counted. `layers` are
-    those of the sandbox, `missing` says by name why others were not there.
-    """
-
-    control: bool = False
-    stands_in: bool = False
-    frames: list[Frame] = field(default_factory=list)
-    dropped: int = 0
-    whole_until: float = math.inf
-    omitted: int = 0
-    written: dict[tuple[int, int], int] = field(default_factory=dict)
-    output: bytes = b""
-    files: str = ""
-    status: int | None = None
-    ended: float | None = None
-    why_ended: str = ""
-    left: int = 0
-    sockets: tuple[SocketRow, ...] = ()
-    seconds: float = 0.0
-    failed: int | None = None
-    layers: tuple[str, ...] = ()
-    missing: dict[str, str] = field(default_factory=dict)
 
 
 class Output:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..testbed.files import kind_at
-from .run import Order
+from .order import Order
 
 _LARGEST = 16 << 20  # bytes of a template
 
