@@ -20,6 +20,7 @@ while True:
         connection.sendall(b"HTTP/1.1 401 Unauthorized\\r\\n\\r\\n")
     connection.close()
 """
+TOO_LATE = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"  # as on a machine that is busy at this moment
 
 
 def free_port():
@@ -27,8 +28,8 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def start(port):
-    return subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stderr=subprocess.DEVNULL)
+def start(port, first=""):
+    return subprocess.Popen([sys.executable, "-c", first + SERVER, str(port)], stderr=subprocess.DEVNULL)
 
 
 def status_line(sock):
@@ -60,7 +61,7 @@ def status_of(port):
 @pytest.mark.self_connect
 def test_before():
     port = free_port()
-    start(port)
+    start(port, first=TOO_LATE)
     while not connects(port):
         time.sleep(0.01)
     assert b"401" in status_of(port)
