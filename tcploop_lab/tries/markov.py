@@ -47,7 +47,7 @@ def law_with_taken(
         if circle.size <= bears:
             limit = f"the era {era.name} passes them at random, which has no exact law here"
         raise ValueError(f"{where}: {limit}; count with tcploop_lab.tries.simulate.tries")
-    hits = _hits(circle, port, taken)
+    hits = _hits(circle.choices(taken), port)
     if not hits.any():
         return Never(), f"{where}, and port {port} is never reached past them"
     if not steps:
@@ -55,13 +55,14 @@ def law_with_taken(
     return _walk(circle, steps, port, start, taken), f"port {port} is free; {where}"
 
 
-def _hits(circle: Candidates, port: int, taken: frozenset[int]) -> Any:
-    return np.array([choice is not None and choice[0] == port for choice in circle.choices(taken)])
+def _hits(choices: list[Any], port: int) -> Any:
+    return np.array([choice is not None and choice[0] == port for choice in choices])
 
 
 @lru_cache(maxsize=8)  # for clients that differ in nothing that counts here
 def _walk(circle: Candidates, steps: tuple[float, ...], port: int, start: str, taken: frozenset[int]) -> TakenLaw:
-    return TakenLaw(_moves(circle.choices(taken), steps), _hits(circle, port, taken), start, len(steps) == 1)
+    choices = circle.choices(taken)
+    return TakenLaw(_moves(choices, steps), _hits(choices, port), start, len(steps) == 1)
 
 
 def _memoryless(era: type[Era], circle: Candidates, hits: Any, taken: frozenset[int]) -> Law:
