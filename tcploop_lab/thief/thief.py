@@ -7,7 +7,7 @@ waits; on a simulated testbed that minute passes at once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -203,14 +203,14 @@ def port_thief_table(testbed: Testbed | None = None, patience: float = 0.3) -> T
 
 
 @contextlib.contextmanager
-def place(testbed: Testbed | None, port_range: Any = None, needs: str = "") -> Iterator[Testbed]:
+def place(testbed: Testbed | None, port_range: Any = None, needs: str | Sequence[str] = ()) -> Iterator[Testbed]:
     """Yield the testbed; without one, the best that meets these needs, which ends with the block."""
     if testbed is not None:
         yield testbed
         return
     from ..testbed.opening import open_testbed
 
-    with open_testbed(port_range, needs=needs or ()) as own:
+    with open_testbed(port_range, needs=needs) as own:
         yield own
 
 
