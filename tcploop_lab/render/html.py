@@ -20,7 +20,8 @@ _CELL = (
 )
 # Where a long word may go on in the next line, so that no table is wider than its place.
 _LONG, _PARTS = re.compile(r"[^\s&<>;]{25,}"), re.compile(r".{1,12}")
-_NO_WRAP, _SHORT, _WORDS, _MANY = "; white-space: nowrap", 24, 14, 10
+_NO_WRAP, _SHORT, _WORDS = "; white-space: nowrap", 24, 14
+_CLOSER, _MANY = 9, 10  # columns: so many stand closer, and in so many all may go on in the next line
 _GOOD, _BAD = "var(--jp-success-color1, #2e7d32)", "var(--jp-error-color1, #c62828)"
 _MOST_LINES, _WIDEST_BAR = 12, 12  # em
 
@@ -77,9 +78,8 @@ def _framed(label: str, rows: str) -> str:
 
 def _row(tag: str, cells: Iterable[str], sides: Sequence[str]) -> str:
     name = tag.split()[0]
-    many = len(sides) >= _MANY  # then all may go on in the next line, and stands closer
-    look = f"{_CELL}; padding: 3px 5px" if many else _CELL
-    whole = name == "td" and not many
+    look = f"{_CELL}; padding: 3px 5px" if len(sides) >= _CLOSER else _CELL
+    whole = name == "td" and len(sides) < _MANY
     written = (
         f'<{tag} style="{look}; text-align: {side}{_NO_WRAP if whole and _in_one_line(cell) else ""}">{cell}</{name}>'
         for cell, side in zip(cells, sides, strict=True)

@@ -228,6 +228,14 @@ def test_a_table_wider_than_its_place_is_reached_by_keyboard() -> None:
     assert frame in table(Table("t", (("p", "<p>"), ("q", "q")), [[1, 2]]))
 
 
+@pytest.mark.parametrize(("columns", "closer", "whole"), [(8, False, True), (9, True, True), (10, True, False)])
+def test_many_columns_stand_closer(columns: int, closer: bool, whole: bool) -> None:
+    """The nine of an exchange have room beside JupyterLab's list of files, with sequence numbers of ten digits."""
+    text = table(Table("", [("", f"c{n}") for n in range(columns)], [["SYN-RECEIVED"] * columns]))
+    assert ("padding: 3px 5px" in text) is closer
+    assert ("white-space: nowrap" in text) is whole
+
+
 def test_numbers_stand_right_and_words_left() -> None:
     """A column with numbers stands right in every row, head included."""
     text = table(Table("", (("", "port"), ("", "tries")), [("a", None), ("b", 5)]))
