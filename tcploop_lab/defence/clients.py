@@ -68,7 +68,7 @@ def dial_and_greet(address: Address, new_socket: NewSocket = socket.socket) -> s
 
 
 def dial_and_ping(address: Address, new_socket: NewSocket = socket.socket) -> socket.socket:
-    """Check only that somebody answers: a server that sends each ping back answers, and so does one's own socket."""
+    """Check only that somebody answers: a server sends the ping back, and so does one's own socket."""
     sock, question = dial(address, new_socket), os.urandom(8).hex().encode() + b"\n"
     sock.sendall(question)
     if not read_line(sock).endswith(question):
@@ -78,9 +78,13 @@ def dial_and_ping(address: Address, new_socket: NewSocket = socket.socket) -> so
 
 
 def dial_with_back_off(
-    address: Address, new_socket: NewSocket = socket.socket, tries: int = 10, delay: float = 1, wait: Wait = time.sleep
+    address: Address,
+    new_socket: NewSocket = socket.socket,
+    tries: int = 10,
+    delay: float = 1,
+    wait: Wait = time.sleep,
 ) -> socket.socket:
-    """Wait after each refusal, twice as long as before, up to 64 times `delay`. Raises after so many tries."""
+    """Wait after a refusal, twice as long each time, up to 64 times `delay`. Raises after `tries`."""
     longest = 64 * delay
     for _ in range(tries):
         try:
@@ -92,7 +96,7 @@ def dial_with_back_off(
 
 
 def hold(address: Address, new_socket: NewSocket = socket.socket) -> socket.socket:
-    """Return a socket that holds the port and never listens. SO_REUSEADDR lets the server start beside it."""
+    """Hold the port without listening. SO_REUSEADDR lets the server start beside it."""
     holder = new_socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(address)
