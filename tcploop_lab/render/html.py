@@ -20,7 +20,7 @@ _CELL = (
 )
 # Where a long word may go on in the next line, so that no table is wider than its place.
 _LONG, _PARTS = re.compile(r"[^\s&<>;]{25,}"), re.compile(r".{1,12}")
-_NO_WRAP, _SHORT, _WORDS = "; white-space: nowrap", 24, 14
+_NO_WRAP, _SHORT, _WORDS = "; white-space: nowrap", 20, 14
 _CLOSER, _MANY = 9, 10  # columns: so many stand closer, and in so many all may go on in the next line
 _GOOD, _BAD = "var(--jp-success-color1, #2e7d32)", "var(--jp-error-color1, #c62828)"
 _MOST_LINES, _WIDEST_BAR = 12, 12  # em
@@ -39,8 +39,8 @@ def box(inner: str) -> str:
 
 
 def line(text: str) -> str:
-    """Return a line of text as a paragraph; nothing for no text."""
-    return f'<p style="margin: 4px 0; max-width: 70em">{escape(text)}</p>' if text else ""
+    """Return a line of text as a paragraph, broken where it is; nothing for no text."""
+    return f'<p style="margin: 4px 0; max-width: 70em">{"<br>".join(escape(text).splitlines())}</p>' if text else ""
 
 
 def facts(named: Mapping[str, object]) -> str:

@@ -17,7 +17,7 @@ from tcploop_lab.audits.verdicts import AuditVerdict
 from tcploop_lab.defence.results import DefenceResult, DefenceTable, Situation
 from tcploop_lab.ports.identify import classify
 from tcploop_lab.ports.preconditions import Rule, Verdict
-from tcploop_lab.render.html import table
+from tcploop_lab.render.html import line, table
 from tcploop_lab.render.plain import text
 from tcploop_lab.results.description import Table
 from tcploop_lab.results.shown import Shown
@@ -234,6 +234,18 @@ def test_many_columns_stand_closer(columns: int, closer: bool, whole: bool) -> N
     text = table(Table("", [("", f"c{n}") for n in range(columns)], [["SYN-RECEIVED"] * columns]))
     assert ("padding: 3px 5px" in text) is closer
     assert ("white-space: nowrap" in text) is whole
+
+
+def test_a_long_version_may_go_on_in_the_next_line() -> None:
+    """podman's kept the table of audits wider than a notebook in a window of 1,280 pixels."""
+    versions = [("1.35.0-4+deb12u1+b1",), ("4.3.1+ds1-8+deb12u1+b3",)]
+    cells = table(Table("", (("version", "version"),), versions)).split("</td>")
+    assert ["nowrap" in cell for cell in cells[:2]] == [True, False]
+
+
+def test_a_program_of_several_lines_keeps_them() -> None:
+    """In one line it would be another program."""
+    assert ">python3 -c &#x27;<br>import socket<br>&#x27;</p>" in line("python3 -c '\nimport socket\n'")
 
 
 def test_numbers_stand_right_and_words_left() -> None:
