@@ -53,8 +53,10 @@ def _draw_mean(ax: Axes, cell: Cell) -> None:
     low = max(mean - error, 0.5 * mean * 1e-3)
     bars = [[mean - low], [error]]
     ax.errorbar([cell.law.candidates], [mean], bars, fmt="o", color=style.BLUE, capsize=4, markersize=6, zorder=3)
+    above = mean > cell.law.mean  # then the number stands above, too: below it the line would go through it
     spot: dict[str, Any] = {
-        "xytext": (9, -10),
+        "xytext": (-9, 4) if above else (9, -10),
+        "ha": "right" if above else "left",
         "textcoords": "offset points",
         "fontsize": 9.5,
         "color": readable(style.BLUE),

@@ -230,6 +230,14 @@ def test_the_means_lie_where_they_were_measured() -> None:
     assert ax.get_title(loc="left") == "Twice the candidates, twice the tries: mean = 8 M / 9"
 
 
+@pytest.mark.parametrize(("era", "side"), [("geometric", "right"), ("even-sequence", "left")])
+def test_the_line_goes_through_no_number(era: str, side: str) -> None:
+    """A mean above the line has its number to the left above it, one below to the right below it."""
+    ax = show.means(result(era, ports=40004, ranges=[(38000, 41999)], samples=1000))
+    (number,) = (text for text in ax.texts if text.get_text().isdecimal() or "," in text.get_text())
+    assert number.get_ha() == side
+
+
 @pytest.mark.parametrize(
     ("era", "start", "words"),
     [
