@@ -85,13 +85,11 @@ def dial_with_back_off(
     wait: Wait = time.sleep,
 ) -> socket.socket:
     """Wait after a refusal, twice as long each time, up to 64 times `delay`. Raises after `tries`."""
-    longest = 64 * delay
-    for _ in range(tries):
+    for number in range(tries):
         try:
             return dial(address, new_socket)
         except ConnectionRefusedError:
-            wait(delay)
-            delay = min(longest, 2 * delay)
+            wait(delay * min(2**number, 64))
     raise ConnectionRefusedError(errno.ECONNREFUSED, f"refused {tries} times")
 
 
