@@ -19,6 +19,7 @@ NOTEBOOKS ?=
 SCRIPTS ?= $(if $(VERSIONS),100,20000)
 FUZZ_ARGS ?=
 LOWEST ?= 3.11
+REPOSITORY ?=
 LESSONS ?= lessons/0*.ipynb
 SITE_ARGS ?=
 CONTAINER_ARGS ?=
@@ -26,7 +27,7 @@ CONTAINER_ARGS ?=
 COPY ?= course
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint notebooks assignments instructor record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix containers faults hub versions fuzz pins differences kernels kernel-test env clean
+.PHONY: help lab test lint notebooks assignments instructor badges record programs audit benchmark site slides site-test page-kernel screenshots cheatsheet matrix containers faults hub versions fuzz pins differences kernels kernel-test env clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -85,6 +86,9 @@ screenshots: env ## take the README's screenshots again in Chromium and a termin
 
 cheatsheet: env ## print docs/cheatsheet.md as one page, docs/cheatsheet.pdf, with Chromium
 	@$(PY) tools/cheatsheet.py
+
+badges: env ## have the README's buttons open a repository of GitHub in Binder and Codespaces (REPOSITORY=owner/name)
+	@$(PY) tools/badges.py $(REPOSITORY)
 
 matrix: env ## run every lesson on every kind of machine, and store docs/matrix.md (some minutes)
 	@$(PY) -m tests.matrix.table

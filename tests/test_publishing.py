@@ -271,7 +271,14 @@ def test_the_instructors_archive_has_what_students_lack(installed: Path, tmp_pat
         assert not [name for name in archive.getnames() if "assignments/judges" in name or "assignments/source" in name]
 
 
-def test_binder_reads_the_one_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def badges(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The module that writes the README's buttons."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    return load("badges").badges
+
+
+def test_binder_reads_the_one_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, badges: Any) -> None:
     """repo2docker takes environment.yml with its Python, and nothing else stands in its way."""
     from repo2docker.app import Repo2Docker
 
@@ -283,6 +290,23 @@ def test_binder_reads_the_one_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert type(pack).__name__ == "CondaBuildPack"
     assert wanted is not None and pack.python_version == wanted[1]
     assert pack.environment_yaml["name"] == "tcploop-lab" and not (ROOT / "binder").exists()
+    assert pack.get_post_build_scripts() == ["postBuild"]  # which makes the learner's copy, that the button opens
+    copy = (ROOT / "postBuild").read_text().split()[-1]
+    path = f"{sysconfig.get_path('scripts')}:/usr/bin:/bin"
+    subprocess.run([ROOT / "postBuild"], cwd=tmp_path, env={"PATH": path}, check=True)
+    assert (tmp_path / copy / "00_start_here.ipynb").exists()
+    assert f"lab/tree/{copy}" in badges("ada/course")
+
+
+def test_the_badges_open_what_is_named(badges: Any) -> None:
+    """Without a repository they open the forms that ask for one; with one, it; what is no owner/name gets one line."""
+    button = r"/open-in-(\w+).svg\)]\(https://(?:mybinder.org|codespaces.new)"
+    assert re.findall(button, (ROOT / "README.md").read_text()) == ["binder", "codespaces"]
+    assert re.findall(r"]\((http.*?)\)", badges()) == ["https://mybinder.org", "https://codespaces.new"]
+    assert "(https://codespaces.new/ada/course)" in badges("ada/course")
+    for wrong in ("course", "ada/course/more", "https://example.org/ada/course", "ada/"):
+        with pytest.raises(ValueError, match="owner/name"):
+            badges(wrong)
 
 
 def test_the_image_is_built_from_what_is_here() -> None:
