@@ -1,7 +1,6 @@
 """make badges: the buttons in the README that open the course on Binder and in Codespaces.
 
-    python tools/badges.py owner/name     they open this repository of GitHub at once
-    python tools/badges.py                they open the form in which a repository is named
+They open the repository of GitHub that is given as owner/name; without one, the form in which a repository is named.
 """
 
 from __future__ import annotations
