@@ -81,12 +81,19 @@ def test_every_link_type_of_a_loopback(name: str, order: str, tmp_path: Path) ->
 
 
 def test_frames_cut_by_the_snap_length_ask_for_a_longer_one(tmp_path: Path) -> None:
-    """Where nothing whole is left the advice is to capture whole frames; so it is if only the datagram tells."""
+    """Where nothing whole is left the advice is to capture whole frames; so it is if only the datagram tells.
+
+    One frame that is cut leaves a gap, and a note.
+    """
     frames = [ZERO + FOUR + one for one in datagrams(4)]
     short = [frame[:40] for frame in frames]
     for lengths in (list(map(len, frames)), None):
         with pytest.raises(ValueError, match=r"7 frames are cut short and left out\); .*tcpdump -s 0$"):
             lab.read_pcap(write(tmp_path / "x.pcap", 1, short, lengths=lengths))
+    one_short = [*frames[:3], frames[3][:-1], *frames[4:]]
+    exchange = lab.read_pcap(write(tmp_path / "x.pcap", 1, one_short, lengths=list(map(len, frames))))
+    assert exchange.notes[0] == "1 frame is cut short and left out"
+    assert flags(exchange) == [*FLAGS[:3], *FLAGS[4:]]
 
 
 def test_the_largest_frame_of_a_loopback_is_whole(tmp_path: Path) -> None:
@@ -121,19 +128,20 @@ def test_what_is_packed_has_a_limit(tmp_path: Path) -> None:
         lab.read_pcap(path)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """Pipes, devices and folders are told apart from files, and not opened."""
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """Pipes, devices and folders are told apart from files, and not opened; so is what is not there, or cannot be."""
     os.mkfifo(tmp_path / "pipe")
-    for path, what in ((tmp_path / "pipe", "a pipe"), ("/dev/null", "a device"), (tmp_path, "a folder")):
-        with pytest.raises(ValueError, match=f"it is {what}, not a file; give the path of a pcap file"):
+    places = {tmp_path / "pipe": "a pipe", "/dev/null": "a device", tmp_path: "a folder"}
+    told = {path: f"it is {what}, not a file; give" for path, what in places.items()}
+    for path, words in (told | {tmp_path / "gone": "; give", "a\0b": "; give"}).items():
+        with pytest.raises(ValueError, match=rf"^file [^\n]*{words} the path of a pcap file$"):
             lab.read_pcap(path)
 
 
 def test_a_long_exchange_is_shown_short(tmp_path: Path) -> None:
     """Of 5,042 segments the first and the last are shown, and how many are between."""
-    frames = [
-        bytes(IP(src="127.0.0.1", dst="127.0.0.1") / TCP(sport=9, dport=9, flags="A", seq=seq)) for seq in range(5_042)
-    ]
+    one = bytes(IP(src="127.0.0.1", dst="127.0.0.1") / TCP(sport=9, dport=9, flags="A"))
+    frames = [one[:24] + seq.to_bytes(4, "big") + one[28:] for seq in range(5_042)]
     exchange = lab.read_pcap(write(tmp_path / "x.pcap", 101, frames))
     text = exchange._repr_html_()
     assert "and 5,002 more between" in text and len(text) < 100_000

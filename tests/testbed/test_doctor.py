@@ -19,33 +19,22 @@ pytestmark = pytest.mark.anyuser
 NEEDS_NAMESPACE = {"private namespace", "own port range", "two hosts"}
 
 
+def host() -> tuple[object, ...]:
+    """The host's port range, its reserved ports and its network devices."""
+    return namespace.read_port_range(), namespace.RESERVED_FILE.read_text(), sorted(os.listdir("/sys/class/net"))
+
+
 @pytest.mark.private_network
-def test_a_machine_that_allows_everything() -> None:
-    """Here nothing but optional programs is missing, and every capability says what was seen."""
+def test_a_machine_that_allows_everything_is_left_as_it_was() -> None:
+    """Only optional programs are missing, every capability says what was seen; nothing of the host has changed."""
+    before = host()
     result = lab.doctor()
+    assert host() == before
     programs = set(advice.PROGRAMS)
     assert (result.testbed, result.ok) == ("namespace", True)
     assert {item.name for item in result.missing} <= programs
-    assert {item.name for item in result.capabilities} > NEEDS_NAMESPACE | programs | {
-        "self-connection",
-        "capture",
-    }
+    assert {item.name for item in result.capabilities} > NEEDS_NAMESPACE | programs | {"self-connection", "capture"}
     assert all(item.detail and item.ok is not bool(item.fix) for item in result.capabilities)
-
-
-def test_nothing_of_the_host_is_changed() -> None:
-    """The host's port range and its network devices are the same afterwards."""
-
-    def host() -> tuple[object, ...]:
-        return (
-            namespace.read_port_range(),
-            namespace.RESERVED_FILE.read_text(),
-            sorted(os.listdir("/sys/class/net")),
-        )
-
-    before = host()
-    lab.doctor()
-    assert host() == before
 
 
 @pytest.mark.private_network

@@ -19,24 +19,21 @@ pytestmark = pytest.mark.anyuser
 
 
 def test_every_kind_of_self_connection_is_found(testbed: Testbed) -> None:
-    """By its name, whatever the address, whether it has talked, shares its port, or is a message under way."""
+    """By its name, whatever the address, whether it has talked, shares its port, or is a message under way.
+
+    Each has its process, but for that message; the age is known where it has sent nothing.
+    """
     names = testbed.submit(planted.self_connections).result()
     seen = testbed.find()
     assert sorted(one.local for one in seen.self_connections) == sorted(names)
     assert len(names) in (9, 10)
     assert all(one.local == one.peer and one.state == "ESTABLISHED" for one in seen.self_connections)
     assert seen.behind_nat == seen.left_over == ()
-
-
-def test_who_has_it_and_since_when(testbed: Testbed) -> None:
-    """Each has its process, but for the one that no process has; the age is known where it has sent nothing."""
-    testbed.submit(planted.self_connections).result()
-    seen = {one.local: one for one in testbed.find().self_connections}
-    worker = testbed.executor.info["pid"]
-    assert {name for name, one in seen.items() if one.pid is None} == {"127.0.0.1:40510"}
-    assert all((one.pid, bool(one.program)) == (worker, True) for one in seen.values() if one.pid is not None)
-    assert {name for name, one in seen.items() if one.age_s is None} == {"127.0.0.1:40504", "127.0.0.1:40506"}
-    assert all(0 <= one.silent_s < 60 for one in seen.values() if one.silent_s is not None)
+    named, worker = {one.local: one for one in seen.self_connections}, testbed.executor.info["pid"]
+    assert {name for name, one in named.items() if one.pid is None} == {"127.0.0.1:40510"}
+    assert all((one.pid, bool(one.program)) == (worker, True) for one in named.values() if one.pid is not None)
+    assert {name for name, one in named.items() if one.age_s is None} == {"127.0.0.1:40504", "127.0.0.1:40506"}
+    assert all(0 <= one.silent_s < 60 for one in named.values() if one.silent_s is not None)
 
 
 def test_one_that_is_bound_to_an_interface_is_counted_too(testbed: Testbed) -> None:

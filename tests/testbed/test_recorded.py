@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.l2 import ARP, Ether
 from scapy.utils import PcapNgWriter, rdpcap, wrpcap
@@ -19,7 +16,6 @@ from scapy.utils import PcapNgWriter, rdpcap, wrpcap
 import tcploop_lab as lab
 from tcploop_lab.render.style import alt_of
 from tcploop_lab.tcp.states import State
-from tcploop_lab.testbed import exchanges
 from tcploop_lab.testbed.recorded import FOLDER, RecordedExchange, recorded_names
 
 KINDS = {
@@ -30,14 +26,6 @@ KINDS = {
     "simultaneous-open": "simultaneous open",
 }
 SELF = (FOLDER / "self-connection.pcap").read_bytes()
-FUZZ = settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture
-    ],  # the folder may be shared: every file replaces the last
-)
 FLAGS = ["S", "SA", "A", "PA", "A", "FA", "A"]
 
 
@@ -62,18 +50,6 @@ def written(tmp_path: Path) -> Callable[[list[Any]], Path]:
     return write
 
 
-def try_to_read(path: Path) -> RecordedExchange | None:
-    """Read a file that may be bad: an exchange that can be shown, or None after one clear line."""
-    try:
-        exchange = lab.read_pcap(path)
-    except ValueError as error:
-        assert str(error).startswith("file ") and "\n" not in str(error)
-        return None
-    assert exchange.segments and len(exchange.replayed.steps) == len(exchange.segments)
-    assert "\n" not in exchange.summary
-    return exchange
-
-
 def test_every_recorded_exchange_is_here() -> None:
     """Five exchanges ship with the package, a pcap and a text file each, together small."""
     assert recorded_names() == tuple(KINDS)
@@ -91,10 +67,9 @@ def test_it_replays_to_its_kind(name: str, kind: str) -> None:
     assert len(exchange.received) == len(exchange.segments) == len(exchange.copies) / 2
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_it_is_labelled_wherever_it_is_shown(name: str) -> None:
+def test_it_is_labelled_wherever_it_is_shown() -> None:
     """Date and kernel stand in the repr, in the HTML, below the title of the figure and in its alternative text."""
-    exchange = lab.recorded(name)
+    exchange = lab.recorded("self-connection")
     label = f"recorded on {exchange.recorded_on}, {exchange.kernel}"
     assert exchange.label == label and exchange.kernel.startswith("Linux ")
     assert repr(exchange).count(label) == 1 and repr(exchange).startswith("<RecordedExchange: recorded on 20")
@@ -113,23 +88,6 @@ def test_kernel_date_and_settings_stand_beside_it(name: str) -> None:
     assert beside["command"] == "make record"
     assert exchange.settings["port_range"] == "40000-40999"
     assert exchange.settings.get("delay_ms") == (50.0 if name == "simultaneous-open" else None)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_live_and_recorded_are_alike(name: str) -> None:
-    """This kernel, asked again, sends what the recorded one did: same flags, same states at each end."""
-    makers = {
-        "self-connection-ipv6": lambda testbed: exchanges.self_connection(testbed, "::1"),
-        "self-connection": exchanges.self_connection,
-        "simultaneous-open": exchanges.simultaneous_open,
-        "handshake": exchanges.handshake,
-        "refused": exchanges.refused,
-    }
-    with lab.open_testbed(port_range=(40000, 40999), kind="namespace") as testbed:
-        live = makers[name](testbed)
-    stored = lab.recorded(name)
-    assert [one.flags for one in live.segments] == flags(stored)
-    assert [end.path for end in live.replayed.ends] == [end.path for end in stored.replayed.ends]
 
 
 def test_the_ends_of_a_crossing_keep_their_names() -> None:
@@ -175,52 +133,21 @@ def test_what_is_no_capture_is_one_line(tmp_path: Path, content: bytes, reason: 
         lab.read_pcap(path)
 
 
-def test_a_path_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
-    """Nothing there, a folder, a name that cannot be."""
-    for path in (tmp_path / "missing.pcap", tmp_path, "a\0b"):
-        with pytest.raises(ValueError, match=r"^file [^\n]*; give the path of a pcap file$"):
-            lab.read_pcap(path)
-
-
 def test_cut_off_anywhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Cut at any byte, the file gives one line or the segments before the cut, with a note; scapy is silent."""
     path, silent = tmp_path / "x.pcap", []
     for size in range(400):
         path.write_bytes(SELF[:size])
-        exchange = try_to_read(path)
-        if exchange is not None:
-            assert flags(exchange) == FLAGS[: len(exchange.segments)]
-            silent += [] if exchange.notes else [size]
+        try:
+            exchange = lab.read_pcap(path)
+        except ValueError as error:
+            assert str(error).startswith("file ") and "\n" not in str(error)
+            continue
+        assert exchange.segments and flags(exchange) == FLAGS[: len(exchange.segments)]
+        silent += [] if exchange.notes else [size]
     first, second = 24 + 2 * 90, 24 + 4 * 90  # two frames for each segment, of 16 + 74 bytes
     assert silent == [first - 90, first, second]  # a SYN that is there once, then whole pairs
     assert caplog.records == []
-
-
-@FUZZ
-@given(place=st.integers(24, len(SELF) - 1), byte=st.integers(0, 255), more=st.binary(max_size=40))
-def test_bytes_that_changed(tmp_path: Path, place: int, byte: int, more: bytes) -> None:
-    """A byte changed anywhere, or others put in: an exchange or one line, never anything else."""
-    path = tmp_path / "x.pcap"
-    path.write_bytes(SELF[:place] + bytes([byte]) + more + SELF[place + 1 :])
-    try_to_read(path)
-
-
-@FUZZ
-@given(magic=st.sampled_from([b"", SELF[:4], SELF[:24], b"\n\r\r\n"]), content=st.binary(min_size=1, max_size=400))
-def test_random_bytes(tmp_path: Path, magic: bytes, content: bytes) -> None:
-    """Random bytes, with and without the marks of a capture file."""
-    path = tmp_path / "x.pcap"
-    path.write_bytes(magic + content)
-    try_to_read(path)
-
-
-@FUZZ
-@given(content=st.binary(min_size=1, max_size=120))
-def test_random_datagrams(tmp_path: Path, content: bytes) -> None:
-    """Frames whose TCP header is random bytes, options included."""
-    path = tmp_path / "x.pcap"
-    wrpcap(str(path), [Ether() / IP(src="127.0.0.1", dst="127.0.0.1", proto=6) / content])
-    try_to_read(path)
 
 
 def test_other_traffic_alone_is_one_line(written) -> None:
@@ -269,13 +196,13 @@ def test_a_missing_segment_is_noticed(gone: int, written) -> None:
     assert exchange.notes[-1] in repr(exchange)
 
 
-@pytest.mark.parametrize("double", range(7))
-def test_a_doubled_segment_is_shown_once(double: int, written) -> None:
+def test_a_doubled_segment_is_shown_once(written) -> None:
     """A frame that is in the file twice, where the others are there once, is named in a note."""
     whole = once()
-    exchange = lab.read_pcap(written([*whole[: double + 1], *whole[double:]]))
-    assert flags(exchange) == FLAGS
-    assert exchange.notes == ("1 of 7 segments are in the file twice; each is shown once",)
+    for double in range(len(whole)):
+        exchange = lab.read_pcap(written([*whole[: double + 1], *whole[double:]]))
+        assert flags(exchange) == FLAGS
+        assert exchange.notes == ("1 of 7 segments are in the file twice; each is shown once",)
 
 
 def test_a_capture_of_lo_is_paired(written) -> None:
@@ -292,23 +219,6 @@ def test_frames_out_of_order_are_sorted(written) -> None:
     exchange = lab.read_pcap(written(once()[::-1]))
     assert flags(exchange) == FLAGS
     assert exchange.notes == ("the frames were not in order of time, and were sorted",)
-
-
-def test_frames_cut_by_the_capture_are_left_out(tmp_path: Path) -> None:
-    """A snap length that cuts the data away leaves a gap, and a note."""
-    packets = once()
-    cut = bytes(packets[3])[:-1]
-    frames = [bytes(one) for one in packets]
-    records = [
-        struct.pack("<IIII", 1, place, len(cut) if place == 3 else len(frame), len(frame))
-        + (cut if place == 3 else frame)
-        for place, frame in enumerate(frames)
-    ]
-    path = tmp_path / "x.pcap"
-    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + b"".join(records))
-    exchange = lab.read_pcap(path)
-    assert exchange.notes[0] == "1 frame is cut short and left out"
-    assert flags(exchange) == [*FLAGS[:3], *FLAGS[4:]]
 
 
 def test_the_padding_of_ethernet_is_no_data(written) -> None:

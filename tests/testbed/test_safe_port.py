@@ -15,7 +15,7 @@ from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.ports.ranges import HIGHEST_PORT, PortRange
 from tcploop_lab.stacks.linux import linux_stack
 from tcploop_lab.testbed.hosts import resolve_own
-from tcploop_lab.testbed.safe_port import SafePort, chosen
+from tcploop_lab.testbed.safe_port import chosen
 
 from . import planted
 
@@ -50,7 +50,7 @@ def test_it_lies_outside_the_range_and_is_a_number() -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", port))
         assert sock.getsockname()[1] == int(port) == port.port
-    assert (port.held, f"port {port.port}: outside the ephemeral range" in port.summary) == (False, True)
+    assert not port.held and repr(port).startswith(f"<SafePort: port {port.port}: outside the ephemeral range ")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.9", "::1", "0.0.0.0"])
@@ -116,10 +116,3 @@ def test_the_command_holds_until_its_input_ends() -> None:
         holder.stdin.close()  # which ends it, whatever was seen
     assert (held, holder.returncode) == (True, 0)
     assert binds(port, reuse=False)
-
-
-def test_it_shows_itself() -> None:
-    """As every result does: in one line, and by value."""
-    port = SafePort(61234, "127.0.0.1", PortRange(32768, 60999), "outside the ephemeral range 32768-60999")
-    assert repr(port) == "<SafePort: port 61234: outside the ephemeral range 32768-60999>"
-    assert port.describe().record()["port"] == 61234

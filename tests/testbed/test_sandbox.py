@@ -31,24 +31,16 @@ FILE = Path(escapes.__file__)
 STRICT = Sandbox(strict=True)
 ROOT = os.geteuid() == 0
 # What Landlock has no rule for, and the host's /proc, which is seen where no other can be mounted.
-BEYOND_LANDLOCK = {
-    "change the mode of a file",
-    "change the times of a file",
-    "see processes of the host",
-}
+BEYOND_LANDLOCK = {"change the mode of a file", "change the times of a file", "see processes of the host"}
 SOCKETS = {name for name in escapes.ATTEMPTS if "path socket" in name}  # a rule for these has Linux 7.1
 SHARING = Sandbox(shares=[str(FILE)], strict=True)  # the checkout may be in a home
 
 
 WAIT = "import time; time.sleep(600)"
-# What an attempt does that would harm whoever runs these tests, and what it is ended by.
+# What an attempt does that would harm whoever runs these tests, beside what test_audit.py has.
 WILD = {
-    "kill everybody": ("import os; os.kill(-1, 9)", "exited"),
-    "kill the parent": ("import os; os.kill(os.getppid(), 9); print('alive')", "exited"),
-    "stop the parent": ("import os, time; os.kill(os.getppid(), 19); time.sleep(60)", "timeout"),
-    "fork twice": ("import os, time\nif os.fork() == 0:\n os.setsid()\n os.fork() or time.sleep(60)", "timeout"),
-    "a gigabyte of output": ("while True: print('x' * 1000000)", "timeout"),
-    "a fork bomb": ("import os, time\nwhile True:\n try: os.fork()\n except OSError: time.sleep(9)", "timeout"),
+    "stop the parent": "import os, time; os.kill(os.getppid(), 19); time.sleep(60)",
+    "a fork bomb": "import os, time\nwhile True:\n try: os.fork()\n except OSError: time.sleep(9)",
 }
 
 
@@ -102,10 +94,9 @@ def test_the_attempts_would_get_out_of_nothing(outside: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", WILD)
 def test_a_wild_program_harms_nobody(victim: escapes.Victim, name: str) -> None:
     """It ends in time, with all its processes, and nobody else does."""
-    mark, (code, ended) = f"wild-{os.getpid()}-{len(name)}", WILD[name]
-    result = lab.audit([sys.executable, "-c", code, mark], timeout=2, sandbox=STRICT)
-    assert result.stopped in (ended or "exited", "timeout")
-    assert result.seconds < 10
+    mark = f"wild-{os.getpid()}-{len(name)}"
+    result = lab.audit([sys.executable, "-c", WILD[name], mark], timeout=2, sandbox=STRICT)
+    assert (result.stopped, result.seconds < 10) == ("timeout", True)
     assert alive(mark) == []
     os.kill(victim.process, 0)
 

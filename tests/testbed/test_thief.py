@@ -37,8 +37,7 @@ def test_both_sides_need_the_option(table: ThiefTable, ending: Ending, client: b
 
 
 @pytest.mark.parametrize(
-    ("ending", "states"),
-    [("stays", ["ESTABLISHED"]), ("closes", ["TIME-WAIT"]), ("closes-unread", []), ("resets", [])],
+    ("ending", "states"), [("stays", ["ESTABLISHED"]), ("closes", ["TIME-WAIT"]), ("closes-unread", []), ("resets", [])]
 )
 def test_the_socket_table_is_the_witness(table: ThiefTable, ending: str, states: list[str]) -> None:
     """The table shows one socket with the same name twice, in the state that the ending leaves; or none."""
