@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).parent)
-_FIRST = (
-    "Nothing is called {name!r} in this kernel (line {line}). Run the cells above first: "
-    "Run, then Run All Above Selected Cell."
-)
+# JupyterLab breaks a longer line within a word, in a window of 1280 pixels after 103 characters.
+_FIRST = "no {name!r} yet (line {line}). Run the cells above first: Run, Run All Above Selected Cell."
+_QUOTES = "no {name!r} yet (line {line}). A text needs quotes. If it is a name: Run, Run All Above ..."
+_MAGIC = "run"  # what the lessons call a loop, and IPython a command, where nothing has this name
 
 
 def install() -> None:
@@ -29,6 +30,12 @@ def load_ipython_extension(shell: Any) -> None:
     """Have this shell show errors so; who set a way of his own keeps it."""
     if not shell.custom_exceptions:
         shell.set_custom_exc((Exception, KeyboardInterrupt), _show)
+        shell.input_transformers_cleanup.append(_as_a_name)
+
+
+def _as_a_name(lines: list[str]) -> list[str]:
+    """A cell of this one word is a name, also where IPython would take it for its command."""
+    return [f"({_MAGIC})\n"] if "".join(lines).strip() == _MAGIC else lines
 
 
 def _show(
@@ -48,7 +55,16 @@ def _not_run(shell: Any, error: NameError, traceback: TracebackType) -> str:
     known = [name for name in shell.user_ns if not name.startswith("_")]
     if last.co_name != "<module>" or _of_the_lab(last) or get_close_matches(error.name or "", known):
         return ""
-    return _FIRST.format(name=error.name, line=line)
+    words = _QUOTES if _is_answered(last, line, str(error.name)) else _FIRST
+    return words.format(name=error.name, line=line)
+
+
+def _is_answered(code: CodeType, line: int, name: str) -> bool:
+    """Whether the line gives the bare name as an answer: answer = b, answer = {"P": random-walk}."""
+    from linecache import getline
+
+    given = re.sub(r"(['\"]).*?\1", "", getline(code.co_filename, line))
+    return re.search(rf"^\s*answer\b.*\b{re.escape(name)}\b(?!\s*[.(\[])", given) is not None
 
 
 def learners_part(traceback: TracebackType) -> TracebackType | None:

@@ -28,7 +28,17 @@ def test_a_cell_that_is_run_too_early_says_in_one_line_what_to_run(says):
     """A name that nothing in the kernel resembles: the cells above come first. A slip of the pen is shown as ever."""
     told = says("x = 1\ntestbed.probe()")
     assert "'testbed'" in told and "line 2" in told and "Run All Above" in told and "\n" not in told
+    assert len(told) <= 103
+    assert "'run'" in says("run") and "Run All Above" in says("run\n")
     assert "testbde.probe()" in says("testbed = 1", "testbde.probe()")
+
+
+@pytest.mark.parametrize("answer", ["b", "[LISTEN, 'CLOSED']", "{'P': random-walk}"])
+def test_an_answer_without_quotes_is_told_so(says, answer):
+    """A bare word as an answer may be a name or a text: the line has both ways out. What is called is a name."""
+    told = says(f"answer = {answer}\nprint(answer)")
+    assert "needs quotes" in told and "Run All Above" in told and len(told.splitlines()[0]) == len(told) <= 103
+    assert "quotes" not in says("answer = testbed.check(81)")
 
 
 CALLBACK = """

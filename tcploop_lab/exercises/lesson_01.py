@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..ports.candidates import Order
 from ..ports.clients import ClientKind
+from ..ports.eras import era_of_kernel
 from ..results.run import Run
 from ..tcp.words import counted
 from .answers import a_run, a_verdict, truth, whole_number
@@ -25,9 +27,17 @@ def _the_way(run: Run) -> str:
         way = "A range of one port leaves no choice, odd or even."
     elif run.client is ClientKind.SOCKET_RANGE:
         way = "With a range of its own a socket has no preference for a parity on this kernel."
-    else:
+    elif run.port_range.low % 2:
         way = f"The range {run.port_range} begins with an odd port, so odd ports go first."
+    else:
+        way = "Odd ports come last in this range: every even one was taken, or this kernel is older than Linux 4.2."
     return f"Port {run.port} met itself after {counted(run.tries, 'try')}. {way}"
+
+
+def _of_another_day(run: Run) -> bool:
+    """Whether the lab simulated a kernel for it on which an odd port is nothing special."""
+    era = era_of_kernel(run.kernel) if run.label else None
+    return era is not None and era.order is not Order.LOW_PARITY
 
 
 # goes_first(port, low, high) for ranges of an even number of ports, and what it is.
@@ -85,12 +95,17 @@ EXERCISES = (
         number="01.3",
         asks="your run on port 33333",
         reads=a_run,
-        right=lambda run: run.port == ARTICLE_PORT and run.self_connected,
+        right=lambda run: run.port == ARTICLE_PORT and run.self_connected and not _of_another_day(run),
         because=_the_way,
         hint="`run.self_connected` must be True, on port 33333.",
         stronger="One way: open a testbed with `port_range=(33333, 40000)`. Where does that range begin?",
         mistakes=(
             Mistake(lambda run: run.port != ARTICLE_PORT, "That is another port. This is about 33333."),
+            Mistake(
+                _of_another_day,
+                "That kernel is a simulated one on which odd ports are nothing special, as in section 7. Make the port "
+                "loop on the kernel that `testbed` has.",
+            ),
             Mistake(
                 lambda run: run.connected,
                 "A listener answered. Both ends must be the same socket.",

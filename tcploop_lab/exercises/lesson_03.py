@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,14 @@ from ..tcp.states import State
 from ..tcp.words import Numbers, counted
 from ..testbed.capture import Exchange
 from ..testbed.recorded import recorded
-from .answers import a, order_of, whole_number
+from .answers import a, for_each, listed, order_of, whole_number, word_of
 from .engine import Exercise, Mistake
 from .forms import some_letters
 
 if TYPE_CHECKING:
     import pandas as pd
 
+LESSONS_PORT = 40002  # of the life that section 7 shows
 NUMBERS = 2**32  # sequence numbers count modulo this (RFC 9293 section 3.4)
 _NEVER = frozenset({State.LISTEN, State.FIN_WAIT_2, State.CLOSE_WAIT, State.LAST_ACK})
 
@@ -81,24 +83,24 @@ def blanked() -> pd.DataFrame:
     return table.rename_axis(columns="constructed")
 
 
-def the_blanks(answer: Any) -> dict[str, int]:
-    """Read {"P": 1, "Q": 2, "R": 3, "T": 4}."""
-    if not isinstance(answer, Mapping) or set(answer) != set(_BLANKS):
-        raise ValueError('this asks for all four, as in {"P": 1, "Q": 2, "R": 3, "T": 4}')
-    return {letter: whole_number(value) for letter, value in answer.items()}
+the_blanks = for_each("PQRT", whole_number, 'all four, as in {"P": 1, "Q": 2, "R": 3, "T": 4}')
+_a_state = word_of(State)
 
 
 def state_names(answer: Any) -> frozenset[State]:
-    """Read names of states: ["LISTEN", "CLOSED"], in any case, with hyphens or underscores."""
-    parts = answer.split(",") if isinstance(answer, str) else answer
-    given = parts if isinstance(parts, (list, tuple, set, frozenset)) else ()
-    names = [str(part).strip().upper().replace("_", "-") for part in given]
+    """Read names of states: ["LISTEN", "CLOSED"], "fin_wait_2 and closed", in any case."""
+    parts = listed(answer)
+    if isinstance(answer, str):
+        parts = re.split(r"(?i)[,;\n]|\band\b", answer)
+        parts = parts if len(parts) > 1 else answer.split()
+    names = [name for part in parts if (name := part.strip())]
     if not names:
         raise ValueError('this asks for names, such as ["LISTEN"]')
-    unknown = [name for name in names if name not in list(State)]
-    if unknown:
-        raise ValueError(f"{unknown[0][:20]} is no state of RFC 9293")
-    return frozenset(map(State, names))
+    try:
+        return frozenset(State(_a_state(name)) for name in names)
+    except ValueError as error:
+        unknown = str(error).partition(" is none")[0].strip("'\"")
+        raise ValueError(f"{unknown} is no state of RFC 9293") from None
 
 
 an_exchange = a(Exchange, "an exchange: the name after `as` in `with testbed.capture(...)`")
@@ -109,8 +111,12 @@ def _final_state(exchange: Exchange) -> State:
 
 
 def _is_whole(exchange: Exchange) -> bool:
-    opens = exchange.segments[0].is_syn
+    opens = exchange.segments[0].is_syn and replay(exchange.segments).one_socket
     return opens and _final_state(exchange) is State.TIME_WAIT and _sent(exchange) != b""
+
+
+def _is_the_lessons(exchange: Exchange) -> bool:
+    return bool(getattr(exchange, "provenance", None)) or exchange.segments[0].dport == LESSONS_PORT
 
 
 def _sent(exchange: Exchange) -> bytes:
@@ -213,7 +219,7 @@ EXERCISES = (
         number="03.5",
         asks="your exchange",
         reads=an_exchange,
-        right=_is_whole,
+        right=lambda exchange: _is_whole(exchange) and not _is_the_lessons(exchange),
         because=lambda exchange: (
             f"{counted(len(exchange.segments), 'segment')} and {counted(len(_sent(exchange)), 'byte')}, "
             "from CLOSED to TIME-WAIT."
@@ -225,6 +231,11 @@ EXERCISES = (
             Mistake(
                 lambda exchange: not exchange.segments,
                 "It is empty: nothing happened on that port meanwhile. Was the loop on another port?",
+            ),
+            Mistake(_is_the_lessons, "That one is the lesson's. Capture a life of your own, on another port."),
+            Mistake(
+                lambda exchange: not exchange.segments[0].to_itself,
+                "That is a connection between two sockets. Take a port on which nobody listens.",
             ),
             Mistake(
                 lambda exchange: exchange.segments[0].is_reset,

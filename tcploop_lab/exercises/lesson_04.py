@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..tcp.outcomes import Ending
 from ..testbed.crossing import Crossing
-from .answers import whole_number
+from .answers import for_each, whole_number, word_of
 from .engine import Exercise, Mistake
 from .forms import one_value
 from .lesson_05 import four_eras as four_eras  # assignments released before the lessons were renumbered
@@ -24,16 +23,7 @@ def a_crossing(answer: Any) -> Crossing:
     return crossing
 
 
-def the_kinds(answer: Any) -> dict[str, str]:
-    """Read {"P": "handshake", "Q": ...}."""
-    if not isinstance(answer, Mapping) or set(answer) != set(KINDS):
-        raise ValueError('this asks for a word for each of P, Q, R and S, as in {"P": "handshake", ...}')
-    given = {letter: str(word).strip().lower().replace("-", " ") for letter, word in answer.items()}
-    words = {kind.replace("-", " "): kind for kind in KINDS.values()}
-    unknown = [word for word in given.values() if word not in words]
-    if unknown:
-        raise ValueError(f"{unknown[0][:20]!r} is none of {', '.join(sorted(words.values()))}")
-    return {letter: words[word] for letter, word in given.items()}
+the_kinds = for_each("PQRS", word_of(KINDS.values()), 'a word for each of P, Q, R and S, as in {"P": "handshake", ...}')
 
 
 EXERCISES = (

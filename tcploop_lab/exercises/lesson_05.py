@@ -9,7 +9,7 @@ from ..ports.eras import parse_era
 from ..ports.ranges import PortRange
 from ..study.study import StudyResult
 from ..tries.theory import TriesDistribution, distribution
-from .answers import order_of, percent, whole_number
+from .answers import for_each, order_of, percent, whole_number, word_of
 from .engine import Exercise, Mistake
 from .forms import one_letter
 
@@ -41,15 +41,12 @@ def walk_table(walks: Mapping[str, Sequence[int]]) -> pd.DataFrame:
     return table.rename_axis(columns="try")  # in the corner: pandas gives a name of the index a row of empty headers
 
 
-def four_eras(answer: Any) -> dict[str, str]:
-    """Read {"P": "random-walk", "Q": ...}."""
-    if not isinstance(answer, Mapping) or set(answer) != set(KERNELS):
-        raise ValueError('this asks for an era for each of P, Q, R and S, as in {"P": "random-walk", ...}')
-    eras = {letter: str(era).strip().lower() for letter, era in answer.items()}
-    unknown = [era for era in eras.values() if era not in KERNELS.values()]
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(KERNELS.values()))}")
-    return eras
+# The tables of the lesson call the last one "lottery".
+four_eras = for_each(
+    "PQRS",
+    word_of(KERNELS.values(), {"lottery": "geometric"}),
+    'an era for each of P, Q, R and S, as in {"P": "random-walk", ...}',
+)
 
 
 def a_prediction(answer: Any) -> tuple[float, StudyResult]:
@@ -86,6 +83,10 @@ def _agrees(result: StudyResult) -> bool:
     """True if the measured mean is as near to theory as chance allows."""
     cell = result.cells[0]
     return cell.mean is not None and abs(cell.mean - cell.law.mean) < _ERRORS * (cell.standard_error or 0.0)
+
+
+def _is_enough(result: StudyResult) -> bool:
+    return result.cells[0].hits >= _ENOUGH and result.study.start == "random"
 
 
 def _comparison(answer: tuple[float, StudyResult]) -> str:
@@ -215,7 +216,7 @@ EXERCISES = (
         number="05.6",
         asks="your prediction and the result of your study",
         reads=a_prediction,
-        right=lambda answer: answer[1].cells[0].hits >= _ENOUGH and _predicts(*answer) and _agrees(answer[1]),
+        right=lambda answer: _is_enough(answer[1]) and _predicts(*answer) and _agrees(answer[1]),
         because=_comparison,
         hint="The prediction comes first. For the random walk it is 8/9 of M, the candidates of your range.",
         stronger="For example: `ranges=[(50000, 50599)]`, so M = 300, and `ports=[50300]`, an even one.",
@@ -227,6 +228,10 @@ EXERCISES = (
             Mistake(
                 lambda answer: answer[1].cells[0].hits < _ENOUGH,
                 f"Fewer than {_ENOUGH} hits: take more samples.",
+            ),
+            Mistake(
+                lambda answer: answer[1].study.start != "random",
+                "That is a study of returns. From random starts means without `start=`.",
             ),
             Mistake(
                 lambda answer: abs(answer[0] / _law(answer[1]).candidates - 1) < 0.02,

@@ -22,6 +22,10 @@ def _sent(result: AuditResult) -> int:
     return sum(len(segment.payload) for segment in result.segments)
 
 
+def _is_python(result: AuditResult) -> bool:
+    return "py" in " ".join(result.command)
+
+
 def _broke(result: AuditResult) -> bool:
     """True if the program ended with an error of its own before it dialled."""
     return result.verdict is AuditVerdict.NEVER_TRIED and bool(result.exit_status)
@@ -50,7 +54,7 @@ EXERCISES = (
         number="06.1",
         asks="the result of an audit",
         reads=an_audit,
-        right=lambda result: result.verdict is AuditVerdict.SELF_CONNECTED and _sent(result) > 0,
+        right=lambda result: result.verdict is AuditVerdict.SELF_CONNECTED and _sent(result) > 0 and _is_python(result),
         because=lambda result: (
             f"It wrote {counted(_sent(result), 'byte')} to itself. Its last words: {_last_words(result)}"
         ),
@@ -64,6 +68,7 @@ EXERCISES = (
                 _is(AuditVerdict.DETECTED),
                 "Well done, but that is the answer to 06.2. Here the client shall not look at the names.",
             ),
+            Mistake(lambda result: not _is_python(result), "That program is somebody else's. Write one in Python."),
             Mistake(_is(AuditVerdict.SELF_CONNECTED), "It connected, and wrote nothing. Send a line."),
         ),
     ),

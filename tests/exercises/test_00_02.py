@@ -60,6 +60,16 @@ def test_article_port_in_another_range(port_range, way):
         assert way in Checker().check("01.3", place.connect_loop(33333)).message
 
 
+def test_article_port_when_the_even_ones_are_taken():
+    """Exercise 01.3 takes this way, too, and does not call an even range odd; a kernel of another day is no answer."""
+    with lab.open_testbed(port_range=(33332, 33335), kind="simulated") as place:
+        held = [place.hold(port) for port in (33332, 33334)]
+        assert "every even one was taken" in Checker().check("01.3", place.connect_loop(33333)).message
+    assert len(held) == 2
+    with lab.open_testbed(kernel="4.1") as then:
+        assert "as in section 7" in hint("01.3", then.connect_loop(33333))
+
+
 def test_article_port_mistakes(narrow):
     """Exercise 01.3 has a hint for another port, a listener, a range without the port, and an even range."""
     assert "about 33333" in hint("01.3", narrow.connect_loop(33334))

@@ -20,6 +20,8 @@ from tcploop_lab.testbed.capture import Exchange
 from tcploop_lab.tries import simulate
 from tcploop_lab.tries.theory import distribution
 
+RANGE = PortRange(50000, 50599)
+
 
 class Stored(Exchange):
     """An exchange that holds given segments, without a capture."""
@@ -36,9 +38,11 @@ class Stored(Exchange):
         return self._segments
 
 
-def result_of(port: int, port_range: PortRange, samples: int, max_tries: int | None = None) -> StudyResult:
+def result_of(
+    port: int, port_range: PortRange, samples: int, max_tries: int | None = None, start: str = "random"
+) -> StudyResult:
     """A study of one cell with simulated samples."""
-    study = Study([port], [port_range], samples=samples)
+    study = Study([port], [port_range], samples=samples, start=start)
     plan, limit = study.cells[0], max_tries or 50 * port_range.width
     drawn = simulate.tries("random-walk", port_range, port, samples=samples, seed=7, max_tries=limit)
     rest = (np.zeros(samples), np.arange(samples), np.zeros(samples, np.int16))
@@ -112,6 +116,8 @@ RESET = Segment(9.0, *("127.0.0.1", 40000) * 2, "RA", LIFE[4].seq, LIFE[4].seq)
         ((*LIFE[:5], RESET), "ends in a reset"),
         (LIFE[:5], "close is missing"),
         (tuple(s for s in lesson_03.whole_life(1, b"") if s.flags != "PA"), "data is missing"),
+        (lesson_03.whole_life(1, b"hi", port=40002), "is the lesson's"),
+        (lab.recorded("handshake").segments, "between two sockets"),
     ],
 )
 def test_a_life_that_lacks_something_is_told_what(checker, segments, hint):
@@ -119,6 +125,11 @@ def test_a_life_that_lacks_something_is_told_what(checker, segments, hint):
     feedback = checker.check("03.5", Stored(segments))
     assert feedback.state is State.WRONG
     assert hint in feedback.message
+
+
+def test_a_recorded_life_is_none_of_the_learners(checker):
+    """Exercise 03.5 asks for a capture of one's own."""
+    assert "is the lesson's" in checker.check("03.5", lab.recorded("self-connection")).message
 
 
 MOVES = {  # what is done by hand: a host calls, a number is delivered, lose0 is lost
@@ -164,6 +175,11 @@ def test_the_numbers_of_05_1_are_those_of_the_law():
     assert law.chance(12_548) == pytest.approx(1 - (7 / 9) ** 4, abs=0.001)
 
 
+def test_returns_are_no_first_hits(checker):
+    """Exercise 05.6 asks for random starts, so the mean of returns is no answer, though it is right for them."""
+    assert "a study of returns" in checker.check("05.6", (300, result_of(50300, RANGE, 300, start="return"))).message
+
+
 def test_the_mystery_is_what_the_eras_do():
     """Each column shows the steps by which its era is known."""
     ports = lesson_05.mystery()
@@ -173,9 +189,6 @@ def test_the_mystery_is_what_the_eras_do():
     assert len(steps["P"]) > 2
     assert steps["P"] <= set(range(2, 17, 2))
     assert max(map(abs, steps["R"])) > 16
-
-
-RANGE = PortRange(50000, 50599)
 
 
 @pytest.mark.parametrize("predicted", [8 / 9 * 300, "267"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -40,15 +42,26 @@ def words(line: str) -> list[str]:
 SHARES = (87, 87.0, 0.87, "87", "87%", "87 %", "87.0", "87 percent", "0.87", ".87", "0,87")
 RIGHT: list[tuple[str, Any, str]] = [  # number, answer, and what must be said of it
     ("00.1", " C) ", ""),
+    ("00.1", ["c"], ""),
+    ("00.1", "'c'", ""),
     ("00.3", "False", ""),
+    ("00.3", "No.", ""),
+    ("00.3", np.False_, ""),
     ("01.1", ["e", "f", "C"], ""),
     ("01.1", {"c", "e", "f"}, ""),
+    ("01.1", "c), e) & f)", ""),
+    ("01.1", ["c)", "e)", "f)"], ""),
+    ("01.1", np.array(["c", "e", "f"]), ""),
     ("01.2", "31,988", ""),
     ("01.2", 31988.0, ""),
+    ("01.2", "31988 ports", ""),
     ("02.1", "c a d b", ""),
     ("02.1", list("cadb"), ""),
+    ("02.1", "1c, 2a, 3d, 4b", ""),
+    ("02.1", {1: "c", 4: "b", 2: "a", 3: "d"}, ""),
     ("02.3", "abc", ""),
     ("02.3", bytearray(b"abc"), ""),
+    ("02.3", "b'abc'", ""),
     ("03.1", "be", ""),
     ("03.1", ["B", "e"], ""),
     ("03.2", "fbdgaec", ""),
@@ -56,6 +69,8 @@ RIGHT: list[tuple[str, Any, str]] = [  # number, answer, and what must be said o
     ("03.3", {"P": 5001, "Q": 5000, "R": "5001", "T": np.int64(5005)}, ""),
     ("03.4", ["LISTEN", "fin_wait_2", "close-wait", "LAST-ACK"], ""),
     ("03.4", "listen, fin-wait-2, close-wait, last-ack", ""),
+    ("03.4", "LISTEN FIN_WAIT2 CLOSE_WAIT LAST_ACK", ""),
+    ("03.4", "Listen, FIN WAIT 2, close-wait and last-ack", ""),
     ("04.2", KINDS, ""),
     ("04.2", {letter: word.upper().replace(" ", "-") for letter, word in KINDS.items()}, ""),
     ("04.3", 12, ""),
@@ -66,8 +81,11 @@ RIGHT: list[tuple[str, Any, str]] = [  # number, answer, and what must be said o
     ("05.1", "0.63", ""),
     ("05.2", 57568, ""),
     ("05.3", {"P": "random-walk", "Q": "hashed-sequence", "R": "geometric", "S": "even-sequence"}, ""),
+    ("05.3", {"p": "random walk", "q": "Hashed_sequence", "r": "lottery", "s": "even sequence"}, ""),
     ("05.4", "a", ""),
     ("05.5", "bac", ""),
+    ("05.5", "b > a > c", ""),
+    ("05.5", "b, a and c", ""),
     ("06.1", audited("self-connected", segments=(DATA,)), "5 bytes to itself. Its last words: last"),
     ("06.2", audited("detected", 1), "the comparison shows"),
     ("06.3", "b)", "cannot tell them apart"),
@@ -127,7 +145,9 @@ MISTAKEN: list[tuple[str, Any, str]] = [  # number, answer, and the hint that wa
     ("02.3", b"cd", "in the order"),
     ("02.3", b"x", "all four bytes wait"),
     ("02.3", 3, "bytes"),
+    ("02.1", set("cadb"), "each once"),
     ("02.4", 40001, "a socket"),
+    ("02.4", socket.socketpair()[0], "a TCP socket"),
     ("02.5", "a", "what the article says"),
     ("02.5", "b", "slower"),
     ("03.1", "abe", "Look at a"),
@@ -184,6 +204,7 @@ MISTAKEN: list[tuple[str, Any, str]] = [  # number, answer, and the hint that wa
     ("06.1", audited("never-tried"), "without an f-string"),
     ("06.1", audited("refused", 1), "Let the kernel choose"),
     ("06.1", audited("detected", 1), "the answer to 06.2"),
+    ("06.1", replace(audited("self-connected", segments=(DATA,)), command=("curl",)), "somebody else's"),
     ("06.1", audited("self-connected"), "Send a line"),
     ("06.1", audited("unclear"), "answer.evidence"),
     ("06.1", "python3 -c", "asks for the result of an audit"),
