@@ -1,12 +1,12 @@
 from .render.figures import chances as chances
 from .render.figures import ecdf as ecdf
 from .render.figures import predictions as predictions
-from .render.figures_audit import audit as audit
+from .render.figures_cells import crowd as crowd
 from .render.figures_cells import even_and_odd as even_and_odd
 from .render.figures_cells import means as means
-from .render.figures_crowd import crowd as crowd
 from .render.figures_laws import compare as compare
 from .render.figures_thief import thief as thief
+from .render.figures_walk import audit as audit
 from .render.figures_walk import exchange as exchange
 from .render.figures_walk import increments as increments
 from .render.figures_walk import walk as walk

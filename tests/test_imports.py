@@ -56,7 +56,7 @@ def test_no_module_imports_itself_by_a_detour(monkeypatch):
 
     def planted(*names, **options):
         graph = build(*names, **options)
-        graph.add_import(importer=f"{PACKAGE}.study.plan", imported=f"{PACKAGE}.study.engine")
+        graph.add_import(importer=f"{PACKAGE}.study.result", imported=f"{PACKAGE}.study.engine")
         return graph
 
     monkeypatch.setattr(grimp, "build_graph", planted)

@@ -70,7 +70,7 @@ class Written:
             self.bytes[sport, first] += max(distance(end, first + 1 + self.bytes[sport, first]), 0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Behaviour:
     """What a program did in one run.
 

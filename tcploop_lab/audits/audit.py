@@ -32,8 +32,7 @@ from ..testbed.opening import open_testbed, wanted_kind, way_out
 from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from .attempts import Behaviour
-from .order import INTERRUPT, Order, Report
-from .plan import Plan, comparison, repetition
+from .order import INTERRUPT, Order, Plan, Report, comparison, repetition
 from .run import run_programs
 from .sandbox.entrance import outside
 from .sandbox.wanted import Sandbox
@@ -232,7 +231,7 @@ def _audit(order: Order, testbed: Testbed) -> AuditResult:
         port=order.port,
         host=order.target.name,
         attempts=order.attempts,
-        exit_status=report.status,
+        exit_status=report.exit_status,
         seconds=report.seconds,
         stopped="interrupted" if interrupted else "exited" if report.ended is None else "timeout",
         kernel=testbed.kernel,
@@ -253,7 +252,7 @@ def _compared(order: Order, first: Report, testbed: Testbed) -> tuple[list[Behav
     is run as often as that, too, without an echo: it may have met itself but for chance. At an interrupt, which the
     last value tells, only the first run is left: half a comparison is none.
     """
-    own, echo = [_behaviour(first)], list[Behaviour]()
+    own, echo = list[Behaviour]([first]), list[Behaviour]()
     plans = (comparison if self_connections(own[0], order.port) else repetition)(order, first)
     interrupted = first.why_ended == INTERRUPT
     for plan in plans:
@@ -267,7 +266,7 @@ def _compared(order: Order, first: Report, testbed: Testbed) -> tuple[list[Behav
             break
         interrupted = INTERRUPT in {report.why_ended for report in reports}
         for report in reports:
-            (echo if report.control else own).append(_behaviour(report))
+            (echo if report.control else own).append(report)
     return (own[:1], [], True) if interrupted else (own, echo, False)
 
 
@@ -285,25 +284,8 @@ def _run(plan: Plan, testbed: Testbed) -> list[Report]:
         if report.failed is not None:
             name, reason = plan[0][0].command[0], os.strerror(report.failed)
             raise ValueError(f"command {name!r}: it cannot be started ({reason}); name its interpreter first")
+        report.segments, report.frames = tuple(map(segment_of, report.frames)), []  # the worker has no scapy
     return reports
-
-
-def _behaviour(report: Report) -> Behaviour:
-    return Behaviour(
-        segments=tuple(map(segment_of, report.frames)),
-        exit_status=report.status,
-        output=report.output.decode(errors="replace"),
-        files=report.files,
-        ended=report.ended,
-        why_ended=report.why_ended,
-        left=report.left,
-        seconds=report.seconds,
-        listened=any(row.state == "LISTEN" for row in report.sockets),
-        dropped=report.dropped,
-        whole_until=report.whole_until,
-        written=report.written,
-        stands_in=report.stands_in,
-    )
 
 
 def _beside(report: Report) -> list[str]:

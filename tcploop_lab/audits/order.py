@@ -1,18 +1,29 @@
-"""What the lab asks of the worker that runs a program for an audit, and what the worker saw."""
+"""What the lab asks of the worker that runs a program for an audit, what the worker saw, and which runs are made.
+
+What is left to chance stands here.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Literal
 
 from ..stacks.stack import Frame, SocketRow
 from ..testbed.hosts import Target
+from .attempts import Behaviour
+from .comparison import PAIRS
 from .sandbox.wanted import Sandbox
+from .scene import callers_of
 
 INTERRUPT = "an interrupt"
 Held = Literal["never", "always", "since the dial"]
+
+_AT_ONCE = 3  # workers that repeat
+_LONGER = 2.0  # seconds by which a program must stay longer with an echo to behave otherwise
+_WAYS: tuple[Held, ...] = ("never", "always", "since the dial")
 
 
 @dataclass(frozen=True)
@@ -47,29 +58,49 @@ class Order:
 
 
 @dataclass
-class Report:
-    """What the worker saw. `ended` is the time at which it ended what still ran, None if all ended by themselves.
+class Report(Behaviour):
+    """What the worker saw: the program's behaviour, its segments as `frames` that are still to be read, and more.
 
-    `control` is the order's; `stands_in` is True where a listener was the echo; `files` is what `left_in` read;
-    `status` is that of the command, None where the lab ended that. `written` is what `Written` counted. `layers` are
-    those of the sandbox, `missing` says by name why others were not there.
+    `control` is the order's; `omitted` counts frames that were not kept; `failed` is the errno of a command that could
+    not be started. `layers` are those of the sandbox, `missing` says by name why others were not there.
     """
 
     control: bool = False
-    stands_in: bool = False
     frames: list[Frame] = field(default_factory=list)
-    dropped: int = 0
-    whole_until: float = math.inf
     omitted: int = 0
-    written: dict[tuple[int, int], int] = field(default_factory=dict)
-    output: bytes = b""
-    files: str = ""
-    status: int | None = None
-    ended: float | None = None
-    why_ended: str = ""
-    left: int = 0
     sockets: tuple[SocketRow, ...] = ()
-    seconds: float = 0.0
     failed: int | None = None
     layers: tuple[str, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
+
+
+Plan = Sequence[Sequence[Order]]  # for each worker what it runs, one after another
+
+
+def comparison(order: Order, first: Report) -> Iterator[Plan]:
+    """Yield what to run to compare with an echo: that once, both once more, and then all the rest.
+
+    Their order is left to chance, in some 97,000 ways: so who counts its runs, and does this or that by turns, does not
+    seem to know the world either. In some of those with an echo its port is held, as it is by a connection with itself:
+    whether it can be had tells nobody of that.
+    """
+    # So long that whoever does the same has ended by then.
+    enough = 2 * first.seconds + _LONGER if first.ended is None else None
+    control = replace(order, enough=enough, timeout=order.timeout + (enough or 0))
+    ports = callers_of(order.port, PAIRS)
+    ways = zip(ports, cycle(_WAYS), strict=False)
+    once, other, *rest = (replace(control, caller=port, held=way) for port, way in ways)
+    rest += [order] * len(rest)
+    random.shuffle(rest)
+    yield [[once]]
+    yield [random.sample((order, other), 2)]
+    yield [rest[number::_AT_ONCE] for number in range(_AT_ONCE)]
+
+
+def repetition(order: Order, first: Report) -> Iterator[Plan]:
+    """Yield what to run of a program that was refused: the same, as often as a comparison runs another one.
+
+    So who tosses a coin before it binds a port of its own is overlooked once in four million times.
+    """
+    again = order if first.ended is None else replace(order, enough=_LONGER)
+    yield [[again] * ((2 * PAIRS - 1) // _AT_ONCE)] * _AT_ONCE

@@ -20,7 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from cattrs import structure
 
 from .audit import DEFAULT_ATTEMPTS
 
@@ -148,13 +149,4 @@ def say(command: list[str], environment: Mapping[str, str] | None = None, second
     return done.stdout or done.stderr
 
 
-def _read() -> tuple[Program, ...]:
-    entries: list[dict[str, Any]] = tomllib.loads(LIST.read_text(encoding="utf-8"))["program"]
-    return tuple(Program(**{key: _frozen(value) for key, value in entry.items()}) for entry in entries)
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-PROGRAMS = _read()
+PROGRAMS = structure(tomllib.loads(LIST.read_text(encoding="utf-8"))["program"], tuple[Program, ...])

@@ -40,7 +40,8 @@ def as_junit(result: AuditResult) -> bytes:
     name = _text(shlex.join(result.command))
     case = xml.SubElement(suite, "testcase", {"classname": "tcploop.audit", "name": name, "time": seconds})
     if unknown:
-        said = {"type": str(result.verdict), "message": _first(result)}
+        first = f"{result.verdict}: {result.evidence[0]}" if result.evidence else result.verdict
+        said = {"type": str(result.verdict), "message": _text(first)}
         told = xml.SubElement(case, "failure" if failed else "error", said)
         told.text = _text("\n".join((result.summary, *result.evidence)))
     xml.SubElement(case, "system-out").text = _text(result.output)
@@ -51,7 +52,10 @@ def as_junit(result: AuditResult) -> bytes:
 
 def as_sarif(result: AuditResult) -> bytes:
     """Return the audit as a SARIF log in UTF-8."""
-    rules = [_rule(verdict, level, words) for verdict, (level, words) in _RULES.items()]
+    rules = [
+        {"id": verdict, "shortDescription": {"text": words}, "defaultConfiguration": {"level": level}}
+        for verdict, (level, words) in _RULES.items()
+    ]
     run = {
         "tool": {"driver": {"name": _PROJECT, "semanticVersion": __version__, "rules": rules}},
         "invocations": [_invocation(result)],
@@ -63,10 +67,6 @@ def as_sarif(result: AuditResult) -> bytes:
 
 
 FORMATS: Mapping[str, Callable[[AuditResult], bytes]] = {"junit": as_junit, "sarif": as_sarif}
-
-
-def _rule(verdict: AuditVerdict, level: str, words: str) -> dict[str, Any]:
-    return {"id": verdict, "shortDescription": {"text": words}, "defaultConfiguration": {"level": level}}
 
 
 def _invocation(result: AuditResult) -> dict[str, Any]:
@@ -101,10 +101,6 @@ def _program(result: AuditResult) -> str:
         if "\0" not in word and path.is_file() and path.is_relative_to(here):
             return quote(str(path.relative_to(here)))
     return quote(result.command[0].lstrip("/"))
-
-
-def _first(result: AuditResult) -> str:
-    return _text(f"{result.verdict}: {result.evidence[0]}" if result.evidence else result.verdict)
 
 
 def _text(words: str) -> str:

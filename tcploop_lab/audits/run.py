@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import select
 import selectors
@@ -29,9 +30,9 @@ from ..testbed.sockets import socket_rows
 from . import supervisor
 from .attempts import Written
 from .echo import echo
-from .left import left_in
 from .order import INTERRUPT, Order, Report
 from .sandbox.entrance import Entrance, entrance, no_process_namespace
+from .sandbox.mounts import left_in
 from .scene import end_of_self_connections, set_scene
 
 _HEAD, _TAIL = 48 << 10, 16 << 10  # bytes of output that are kept: the beginning, and the last words
@@ -148,7 +149,7 @@ class _Watch:
 
     def __init__(self, stack: Stack, order: Order, packets: LivePacketSocket, way: Entrance) -> None:
         self._stack, self.order, self._way = stack, order, way
-        self.report = Report(order.control, layers=way.layers, missing=dict(way.missing))
+        self.report = Report(control=order.control, layers=way.layers, missing=dict(way.missing))
         self._packets = packets
         self._output, self._most_output = Output(), order.sandbox.limits["output"]
         self._kept = 0
@@ -211,15 +212,9 @@ class _Watch:
             self.report.why_ended = f"the time limit of {self.order.timeout:g} s"
         elif self._output.printed > self._most_output:
             self.report.why_ended = f"the limit of {self._most_output:,} bytes of output"
-        elif self._seen_enough():
+        elif self._dialled is not None and time.monotonic() >= self._dialled + (self.order.enough or math.inf):
             self.report.why_ended = "the lab, which had seen enough"
         return bool(self.report.why_ended)
-
-    def _seen_enough(self) -> bool:
-        order = self.order
-        if order.enough is None or self._dialled is None:
-            return False
-        return time.monotonic() >= self._dialled + order.enough
 
     def _finish(self, process: subprocess.Popen[bytes], told: IO[bytes]) -> None:
         """End what still runs, and read what is left to read."""
@@ -290,18 +285,14 @@ class _Watch:
     def _new_syn(self, sport: int, seq: int) -> None:
         if not self._syns:
             self._dialled = time.monotonic()
-            self._hold()
+            if self.order.held == "since the dial":
+                with contextlib.suppress(OSError):  # the program has it, or the holder was closed before that was seen
+                    self._holder.bind((self.order.target.address, self.order.port))
         self._syns.add((sport, seq))
         port = self.order.port
         if sport == port and sum(other == port for other, _ in self._syns) == self.order.attempts:
             end_of_self_connections(self._stack, port)
         self._look_at_sockets()
-
-    def _hold(self) -> None:
-        """Have the port from now on, if that is wanted and the program has not got it already."""
-        if self.order.held == "since the dial":
-            with contextlib.suppress(OSError):  # or it was closed before that was seen
-                self._holder.bind((self.order.target.address, self.order.port))
 
     def _look_at_sockets(self) -> None:
         if len(self._syns) <= self.order.attempts + 1:  # a client that dials thousands of times is slow enough
@@ -312,13 +303,16 @@ class _Watch:
         self._must_be_kept_together(told)
         report = self.report
         report.failed = int(told["failed"]) if "failed" in told else None
-        report.status = int(told["status"]) if "status" in told else None
+        report.exit_status = int(told["status"]) if "status" in told else None
         report.left = int(told.get("left", 0))
-        if report.status is not None and not report.left:  # the last process ended just before the lab would end it
+        if (
+            report.exit_status is not None and not report.left
+        ):  # the last process ended just before the lab would end it
             report.ended, report.why_ended = None, ""
-        report.output = self._output.kept
+        report.output = self._output.kept.decode(errors="replace")
         report.written = self._written.bytes
         report.sockets = tuple(self._sockets)
+        report.listened = any(row.state == "LISTEN" for row in report.sockets)
         return report
 
     def _must_be_kept_together(self, told: Mapping[str, str]) -> None:
@@ -331,11 +325,9 @@ class _Watch:
             last = self._output.kept.decode(errors="replace").strip().splitlines()[-1:]
             words = f", whose last words were {last[0][:_LONGEST]!r}" if last else ""
             nothing_ran = not told and self._output.kept.startswith(b"bwrap: ")
+            code = self._code
+            how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
             raise (_NotEntered if nothing_ran else NotOnThisTestbed)(
-                f"the process that keeps the program together was ended from outside ({_how(self._code)}), so nothing "
+                f"the process that keeps the program together was ended from outside ({how}), so nothing "
                 f"is known of the program{words}: run the audit again, with more memory if the system ran out of it"
             )
-
-
-def _how(code: int | None) -> str:
-    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"

@@ -110,7 +110,8 @@ def audit_programs(names: Iterable[str] | None = None, or_recorded: bool = False
     except NotOnThisTestbed:
         if not or_recorded:
             raise
-        return _rows_of(stored_audits(), chosen)
+        names, stored = [program.name for program in chosen], stored_audits()
+        return replace(stored, rows=tuple(row for row in stored.rows if row.name in names))
 
 
 def _audit_now(chosen: list[Program]) -> AuditTable:
@@ -120,12 +121,6 @@ def _audit_now(chosen: list[Program]) -> AuditTable:
         done = list(pool.map(lambda program: _audit(program, Path(made)), chosen))
     kernels = {kernel for _, kernel in done if kernel}
     return AuditTable(datetime.now(UTC).date().isoformat(), ", ".join(kernels), tuple(row for row, _ in done))
-
-
-def _rows_of(stored: AuditTable, chosen: list[Program]) -> AuditTable:
-    """The stored rows of these programs."""
-    names = [program.name for program in chosen]
-    return replace(stored, rows=tuple(row for row in stored.rows if row.name in names))
 
 
 def stored_audits() -> AuditTable:

@@ -74,7 +74,7 @@ def audit(
         result = lab.audit(command, port, timeout, attempts, host, asked, templates, sandbox=sandbox)
         _write(to_write, force, result)
         output.deliver(as_json, result.describe())
-    return _exit_code(result)
+    return INTERRUPTED if result.stopped == "interrupted" else YES if result.ok else NO
 
 
 def _must_be_two_files(to_write: Mapping[str, str], force: bool) -> None:
@@ -91,9 +91,3 @@ def _write(to_write: Mapping[str, str], force: bool, result: AuditResult) -> Non
     for name, path in to_write.items():
         with files.written(path, force) as file:
             file.write(FORMATS[name](result))
-
-
-def _exit_code(result: AuditResult) -> int:
-    if result.stopped == "interrupted":
-        return INTERRUPTED
-    return YES if result.ok else NO

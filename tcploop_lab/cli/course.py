@@ -108,15 +108,11 @@ def _put(target: Path, place: Path, content: bytes, ours: bool) -> str:
     if path.parent.resolve() != target.resolve() / place.parent:
         raise ValueError(f"{path.parent} leads out of it")
     if not ours:
-        path = next(one for one in _beside(path) if _mark(one) in (None, mark))
+        others = (path.with_stem(f"{path.stem}.new{f'-{number}' * (number > 1)}") for number in count(1))
+        path = next(one for one in others if _mark(one) in (None, mark))
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, content)
     return path.relative_to(target).as_posix()
-
-
-def _beside(path: Path) -> Iterator[Path]:
-    yield path.with_stem(f"{path.stem}.new")
-    yield from (path.with_stem(f"{path.stem}.new-{number}") for number in count(2))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -144,14 +140,10 @@ def bring(folder: str, *notes: str) -> Description:
     try:
         written = copy_course(target)
     except (OSError, ValueError) as error:
-        raise BadValue(f"folder {folder!r}: {_why(error)}; mend that, or name one that can be made") from None
+        told = isinstance(error, OSError) and f"{error.strerror} ({error.filename})"
+        why = told or str(error).splitlines()[0][:200]
+        raise BadValue(f"folder {folder!r}: {why}; mend that, or name one that can be made") from None
     return _told(target, written, again, notes)
-
-
-def _why(error: OSError | ValueError) -> str:
-    if not isinstance(error, OSError):
-        return str(error).splitlines()[0][:200]
-    return f"{error.strerror} ({error.filename})"
 
 
 def _told(target: Path, written: dict[str, str], again: bool, more: Sequence[str]) -> Description:

@@ -11,13 +11,11 @@ from ..results.printable import printable
 from . import output
 from .audit import audit
 from .course import notebooks
-from .crossing import cross
 from .grade import grade, handout
 from .jupyter import lab
-from .kernels import inside, kernels
 from .laws import model, study
-from .loops import capture, connect, program
-from .machine import check, doctor, probe
+from .loops import capture, connect, cross, program
+from .machine import check, doctor, inside, kernels, probe
 from .production import find, port
 from .root import INTERRUPTED, NOT_ON_THIS_MACHINE, WRONG_ARGUMENTS, tcploop
 from .values import BadValue

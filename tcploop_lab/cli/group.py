@@ -17,7 +17,8 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Move arguments such as -1 behind a `--`, where click takes them for values."""
         end = args.index("--") if "--" in args else len(args)
-        takes_value = {name for item in self.params if _has_value(item) for name in item.opts}
+        options = [item for item in self.params if isinstance(item, click.Option) and not item.is_flag]
+        takes_value = {name for item in options for name in item.opts}
         moved = [i for i in range(end) if _NEGATIVE.match(args[i]) and not takes_value & {*args[:i][-1:]}]
         if moved:
             kept = [args[i] for i in range(end) if i not in moved]
@@ -37,10 +38,6 @@ class Program(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Leave the arguments as they are: a -1 among them is the other program's."""
         return click.Command.parse_args(self, ctx, args)
-
-
-def _has_value(item: click.Parameter) -> bool:
-    return isinstance(item, click.Option) and not item.is_flag
 
 
 class Commands(click.Group):

@@ -78,11 +78,13 @@ def study(
     A cell is a port, a range and a client; every combination is one. Where a study is stopped, FILE keeps
     what was measured, and --resume goes on with it.
     """
-    from ..study.study import StudyStopped
+    from ..study.engine import StudyStopped
 
     with checked():
         planned = lab.Study(**plan)
-        _one_of(force, resume)
+        if force and resume:
+            both = "--force and --resume: give one of them"
+            raise BadValue(f"{both}; the first begins the study again, the second goes on")
         files.must_be_writable(out, force=True)  # a study that is there is refused, or gone on with, by itself
     began = time.monotonic()
     anew = files.set_aside(out) if force else contextlib.nullcontext()
@@ -95,11 +97,6 @@ def study(
             raise NotOnThisTestbed(f"{error.reason}; go on with --resume") from error
         _deliver(result, "interrupted" if result.interrupted else "complete", began, as_json)
     return INTERRUPTED if result.interrupted else YES
-
-
-def _one_of(force: bool, resume: bool) -> None:
-    if force and resume:
-        raise BadValue("--force and --resume: give one of them; the first begins the study again, the second goes on")
 
 
 def _deliver(result: StudyResult, stopped: str, began: float, as_json: bool) -> None:

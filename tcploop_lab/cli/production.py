@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -72,10 +72,39 @@ def port(host: str, hold: bool, as_json: bool) -> int:
 
 
 def _write(path: str, found: Found, seconds: float) -> None:
-    from .prometheus import exposition
-
     with checked(), files.written(path, force=True) as page:
-        page.write(exposition(found, seconds))
+        page.write(_exposition(found, seconds))
+
+
+def _exposition(found: Found, seconds: float) -> bytes:
+    """Return metrics in the text format of Prometheus, for a node exporter's textfile collector.
+
+    Those that count are there for every network, so that a 0 is a 0 and no gap.
+    """
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+    registry = CollectorRegistry()
+
+    def gauge(name: str, help: str, *labels: str) -> Any:
+        return Gauge(f"tcploop_{name}", help, labels, registry=registry)
+
+    counts = gauge("self_connections", "TCP sockets that are connected to themselves.", "network")
+    left_over = gauge("self_connections_closed", "Self-connections in TIME-WAIT, which hold their port.", "network")
+    risks = gauge("ports_at_risk", "Ports in use on which a plain client can connect to itself.", "network")
+    for network in found.networks:
+        for metric, ones in ((counts, found.self_connections), (left_over, found.left_over), (risks, found.at_risk)):
+            metric.labels(network.name).set(sum(one.network == network.name for one in ones))
+    silent = gauge(
+        "self_connection_silent_seconds",
+        "For how long a self-connection has sent no data.",
+        "network", "local", "program", "pid",
+    )  # fmt: skip
+    for one in found.self_connections:
+        if one.silent_s is not None:
+            silent.labels(one.network, one.local, one.program, one.pid or "").set(one.silent_s)
+    gauge("find_unseen", "How many things this user may not see.").set(len(found.unseen))
+    gauge("find_seconds", "How long it took to look.").set(seconds)
+    return bytes(generate_latest(registry))
 
 
 def _tell(found: Found, before: Found | None, as_json: bool, again: bool) -> bool:

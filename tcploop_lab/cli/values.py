@@ -87,12 +87,8 @@ def _kernel(value: str) -> str:
     return value
 
 
-def _own_host(value: object) -> str:
-    return resolve_own(value).name
-
-
 PORT = Value("port", parse_port)
-HOST = Value("host", _own_host)
+HOST = Value("host", lambda value: resolve_own(value).name)
 RANGE = Value("low-high", PortRange.parse)
 CLIENT = Value("kind", parse_client)
 TRIES = Value("n", lambda value: parse_tries(number(value)))

@@ -179,7 +179,7 @@ def _serving(ground: Ground, port: int) -> Iterator[None]:
     """Let a server answer on this port until the end of the block."""
     server = start_server((HOST, port), ground.new_socket(), reuse=True)
     server.settimeout(None)
-    thread = ground.testbed.executor.run_beside(serve, server)
+    thread = ground.testbed.executor.here.run_beside(serve, server)
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from types import FunctionType
 from typing import Any
 
-from .answers import Unanswered
+from .answers import Unanswered, letters_of, one_of
 
 _LONGEST = 60  # characters of an answer that are repeated back
 _NOTHING = "`None`, which a call gives that returns nothing,"
@@ -39,7 +39,7 @@ _COLOURS = {State.UNANSWERED: "#767676", State.RIGHT: "#009E73", State.WRONG: "#
 class Mistake:
     """A typical wrong answer: when it is this one, and the hint that helps those who made it."""
 
-    when: Callable[[Any], bool]
+    when: Callable[[Any], object]
     hint: str
 
 
@@ -60,6 +60,38 @@ class Exercise:
     hint: str
     stronger: str
     mistakes: tuple[Mistake, ...] = ()
+
+
+def one_value(*, right: Any, wrong: Mapping[Any, str], **rest: Any) -> Exercise:
+    """Return an exercise with one right value.
+
+    `wrong` has the hint for each typical wrong value, or for a tuple of values that share one. The rest is that of
+    Exercise.
+    """
+    these = [(values if isinstance(values, tuple) else (values,), hint) for values, hint in wrong.items()]
+    mistakes = tuple(Mistake(values.__contains__, hint) for values, hint in these)
+    return Exercise(right=lambda value: value == right, mistakes=mistakes, **rest)
+
+
+def one_letter(*, among: str, right: str, wrong: Mapping[str, str], **rest: Any) -> Exercise:
+    """Return an exercise with one right letter; `wrong` has the hint for each of the others."""
+    return one_value(asks='one letter, such as `"a"`', reads=one_of(among), right=right, wrong=wrong, **rest)
+
+
+def some_letters(*, among: str, wrong: Mapping[str, str], missing: Mapping[str, str], **rest: Any) -> Exercise:
+    """Return an exercise in which the letters of `missing` are right and those of `wrong` are not.
+
+    Each, or some that share one, has the hint for an answer with a wrong letter, or without a right one; the wrong ones
+    come first.
+    """
+    picked = tuple(Mistake(set(letters).intersection, hint) for letters, hint in wrong.items())
+    left_out = tuple(Mistake(set(letters).difference, hint) for letters, hint in missing.items())
+    return Exercise(
+        reads=letters_of(among),
+        right=lambda answer: answer == set("".join(missing)),
+        mistakes=(*picked, *left_out),
+        **{"asks": 'letters, such as `"ab"`', **rest},
+    )
 
 
 @dataclass(frozen=True)
@@ -135,7 +167,8 @@ class Checker:
             told = str(error) if isinstance(error, ValueError) else f"it cannot be read as {exercise.asks}"
             return self._wrong_answer(exercise, answer, f"You gave {shortened(answer)}: {told}.")
         if _holds(exercise.right, value):
-            return Feedback(number, State.RIGHT, _because(exercise, value))
+            because = exercise.because if isinstance(exercise.because, str) else exercise.because(value)
+            return Feedback(number, State.RIGHT, because)
         hints = (mistake.hint for mistake in exercise.mistakes if _holds(mistake.when, value))
         return self._wrong_answer(exercise, answer, next(hints, exercise.hint))
 
@@ -156,15 +189,11 @@ def is_unanswered(answer: Any) -> bool:
     return answer is ... or answer is None
 
 
-def _holds(condition: Callable[[Any], bool], value: Any) -> bool:
+def _holds(condition: Callable[[Any], object], value: Any) -> bool:
     try:
         return bool(condition(value))
     except Exception:  # a comparison that makes no sense for this value does not hold
         return False
-
-
-def _because(exercise: Exercise, value: Any) -> str:
-    return exercise.because if isinstance(exercise.because, str) else exercise.because(value)
 
 
 def _unanswered(exercise: Exercise, what: str = "the three dots (`...`)") -> Feedback:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from ..results.run import Run
 from ..tcp.words import counted
 from .answers import a_run, truth
-from .engine import Exercise, Mistake
-from .forms import one_letter
+from .engine import Exercise, Mistake, one_letter
 
 FIRST_PORT = 40000  # the port of the lesson's own run
 

@@ -10,8 +10,7 @@ from ..ports.eras import era_of_kernel
 from ..results.run import Run
 from ..tcp.words import counted
 from .answers import a_run, a_verdict, truth, whole_number
-from .engine import Exercise, Mistake
-from .forms import one_letter, one_value, some_letters
+from .engine import Exercise, Mistake, one_letter, one_value, some_letters
 from .trying import a_function
 
 ARTICLE_PORT = 33333

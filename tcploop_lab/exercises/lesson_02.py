@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .answers import a_socket, order_of, some_bytes
-from .engine import Exercise, Mistake
-from .forms import one_letter, one_value
-
-
-def _same_names(sock: Any) -> bool:
-    return bool(sock.getsockname() == sock.getpeername())
+from .engine import Exercise, Mistake, one_letter, one_value
 
 
 def _has_peer(sock: Any) -> bool:
@@ -79,7 +74,7 @@ EXERCISES = (
         number="02.4",
         asks="your socket",
         reads=a_socket,
-        right=_same_names,
+        right=lambda sock: sock.getsockname() == sock.getpeername(),
         because="Both names are the same. Where bind() comes first, one call of connect() is enough: the port is "
         "chosen by you, not by the kernel. In a range of one port it is enough, too; a loop has to be lucky.",
         hint="Compare `answer.getsockname()` with `answer.getpeername()`.",

@@ -13,8 +13,7 @@ from ..tcp.words import Numbers, counted
 from ..testbed.capture import Exchange
 from ..testbed.recorded import recorded
 from .answers import a, for_each, listed, order_of, whole_number, word_of
-from .engine import Exercise, Mistake
-from .forms import some_letters
+from .engine import Exercise, Mistake, some_letters
 
 if TYPE_CHECKING:
     import pandas as pd

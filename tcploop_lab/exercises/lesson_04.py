@@ -7,8 +7,7 @@ from typing import Any
 from ..tcp.outcomes import Ending
 from ..testbed.crossing import Crossing
 from .answers import for_each, whole_number, word_of
-from .engine import Exercise, Mistake
-from .forms import one_value
+from .engine import Exercise, Mistake, one_value
 from .lesson_05 import four_eras as four_eras  # assignments released before the lessons were renumbered
 
 KINDS = {"P": "self-connection", "Q": "refused try", "R": "simultaneous open", "S": "handshake"}

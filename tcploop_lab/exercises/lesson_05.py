@@ -10,8 +10,7 @@ from ..ports.ranges import PortRange
 from ..study.study import StudyResult
 from ..tries.theory import TriesDistribution, distribution
 from .answers import for_each, order_of, percent, whole_number, word_of
-from .engine import Exercise, Mistake
-from .forms import one_letter
+from .engine import Exercise, Mistake, one_letter
 
 if TYPE_CHECKING:
     import pandas as pd

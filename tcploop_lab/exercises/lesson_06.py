@@ -8,8 +8,7 @@ from ..audits.audit import AuditResult
 from ..audits.verdicts import AuditVerdict
 from ..tcp.words import counted
 from .answers import a
-from .engine import Exercise, Mistake
-from .forms import one_letter, some_letters
+from .engine import Exercise, Mistake, one_letter, some_letters
 
 an_audit = a(AuditResult, "the result of an audit: answer = lab.audit([...])")
 
@@ -26,18 +25,13 @@ def _is_python(result: AuditResult) -> bool:
     return "py" in " ".join(result.command)
 
 
-def _broke(result: AuditResult) -> bool:
-    """True if the program ended with an error of its own before it dialled."""
-    return result.verdict is AuditVerdict.NEVER_TRIED and bool(result.exit_status)
-
-
 def _last_words(result: AuditResult) -> str:
     lines = result.output.split("\n")
     return next((line for line in reversed(lines) if line.strip()), "nothing")
 
 
 _BROKE = Mistake(
-    _broke,
+    lambda result: result.verdict is AuditVerdict.NEVER_TRIED and result.exit_status,  # an error of its own
     "The program failed before it dialled. `answer.output` has its complaint; run it with `python3 -c` to see more.",
 )
 _NEVER = Mistake(

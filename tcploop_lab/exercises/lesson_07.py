@@ -14,8 +14,7 @@ from ..errors import NotOnThisTestbed
 from ..ports.preconditions import Rule, Verdict
 from ..ports.ranges import PortRange, parse_reserved
 from .answers import a_verdict, percent, whole_number
-from .engine import Exercise, Mistake
-from .forms import some_letters
+from .engine import Exercise, Mistake, some_letters
 from .trying import at_most, failure
 
 _MEETINGS = 60  # of a client that is handed in with itself: a second or so
@@ -120,10 +119,6 @@ def _protects(rule: Rule) -> bool:
 
 def _is_in_use(rule: Rule) -> bool:
     return not rule.ok and "open connection" in rule.evidence
-
-
-def _has_a_listener(verdict: Verdict) -> bool:
-    return any(rule.name == "nobody listens" for rule in verdict.broken)
 
 
 EXERCISES = (
@@ -241,7 +236,7 @@ EXERCISES = (
                 "That works, but it moves the range away. Here the range has to stay as it is.",
             ),
             Mistake(
-                _has_a_listener,
+                lambda verdict: any(rule.name == "nobody listens" for rule in verdict.broken),
                 "Somebody listens there, and that is the service itself. What protects the port while it is down?",
             ),
             Mistake(

@@ -13,8 +13,7 @@ from ..tcp.states import State
 from ..testbed.testbed import Testbed
 from ..tries.theory import distribution
 from .answers import percent
-from .engine import Exercise, Mistake, shortened
-from .forms import one_letter, one_value, some_letters
+from .engine import Exercise, Mistake, one_letter, one_value, shortened, some_letters
 from .trying import a_function
 
 PORT = 40060

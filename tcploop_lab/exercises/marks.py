@@ -145,7 +145,8 @@ def mark(path: Path, course: Course, student: str = "", caged: bool = True, dead
     stubs = {_program("".join(cell["source"])) for cell in release if grade_id(cell)}
     answers = {_program("".join(cell["source"])) for cell in theirs if grade_id(cell)} - {*stubs, ""}
     grade = judging.graded(course.judges[assignment], programs(whole), most, who, assignment, course.key, caged)
-    odd = (*_suspicions(theirs), *_raised(cells, most))
+    found = {match for cell in theirs for match in _SUSPICIOUS.findall("".join(cell["source"]))}
+    odd = (*sorted(found), *_raised(cells, most))
     counts = deadline.share(late) if deadline else 1.0
     return Marks(file, who, assignment, grade, "", odd, frozenset(answers), late, counts)
 
@@ -259,14 +260,11 @@ def _cells(content: bytes) -> list[Any]:
 def _bare(cell: dict[str, Any]) -> dict[str, Any]:
     bare = {"cell_type": cell["cell_type"], "metadata": {}, "source": "".join(cell["source"])}
     if isinstance(mark := cell["metadata"].get("nbgrader"), dict):
-        bare["metadata"]["nbgrader"] = {key: _only_plain(mark[key]) for key in _OF_A_MARK & mark.keys()}
+        plain = {key: value for key, value in mark.items() if isinstance(value, str | int | float)}
+        bare["metadata"]["nbgrader"] = {key: plain.get(key) for key in _OF_A_MARK & mark.keys()}
     if cell["cell_type"] == "code":
         bare |= {"outputs": [], "execution_count": None}
     return bare
-
-
-def _only_plain(value: Any) -> str | float | None:
-    return value if isinstance(value, str | int | float) else None
 
 
 def _assignment(cells: Sequence[Any], releases: dict[str, list[Any]]) -> str:
@@ -277,11 +275,6 @@ def _assignment(cells: Sequence[Any], releases: dict[str, list[Any]]) -> str:
     if shared[best] < 3:  # name and data are in all of them
         raise ValueError(f"it is none of the assignments {', '.join(releases)}")
     return best
-
-
-def _suspicions(cells: Sequence[Any]) -> tuple[str, ...]:
-    found = {match for cell in cells for match in _SUSPICIOUS.findall("".join(cell["source"]))}
-    return tuple(sorted(found))
 
 
 def _raised(cells: Sequence[Any], most: dict[str, float]) -> tuple[str, ...]:

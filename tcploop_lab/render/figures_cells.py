@@ -1,4 +1,4 @@
-"""Figures that compare the cells of a study: by the size of the range, and even with odd."""
+"""Figures that compare cells: of a study by the size of the range, and even with odd; of a crowd by its clients."""
 
 from __future__ import annotations
 
@@ -141,3 +141,39 @@ def _parity_finding(curves: Sequence[Curve]) -> str:
     if hits[1] and not hits[0]:
         return "Odd ports connect to themselves, even ports never do"
     return "Even and odd ports both connect to themselves" if all(hits) else "No port connects to itself"
+
+
+@style.styled
+def crowd(result: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
+    """Draw the share of samples connected against the tries of all clients together, the law of one dashed.
+
+    One curve per number of clients; the pale band is where 99.9 % of such samples lie if the law is right. Raises
+    ValueError for a result without samples.
+    """
+    cells = [cell for cell in result.cells if cell.samples]
+    if not cells:
+        raise ValueError("crowd: there are no samples to draw; run it again and let it go on for longer")
+    curves = [Curve(_crowd_label(cell), cell.law, cell.together, cell.observed) for cell in cells]
+    ax = draw_curves(curves, ax)
+    ax.set_xlabel("tries of all clients together until one connects to itself")
+    style.set_titles(ax, title or _crowd_finding(curves), f"{_crowd_place(result)} · {KEY}")
+    words = "; ".join(curve.label.replace("\n", ": ") for curve in curves)
+    return style.set_alt(ax, f"{ax.get_title(loc='left')}. Share connected against tries together. {words}.")
+
+
+def _crowd_label(cell: Any) -> str:
+    return f"{counted(cell.clients, 'client')}\nmean {cell.mean:,.0f} tries, {1e3 * cell.mean_seconds:,.1f} ms"
+
+
+def _crowd_finding(curves: Sequence[Curve]) -> str:
+    off = sum(not curve.follows for curve in curves)
+    if off:
+        return f"{off} of {len(curves)} numbers of clients: the tries are not those of one client"
+    return "However many clients dial, together they need the tries of one"
+
+
+def _crowd_place(result: Any) -> str:
+    beside = ", beside other traffic" if result.other_traffic else ""
+    cores = result.provenance.get("cores", "?")
+    cores = counted(int(cores), "core") if cores.isdigit() else f"{cores} cores"
+    return f"port {result.port} in {result.port_range}{beside} · {cores} · {result.provenance.get('kernel', '')}"

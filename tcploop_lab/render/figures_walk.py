@@ -1,7 +1,9 @@
-"""Figures of single tries: the walk of the source port, its steps, and an exchange as a ladder."""
+"""Figures of single tries: the walk of the source port, its steps, and an exchange or an audit as a ladder."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,14 @@ from numpy.typing import NDArray
 from ..ports.eras import parse_era
 from ..ports.identify import ProbeResult
 from ..results.run import Run
+from ..tcp.segments import Segment
 from ..tcp.words import counted
 from . import style
 from .figures import readable, tries_axis
 from .ladder import ladder
 
 _SMALL = 400  # tries up to which the points are joined, so that single steps show
+_MOST = 12  # segments of an audit: what comes after them is more of the same
 _SHOWN_STEPS = 40  # more different steps than this are drawn as a histogram of their shares
 
 
@@ -29,6 +33,29 @@ def exchange(captured: Any, ax: Axes | None = None) -> Axes:
     shown, label = getattr(captured, "so_far", captured), getattr(captured, "label", "")
     under_way = getattr(shown, "under_way", ())
     return ladder(shown.segments, shown.replayed, ax=ax, received=shown.received, label=label, under_way=under_way)
+
+
+def audit(result: Any, ax: Axes | None = None) -> Axes:
+    """Draw the first connection attempt of an audited program on `ax` and return the Axes.
+
+    Raises ValueError if the program sent no segment of the port.
+    """
+    first = _first_attempt(result.segments)
+    if not first:
+        raise ValueError(f"verdict {result.verdict}: the program sent no segment of port {result.port} to draw")
+    shown = first[:_MOST]
+    part = f"the first {_MOST} of {len(first):,} segments" if len(first) > _MOST else ""
+    return ladder(shown, ax=ax, label="; ".join(filter(None, (part, result.label))))
+
+
+def _first_attempt(segments: Sequence[Segment]) -> list[Segment]:
+    """The segments from the first SYN to the next one that is another attempt, between the same two ends."""
+    syns = [one for one in segments if one.is_syn]
+    if not syns:
+        return []
+    ends = {(syns[0].src, syns[0].sport), (syns[0].dst, syns[0].dport)}
+    later = takewhile(lambda one: not one.is_syn or one.seq == syns[0].seq, segments[segments.index(syns[0]) :])
+    return [one for one in later if {(one.src, one.sport), (one.dst, one.dport)} == ends]
 
 
 @style.styled

@@ -7,35 +7,23 @@ the package installs a presenter (`tcploop_lab.show`) that is imported only when
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from .description import Description
 
-
-class Presenter(Protocol):
-    """What a presenter must offer: `html` and `text` of a description, and every figure by its name."""
-
-    def html(self, description: Description) -> str:
-        """Return the description as HTML."""
-        ...
-
-    def text(self, description: Description) -> str:
-        """Return the description as text."""
-        ...
-
-    def __getattr__(self, name: str) -> Callable[..., Any]: ...
+_load: Callable[[], Any] | None = None
 
 
-_load: Callable[[], Presenter] | None = None
+def install(load: Callable[[], Any]) -> None:
+    """Name the function that loads the presenter, at the first display and not before.
 
-
-def install(load: Callable[[], Presenter]) -> None:
-    """Name the function that loads the presenter. It runs at the first display, not before."""
+    It offers `html` and `text` of a description, and every figure by its name.
+    """
     global _load
     _load = load
 
 
-def _presenter() -> Presenter:
+def _presenter() -> Any:
     if _load is None:
         raise RuntimeError("no presenter is installed: import tcploop_lab, which installs one")
     return _load()
@@ -63,7 +51,7 @@ class Shown:
         return f"<{type(self).__name__}: {self.summary}>"
 
     def _repr_html_(self) -> str:
-        return _presenter().html(self.describe())
+        return str(_presenter().html(self.describe()))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the result on `ax` (a new figure if None) and return the matplotlib Axes.
@@ -79,7 +67,7 @@ class ShownWhole(Shown):
     """Base of results whose rows are the point: the text of them has the whole table, too."""
 
     def __repr__(self) -> str:
-        return _presenter().text(self.describe()).rstrip("\n")
+        return str(_presenter().text(self.describe())).rstrip("\n")
 
 
 def enumerated(words: Sequence[str], first: int = 24, last: int = 6) -> str:

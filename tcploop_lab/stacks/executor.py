@@ -20,7 +20,7 @@ from ..errors import WorkerDied
 from ..ports.ranges import PortRange
 from . import linux, wire
 from .namespace import network_id
-from .ownership import OfOneProcess
+from .stack import OfOneProcess
 from .worker_process import END_TIMEOUT, START_TIMEOUT, WorkerProcess, start_worker
 
 MAX_WORKERS = 64
@@ -39,10 +39,6 @@ class InWorkers(OfOneProcess, Executor):
         """Run `function(stack, *args, **kwargs)` in a worker, with the stack of the worker's network."""
         importable(function)
         return self.submit(linux.on_stack, function, args, kwargs)
-
-    def run_beside(self, function: Callable[..., Any], *args: Any) -> threading.Thread:
-        """Let a function run beside the caller, with sockets of the testbed, and return its thread."""
-        return linux.linux_stack().run_beside(function, *args)
 
 
 class NamespaceExecutor(InWorkers):

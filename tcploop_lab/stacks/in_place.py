@@ -11,8 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import TYPE_CHECKING, Any
 
-from .ownership import OfOneProcess
-from .stack import Beside, Stack
+from .stack import OfOneProcess, Stack
 from .task import Interrupts, Task, noted_interrupts, running
 
 if TYPE_CHECKING:
@@ -65,10 +64,6 @@ class InPlaceExecutor(OfOneProcess, Executor):
     def on_stack(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run `function(stack, *args, **kwargs)` now and return its future, which is done."""
         return self.submit(function, self.stack, *args, **kwargs)
-
-    def run_beside(self, function: Callable[..., Any], *args: Any) -> Beside:
-        """Let a function run beside the caller, with sockets of the stack."""
-        return self.stack.run_beside(function, *args)
 
     def stop(self, future: Future[Any]) -> None:
         """Do nothing: a future of this executor is done."""

@@ -3,6 +3,9 @@
 It runs in the worker. What a host sends goes in at the near end of its pair and comes out at the far end, where nobody
 is at home but a packet socket: in a third namespace, which is the cable. Sockets stay in the namespace in which they
 were made, so the lab's process may own both ends of the cable. No device file is needed, and no right on the host.
+
+The state of a host's socket is what TCP_INFO (tcp(7)) says of it. A connection in TIME-WAIT, or one that a listener is
+about to accept, is an object of its own inside the kernel: it is in the table of sockets only (/proc/net/tcp, proc(5)).
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ import struct
 from collections.abc import Iterator
 
 from ..tcp.states import State
-from . import interfaces, libc
+from . import interfaces, libc, proc_net
 from .constants import PACKET_STATISTICS, SOL_PACKET
-from .kernel_states import open_table, state_of
+from .proc_net import STATES
 from .stack import ADDRESSES, PATIENCE, PORTS
 from .wire import OpenFile
 
@@ -24,6 +27,9 @@ _CLONE_NEWNET = 0x40000000
 _ETH_P_IP = 0x0800
 _LARGEST = 65535  # bytes of a datagram
 _NEAR = "cable"  # what the host calls its end
+# What TCP_INFO says, and what the table may say instead.
+_ELSEWHERE = {State.CLOSED: State.TIME_WAIT, State.LISTEN: State.SYN_RECEIVED}
+_LARGEST_TABLE = 1 << 16  # bytes; the namespace of one host has a handful of sockets
 
 
 class LiveCable:
@@ -72,7 +78,7 @@ class LiveHost:
 
     def state(self) -> State:
         """Return the state of the host's connection, as its kernel tells it."""
-        return state_of(self.socket, self._table)
+        return _state_of(self.socket, self._table)
 
     def close(self) -> None:
         """Close all that keeps the host's namespace alive."""
@@ -98,7 +104,7 @@ def _make_host(name: str, cable: int) -> LiveHost:
             interfaces.make_pair(_NEAR, name, cable)
         interfaces.complete_checksums(_NEAR)
         interfaces.set_address(_NEAR, socket.inet_aton(ADDRESSES[name]))
-        sock, table = _bound_socket(name), open_table()
+        sock, table = _bound_socket(name), _open_table()
     interfaces.switch_on(name)
     with _refusal("packet"):
         return LiveHost(LiveCable(name), sock, table)
@@ -139,3 +145,21 @@ def _refusal(what: str) -> Iterator[None]:
 
 def _this_network() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+
+
+def _open_table() -> OpenFile:
+    """Return the open socket table of the network namespace that the calling thread is in.
+
+    It goes on showing that namespace, whichever process reads it.
+    """
+    return OpenFile(os.open("/proc/thread-self/net/tcp", os.O_RDONLY), "r")
+
+
+def _state_of(sock: socket.socket, table: OpenFile) -> State:
+    """Return the state of the connection of `sock`, which is the only one of its port in `table`."""
+    state = STATES[sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]]
+    instead = _ELSEWHERE.get(state)
+    if instead is None:
+        return state
+    lines, port = os.pread(table.fileno(), _LARGEST_TABLE, 0).decode("ascii").splitlines()[1:], sock.getsockname()[1]
+    return instead if any(row.port == port and row.state == instead for row in proc_net.rows(lines)) else state

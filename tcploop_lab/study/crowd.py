@@ -26,16 +26,15 @@ from ..results.shown import Shown
 from ..tcp.words import counted
 from ..testbed.crowd import MAX_CLIENTS, draw_crowd
 from ..testbed.crowd_samples import CrowdSamples
-from ..testbed.limits import parse_whole
+from ..testbed.limits import cores, parse_whole
 from ..testbed.loop import LoopSpec
 from ..testbed.waiting import wait_for
 from ..tries.fit import Fit, fit
 from ..tries.simulate import first_of
 from ..tries.theory import TriesDistribution
 from .engine import sampling_bar
-from .plan import CellPlan
-from .pool import Pool, cores, open_pool
-from .result import provenance_note, standard_error
+from .pool import Pool, open_pool
+from .result import CellPlan, provenance_note, standard_error
 from .tasks import ADDRESSES, address
 
 if TYPE_CHECKING:

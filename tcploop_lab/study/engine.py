@@ -15,21 +15,21 @@ from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
-from ..errors import WorkerDied
+from ..errors import LabError, WorkerDied
 from ..stacks.namespace import NamespaceRefused
 from ..stacks.task import noted_interrupts
 from ..tcp.words import counted
 from ..testbed.limits import parse_whole
 from ..testbed.sampling import Samples
 from ..testbed.waiting import passing_bar
-from .plan import CellPlan
 from .pool import Pool, open_pool
 from .reading import Content
+from .result import CellPlan
 from .store import Store, StoreFull
 from .tasks import ADDRESSES, Task
 
 if TYPE_CHECKING:
-    from .study import Study
+    from .study import Study, StudyResult
 
 TASK_TRIES = 100_000  # a task takes about a second or two: so much is lost when a worker dies
 MOST_SAMPLES = 1_000  # of a task
@@ -43,12 +43,16 @@ _STOP_GRACE = 3.0  # seconds that stopped tasks get to hand back what they measu
 _POOL_IS_GONE = (WorkerDied, BrokenExecutor, CancelledError, NamespaceRefused)
 
 
-class Stopped(Exception):
-    """A study could not go on: why, what is there, None before it began, and how to go on."""
+class StudyStopped(LabError):
+    """A study could not go on. The text says why and the way out; `result` holds what is there, or None.
+
+    `reason` is the text without the way out, which is another one on the command line.
+    """
 
     def __init__(self, reason: str, content: Content | None = None, way_out: str = "") -> None:
-        super().__init__(reason)
-        self.reason, self.content, self.way_out = reason, content, way_out
+        super().__init__("; ".join(filter(None, (reason, way_out))))
+        self.reason, self.content = reason, content
+        self.result: StudyResult | None = None
 
 
 def run(study: Study, place: Any, out: Any, resume: bool, workers: int | None, progress: bool) -> tuple[Content, bool]:
@@ -58,7 +62,7 @@ def run(study: Study, place: Any, out: Any, resume: bool, workers: int | None, p
         with open_pool(place, count) as pool, (Store.resume if resume else Store.create)(out, study) as store:
             return _run(study, pool, store, progress)
     except _POOL_IS_GONE as error:
-        raise Stopped(f"the study could not begin: {_reason(error)}") from error
+        raise StudyStopped(f"the study could not begin: {_reason(error)}") from error
 
 
 def _run(study: Study, pool: Pool, store: Store, progress: bool) -> tuple[Content, bool]:
@@ -71,11 +75,11 @@ def _run(study: Study, pool: Pool, store: Store, progress: bool) -> tuple[Conten
     return store.read(), interrupted
 
 
-def _stopped(error: Exception, store: Store, study: Study) -> Stopped:
+def _stopped(error: Exception, store: Store, study: Study) -> StudyStopped:
     way_out = "run it again with resume=True to go on" if store.path else "give out=FILE to be able to go on"
     content = store.read()
     done = f"{len(content.rows):,} of {counted(study.size, 'sample')} are there"
-    return Stopped(f"the study stopped: {_reason(error)}; {done}", content, way_out)
+    return StudyStopped(f"the study stopped: {_reason(error)}; {done}", content, way_out)
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from ..ports.identify import classify
 from ..ports.ranges import PortRange
 from ..stacks.executor import MAX_WORKERS
 from ..stacks.stack import StackExecutor
+from ..testbed.limits import cores
 from ..testbed.opening import open_testbed
 from ..testbed.sampling import Place, Samples
 from ..testbed.testbed import Testbed
-from .plan import DEFAULT_ERA
+from .result import DEFAULT_ERA
 from .tasks import Task, probe_place, probe_place_nested, run_task, run_task_nested
 
 _TASKS_PER_WORKER = 2  # at least one waits while one is worked on
@@ -73,13 +73,6 @@ class Pool:
                 self.own.stop(future)
             else:
                 future.cancel()
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextlib.contextmanager

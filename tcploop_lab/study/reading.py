@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..results.printable import printable
-from .plan import CellPlan
+from .result import CellPlan
 
 if TYPE_CHECKING:
     from .study import Study

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ..errors import LabError
 from ..ports.clients import ClientKind, parse_client
 from ..ports.ranges import PortRange, parse_ports, parse_ranges
 from ..results.description import Description, Item, Said, Table, plainly
@@ -22,9 +21,8 @@ from ..testbed.limits import parse_tries, parse_whole
 from ..testbed.waiting import ends_its_cell
 from ..tries.theory import STARTS
 from . import engine
-from .plan import DEFAULT_ERA, CellPlan
 from .reading import Content
-from .result import Cell, as_samples, cell_of, provenance_note
+from .result import DEFAULT_ERA, Cell, CellPlan, as_samples, cell_of, provenance_note
 from .store import Store
 from .tasks import ADDRESSES
 
@@ -92,9 +90,9 @@ class Study(Shown):
         """
         try:
             return StudyResult.of(*engine.run(self, testbed, out, resume, workers, progress))
-        except engine.Stopped as stopped:
-            result = None if stopped.content is None else StudyResult.of(stopped.content)
-            raise StudyStopped(stopped.reason, result, stopped.way_out) from stopped.__cause__
+        except engine.StudyStopped as stopped:
+            stopped.result = None if stopped.content is None else StudyResult.of(stopped.content)
+            raise
 
     @cached_property
     def cells(self) -> tuple[CellPlan, ...]:
@@ -266,18 +264,6 @@ class StudyResult(Shown):
         rows = [_row(cell) for cell in self.cells]
         note = provenance_note(self.provenance)
         return Description(self.summary, self.complete, self.label, items, (Table("cells", columns, rows),), note)
-
-
-class StudyStopped(LabError):
-    """A study could not go on. The text says why and the way out; `result` holds what is there, or None.
-
-    `reason` is the text without the way out, which is another one on the command line.
-    """
-
-    def __init__(self, reason: str, result: StudyResult | None = None, way_out: str = "") -> None:
-        super().__init__("; ".join(filter(None, (reason, way_out))))
-        self.result = result
-        self.reason = reason
 
 
 def _row(cell: Cell) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from operator import methodcaller
 from typing import Any, Self
 
 from ..errors import NotOnThisTestbed
@@ -14,15 +15,14 @@ from ..results.description import Description, Item, Said
 from ..results.run import Run, label_of
 from ..results.shown import Shown
 from ..stacks.namespace import NamespaceRefused
-from ..stacks.ownership import CLOSED
-from ..stacks.stack import Stack, StackExecutor
+from ..stacks.stack import CLOSED, Stack, StackExecutor
 from ..stacks.task import current_task
 from .hosts import Target, resolve_own
 from .limits import MAX_TIMEOUT, parse_delay
 from .loop import LoopSpec
 
 # Tab does not show these.
-_OF_THE_LAB = frozenset({"describe", "executor", "figure", "label", "mro", "plot", "sibling", "submit"})
+_OF_THE_LAB = frozenset({"ask", "describe", "executor", "figure", "label", "mro", "plot", "sibling", "submit"})
 MISSING: dict[str, tuple[str, ...]] = {
     "namespace": (),
     "host": ("a port range of its own", "capture, unless you may capture"),
@@ -63,7 +63,7 @@ class TestbedBase(Shown, metaclass=_Tab):
         if self._socket_range is not None:
             return self._socket_range
         try:
-            found: PortRange = self.submit(_port_range).result()
+            found: PortRange = self.ask("port_range")
             return found
         except FileNotFoundError:  # no /proc
             return LINUX_DEFAULT_RANGE
@@ -87,7 +87,7 @@ class TestbedBase(Shown, metaclass=_Tab):
         loopback it is the machine's own. Raises NotOnThisTestbed where the machine has none.
         """
         if self.kind != "host":
-            self.submit(_add_address, _OWN_ADDRESS).result()
+            self.ask("add_address", _OWN_ADDRESS)
             self._given = _OWN_ADDRESS
             return _OWN_ADDRESS
         own = self.executor.here.source_for(_OWN_ADDRESS)
@@ -152,6 +152,10 @@ class TestbedBase(Shown, metaclass=_Tab):
         self._latest = None
         return self.executor.on_stack(function, *args, **kwargs)
 
+    def ask(self, method: str, *args: Any) -> Any:
+        """Return what a method of this testbed's stack answers; what it raises is raised."""
+        return self.submit(methodcaller(method, *args)).result()
+
     def wait(self, seconds: float) -> None:
         """Let so many seconds pass: by the clock on the wall, or at once by that of a simulated kernel."""
         future = self.submit(_sleep, parse_delay(seconds, "seconds", MAX_TIMEOUT))
@@ -196,20 +200,12 @@ class TestbedBase(Shown, metaclass=_Tab):
     def _reachable(self, target: Target) -> Target:
         """In a namespace only loopback exists; give it the host's own address that is to be dialled."""
         if self.kind == "namespace" and not target.is_loopback:
-            self.submit(_add_address, target.address).result()
+            self.ask("add_address", target.address)
         return target
 
 
 def _name_of(stack: Stack) -> tuple[str, str, str]:
     return stack.provenance, stack.kernel, stack.address
-
-
-def _port_range(stack: Stack) -> PortRange:
-    return stack.port_range()
-
-
-def _add_address(stack: Stack, address: str) -> None:
-    stack.add_address(address)
 
 
 def _sleep(stack: Stack, seconds: float) -> None:

@@ -15,21 +15,17 @@ from typing import TYPE_CHECKING, Any
 from ..results.description import Description, plainly
 from ..results.segments import table_of_steps
 from ..results.shown import Shown, enumerated
-from ..stacks.stack import Frame, PacketSocket, Stack
+from ..stacks.stack import Frame, PacketSocket
 from ..tcp.replay import Replay, replay
 from ..tcp.segments import Segment
 from ..tcp.words import counted
-from . import dissect, files, links
+from . import dissect, files
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList
 
+_ETHERNET = 1  # LINKTYPE_ETHERNET
 _NOTHING = "none came while it ran (begin it before the loop, on the loop's port; both_ends=False shows refused tries)"
-
-
-def open_packet_socket(stack: Stack, port: int, both_ends: bool = True) -> PacketSocket:
-    """Return a capture of the TCP segments of `port` on lo. PermissionError without CAP_NET_RAW."""
-    return stack.open_packet_socket(port, both_ends)
 
 
 def why_no_capture(error: Exception, private: bool) -> str:
@@ -147,7 +143,7 @@ def write_pcap(path: str | os.PathLike[str], packets: PacketList, force: bool = 
     scapy = dissect.scapy()
     with files.written(path, force) as file:
         # A microsecond is long on loopback; and of no packets scapy cannot tell the link type.
-        scapy.wrpcap(file, packets, nano=True, linktype=None if packets else links.ETHERNET)
+        scapy.wrpcap(file, packets, nano=True, linktype=None if packets else _ETHERNET)
     return Path(path)
 
 

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..ports.ranges import PortRange
 from ..stacks.stack import Stack
@@ -24,15 +24,10 @@ from .dialling import NO_TRY
 from .loop import LoopSpec, make_socket, run_loop
 from .sampling import here, in_port_range
 
+if TYPE_CHECKING:
+    from .crowd_processes import Processes
+
 MAX_CLIENTS = 64
-
-
-class Crowd(Protocol):
-    """Clients that dial at once."""
-
-    def sample(self, clients: int, spec: LoopSpec, samples: CrowdSamples) -> None:
-        """Let so many of them dial as `spec` says, and add what came of it, unless the lab says stop meanwhile."""
-        ...
 
 
 def draw_crowd(
@@ -60,7 +55,7 @@ def draw_crowd(
     return samples
 
 
-def _crowd_of(stack: Stack, clients: int, other_traffic: bool) -> AbstractContextManager[Crowd]:
+def _crowd_of(stack: Stack, clients: int, other_traffic: bool) -> AbstractContextManager[Processes | _Turns]:
     if stack.is_shared:
         from .crowd_processes import processes
 

@@ -97,12 +97,10 @@ class Dialler(Protocol):
     @property
     def socket(self) -> Any:
         """The socket of the last try; None where none could be made."""
-        ...
 
     @property
     def dial(self) -> Callable[[tuple[str, int]], int]:
         """What makes one try and returns its errno."""
-        ...
 
 
 def dial_until(

@@ -23,6 +23,7 @@ from ..stacks.two_hosts import make_two_hosts
 from ..tcp.words import counted
 from . import advice
 from .check import sample_source_ports
+from .limits import cores
 from .loop import LoopSpec, free_port
 from .opening import open_testbed
 from .testbed import Testbed
@@ -106,9 +107,7 @@ def _capability(name: str, ok: bool, detail: str, fix: str, needed: bool = False
 def _machine() -> Iterator[Capability]:
     new_enough = sys.version_info >= _OLDEST_PYTHON
     yield _capability("python", new_enough, platform.python_version(), advice.PYTHON, needed=True)
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = f"{counted(count, 'core')}: a study keeps as many workers busy"
-    yield _capability("cores", True, cores, "")
+    yield _capability("cores", True, f"{counted(cores(), 'core')}: a study keeps as many workers busy", "")
 
 
 def _private_network() -> Iterator[Capability]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 
 from ..ports.clients import ClientKind
@@ -43,6 +44,11 @@ def parse_delay(value: object, name: str = "delay", most: float = MAX_DELAY) -> 
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
         raise ValueError(f"{name} {value!r}: give seconds from 0 to {most:.0f}")
     return float(value) + 0.0  # no -0.0
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_max_tries(port_range: PortRange, client: ClientKind) -> int:

@@ -101,7 +101,11 @@ def run_loop(stack: Stack, spec: LoopSpec, dialler: Dialler | None = None) -> tu
 
 def _dial_own(stack: Stack, spec: LoopSpec, bounds: Bounds, outcome: LoopOutcome) -> socket.socket | None:
     """Dial with sockets of one's own; who does not connect is closed."""
-    own = NewSockets(stack, spec, outcome.ports) if spec.client.new_socket else OneSocket.of(stack, spec, outcome.ports)
+    own: NewSockets | OneSocket
+    if spec.client.new_socket:
+        own = NewSockets(stack, spec, outcome.ports)
+    else:
+        own = OneSocket(make_socket(stack, spec), outcome.ports)
     connected = dial_until(stack, own, (spec.host, spec.port), bounds, outcome)
     if connected is None and own.socket is not None:
         own.socket.close()
@@ -116,11 +120,6 @@ class OneSocket:
     def __init__(self, sock: socket.socket, ports: array[int] | None = None) -> None:
         self.socket = sock
         self._ports = ports
-
-    @classmethod
-    def of(cls, stack: Stack, spec: LoopSpec, ports: array[int] | None) -> OneSocket:
-        """Return one with a socket as a client of this kind makes it."""
-        return cls(make_socket(stack, spec), ports)
 
     @property
     def dial(self) -> Callable[[tuple[str, int]], int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange, Range
@@ -42,22 +41,29 @@ def open_testbed(
     """
     own_range = None if port_range is None else PortRange.parse(port_range)
     wants = (needs,) if isinstance(needs, str) else tuple(needs)
-    _check_needs(wants)
+    for need in wants:
+        if need not in _NEEDS:
+            raise ValueError(f"need {need!r}: what a testbed may need to do is {', '.join(_NEEDS)}")
     if real:
         return _in_a_real_kernel(own_range, workers, kind, kernel, wants, seed)
     if kernel is not None or seed is not None:
-        kind = _only_simulated(kind, kernel)
+        if kind not in (None, "simulated"):
+            raise ValueError(f"kernel {kernel!r}: only the simulated testbed has kernels to choose from, not {kind!r}")
+        kind = "simulated"
     wanted = wanted_kind(kind)
     reasons: list[str] = []
     for name, make in _openers(own_range, workers, TODAY if kernel is None else kernel, seed):
         if wanted not in (None, name):
             continue
-        testbed = make("asked for" if wanted else "; ".join(reasons), reasons)
-        if testbed is not None and (lacking := _lacking(testbed, wants, wanted)):
-            reasons.append(f"the {name} testbed cannot do {lacking}")
-            testbed.close()
-        elif testbed is not None:
+        try:
+            testbed = make("asked for" if wanted else "; ".join(reasons))
+        except NotOnThisTestbed as refusal:
+            reasons.append(str(refusal))
+            continue
+        if not (lacking := _lacking(testbed, wants)):
             return testbed
+        reasons.append(f"the {name} testbed cannot do {lacking}")
+        testbed.close()
     raise NotOnThisTestbed(f"{'; '.join(reasons)}; {way_out(kind)} to get the best testbed there is")
 
 
@@ -80,7 +86,7 @@ def _in_a_real_kernel(
 
     executor = KernelExecutor(kernel, workers, port_range)
     testbed = Testbed("namespace", "private network inside that kernel, a process of yours", executor, port_range)
-    if lacking := _lacking(testbed, needs, "namespace"):
+    if lacking := _lacking(testbed, needs):
         testbed.close()
         raise NotOnThisTestbed(f"kernel {executor.version} cannot do {lacking} here; leave `real` out")
     return testbed
@@ -95,52 +101,36 @@ def wanted_kind(kind: str | None) -> str | None:
     return wanted
 
 
-def _only_simulated(kind: str | None, kernel: object) -> str:
-    if kind not in (None, "simulated"):
-        raise ValueError(f"kernel {kernel!r}: only the simulated testbed has kernels to choose from, not {kind!r}")
-    return "simulated"
-
-
-_Maker = Callable[[str, list[str]], Testbed | None]
-
-
 def _openers(
     port_range: PortRange | None, workers: int, kernel: object, seed: int | None
-) -> Iterator[tuple[str, _Maker]]:
-    """Yield the kinds from best to last, each with what opens it, or notes the reason why it cannot be had."""
+) -> Iterator[tuple[str, Callable[[str], Testbed]]]:
+    """Yield the kinds from best to last, each with what opens it, or raises NotOnThisTestbed with the reason."""
 
-    def namespace(why: str, reasons: list[str]) -> Testbed | None:
+    def namespace(why: str) -> Testbed:
         try:
             executor = NamespaceExecutor(workers, port_range)
         except NamespaceRefused as refusal:
-            reasons.append(f"no private namespace: {refusal.strerror}")
-            return None
+            raise NotOnThisTestbed(f"no private namespace: {refusal.strerror}") from None
         who = "root" if os.geteuid() == 0 else "an ordinary user"
         return Testbed("namespace", f"private network, made as {who}", executor, port_range)
 
-    def host(why: str, reasons: list[str]) -> Testbed | None:
+    def host(why: str) -> Testbed:
         try:
             testbed = Testbed("host", why, NamespaceExecutor(workers, port_range, private=False), port_range)
         except (OSError, AttributeError) as error:
-            reasons.append(f"no live testbed: {error}")
-            return None
+            raise NotOnThisTestbed(f"no live testbed: {error}") from None
         if why != "asked for" and (unsuitable := testbed.submit(why_unsuitable, port_range).result()):
-            reasons.append(f"on the host {unsuitable}")
             testbed.close()
-            return None
+            raise NotOnThisTestbed(f"on the host {unsuitable}")
         return testbed
 
-    def simulated(why: str, reasons: list[str]) -> Testbed:
+    def simulated(why: str) -> Testbed:
         from ..stacks.simulated import SimulatedStack
 
         stack = SimulatedStack(kernel, seed=seed, port_range=port_range)
         return Testbed("simulated", why, InPlaceExecutor(stack), None)
 
     yield from (("namespace", namespace), ("host", host), ("simulated", simulated))
-
-
-def _capture(testbed: Testbed) -> None:
-    testbed.capture(1).close()
 
 
 def _own_range(testbed: Testbed) -> None:
@@ -160,43 +150,27 @@ def _any_range(testbed: Testbed) -> None:
             raise NotOnThisTestbed(unsuitable) from None
 
 
-def _reserve(testbed: Testbed) -> None:
-    testbed.reserve(1).close()
-
-
 def _counters(testbed: Testbed) -> None:
     if testbed.kind == "host":
         raise NotOnThisTestbed("on the host all programs count together")
     testbed.counters()
 
 
-def _two_hosts(testbed: Testbed) -> None:
-    testbed.crossing().close()
-
-
 _NEEDS: dict[str, Callable[[Testbed], None]] = {
-    "capture": _capture,
+    "capture": lambda testbed: testbed.capture(1).close(),
     "any-range": _any_range,
     "port-range": _own_range,
-    "reserve": _reserve,
+    "reserve": lambda testbed: testbed.reserve(1).close(),
     "counters": _counters,
-    "two-hosts": _two_hosts,
+    "two-hosts": lambda testbed: testbed.crossing().close(),
 }
 
 
-def _check_needs(needs: tuple[str, ...]) -> None:
-    for need in needs:
-        if need not in _NEEDS:
-            raise ValueError(f"need {need!r}: what a testbed may need to do is {', '.join(_NEEDS)}")
-
-
-def _lacking(testbed: Testbed, needs: tuple[str, ...], wanted: str | None) -> str:
+def _lacking(testbed: Testbed, needs: tuple[str, ...]) -> str:
     """The first need that this testbed does not meet, found out by doing; "" if it meets all."""
     for need in needs:
-        met = False
-        with suppress(NotOnThisTestbed):
+        try:
             _NEEDS[need](testbed)
-            met = True
-        if not met:
+        except NotOnThisTestbed:
             return need
     return ""

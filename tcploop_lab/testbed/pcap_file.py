@@ -2,6 +2,9 @@
 
 scapy reads the format and the layers. A file is foreign input: every way in which it can be wrong ends in one line, and
 what is unpacked of it has a limit.
+
+Loopbacks are captured under many link types: Ethernet and "cooked" on Linux, NULL on macOS, FreeBSD and Npcap, LOOP on
+OpenBSD, IPNET on illumos, RAW on tunnels. Source: https://www.tcpdump.org/linktypes.html
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..tcp.segments import Segment
-from . import dissect, files, links
+from . import dissect, files
 
 LARGEST = 64 << 20  # bytes of a file, unpacked
 _LESS = "cut it first, as with tcpdump -r FILE -w PART"
@@ -24,6 +27,13 @@ _FRAME = 1 << 18  # bytes; the loopback of Linux takes 65,550
 _PCAP_HEADER, _FRAME_HEADER = 24, 16  # bytes in a classic pcap file
 _PCAPNG = b"\n\r\r\n"
 _GZIP = b"\x1f\x8b"
+_ETHERNET, _SLL, _SLL2 = 1, 113, 276
+# The family of NULL and LOOP is 2 for IPv4; for IPv6 it is 24, 28 or 30, as the system has it, in its own byte order or
+# in the network's. The datagram's version says the same in one way.
+_BEFORE = {0: 4, 108: 4, 12: 0, 14: 0, 101: 0, 228: 0, 229: 0, 226: 24, _SLL: 16, _SLL2: 20}  # bytes of header
+_TYPE_AT = {_ETHERNET: 12, _SLL: 14, _SLL2: 0}  # where the EtherType is
+_IP, _TAGS = (0x0800, 0x86DD), (0x8100, 0x88A8, 0x9100, 0x9200)  # IPv4 and IPv6; VLANs, also in each other
+_LEAST = {4: 20, 6: 40}  # bytes of a header
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,8 @@ class _Frame:
     @property
     def is_cut(self) -> bool:
         """True if the capture kept less of it than there was."""
-        inside = links.datagram(self.link, self.data)
-        return len(self.data) < self.length or (bool(inside) and len(inside) < links.length(inside))
+        inside = _datagram(self.link, self.data)
+        return len(self.data) < self.length or (bool(inside) and len(inside) < _length(inside))
 
 
 def read_frames(path: str | os.PathLike[str]) -> tuple[list[Found], list[str]]:
@@ -132,7 +142,7 @@ def _read(content: bytes) -> Iterator[_Frame]:
             yield _Frame(data, told.linktype, time, told.wirelen)
         else:
             time = _seconds(told.usec, 10**9 if reader.nano else 10**6) + told.sec
-            yield _Frame(data, links.link_type(reader.linktype), time, told.wirelen)
+            yield _Frame(data, _link_type(reader.linktype), time, told.wirelen)
 
 
 def _seconds(ticks: int, in_a_second: int) -> Any:
@@ -150,7 +160,7 @@ def _ends_early(content: bytes, frames: list[_Frame]) -> bool:
 def _packet(frame: _Frame) -> Any:
     """The scapy packet; where scapy does not get to TCP by the link type, its datagram alone."""
     packet = _by_link(frame)
-    inside = b"" if dissect.scapy().TCP in packet else links.datagram(frame.link, frame.data)
+    inside = b"" if dissect.scapy().TCP in packet else _datagram(frame.link, frame.data)
     return dissect.datagram(inside, frame.time) if inside else packet
 
 
@@ -177,7 +187,7 @@ def _segment_of(frame: _Frame, packet: Any) -> Found | None:
     ports = segment.sport is not None and segment.dport is not None
     if not (ports and isinstance(segment.src, str) and isinstance(segment.dst, str)):
         return None
-    return Found(packet, segment, datagram[: links.length(datagram)])
+    return Found(packet, segment, datagram[: _length(datagram)])
 
 
 def _is_fragment(packet: Any) -> bool:
@@ -209,3 +219,38 @@ def _kind(packet: Any) -> str:
         return "fragment"
     names: list[str] = [layer.__name__ for layer in packet.layers()]
     return next((name for name in names if name in ("TCP", "UDP", "ICMP", "ARP")), names[0])
+
+
+def _link_type(stored: int) -> int:
+    """Return the link type of a pcap file's header; the bits above tell the length of the frames' check sequence."""
+    return stored & 0xFFFF
+
+
+def _datagram(link: int, frame: bytes) -> bytes:
+    """Return the IPv4 or IPv6 datagram in a frame, with whatever follows it; empty if there is none, or no telling."""
+    if link in _TYPE_AT:
+        start = _after_tags(_TYPE_AT[link], frame, _BEFORE.get(link, 14))
+    else:
+        start = _BEFORE.get(link, len(frame))
+    found = frame[start:]
+    version = found[0] >> 4 if found else 0
+    return found if len(found) >= _LEAST.get(version, len(found) + 1) else b""
+
+
+def _after_tags(at: int, frame: bytes, start: int) -> int:
+    kind = int.from_bytes(frame[at : at + 2], "big")
+    while kind in _TAGS:
+        kind = int.from_bytes(frame[start + 2 : start + 4], "big")
+        start += 4
+    return start if kind in _IP else len(frame)
+
+
+def _length(datagram: bytes) -> int:
+    """Return how long the header says that a datagram is; what follows is padding, or the frame's check sequence.
+
+    Where it says 0 the datagram ends with the frame: the network card was to cut it in pieces, or it is a jumbogram.
+    """
+    if datagram[0] >> 4 == 4:
+        return int.from_bytes(datagram[2:4], "big") or len(datagram)
+    following = int.from_bytes(datagram[4:6], "big")
+    return 40 + following if following else len(datagram)

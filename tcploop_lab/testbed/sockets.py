@@ -68,34 +68,9 @@ def parse_reservation(ports: object) -> tuple[PortRange, ...]:
     return tuple(PortRange.parse(part) if "-" in part else PortRange(*[parse_port(part)] * 2) for part in parts)
 
 
-def set_reserved(stack: Stack, ranges: Sequence[PortRange]) -> tuple[PortRange, ...]:
-    """Reserve these ports, in place of those before, and return those before."""
-    before = stack.reserved()
-    stack.set_reserved(ranges)
-    return before
-
-
-def redirect(stack: Stack, port: int, to: int | None) -> None:
-    """Lead who dials `port` to `to`; None ends it."""
-    stack.redirect(port, to)
-
-
-def set_port_range(stack: Stack, port_range: PortRange) -> PortRange:
-    """Set the ephemeral range of the stack's network, and return the one before."""
-    before = stack.port_range()
-    stack.set_port_range(port_range)
-    return before
-
-
 def socket_rows(stack: Stack, port: int) -> tuple[SocketRow, ...]:
     """Return the lines of the kernel's socket table whose local port is `port`."""
     return tuple(row for row in stack.socket_table() if row.port == port)
-
-
-def holder_rows(stack: Stack, port: int) -> tuple[SocketRow, ...] | None:
-    """Return a line for each socket that only called bind() on `port`; None where the kernel does not tell."""
-    names = stack.bound_only(port)
-    return None if names is None else tuple(SocketRow(name, "", "only bound") for name in names)
 
 
 def command_of(tool: object, port: int) -> tuple[str, ...]:

@@ -16,10 +16,10 @@ from ..ports.preconditions import Verdict, judge
 from ..ports.ranges import Port, PortRange, Range, parse_port
 from ..results.run import Run
 from ..stacks.networks import owners
-from ..stacks.stack import Stack
+from ..stacks.stack import SocketRow
 from . import sockets
 from .base import TestbedBase
-from .capture import Exchange, open_packet_socket, why_no_capture
+from .capture import Exchange, why_no_capture
 from .check import collect, dial, held_by_another_user
 from .crossing import Crossing, open_crossing
 from .exposure import look
@@ -129,7 +129,7 @@ class Testbed(TestbedBase):
         """
         number = parse_port(port)
         try:
-            packets = self.submit(open_packet_socket, number, both_ends).result()
+            packets = self.ask("open_packet_socket", number, both_ends)
         except (OSError, AttributeError) as error:
             raise NotOnThisTestbed(why_no_capture(error, self.kind == "namespace")) from None
         return Exchange(number, packets, self.kernel, self.label)
@@ -205,12 +205,13 @@ class Testbed(TestbedBase):
             )
             raise NotOnThisTestbed(why)
         try:
-            before = self.submit(sockets.set_reserved, wanted).result()
+            before = self.ask("reserved")
+            self.ask("set_reserved", wanted)
         except OSError as error:
             why = f"ports cannot be reserved here ({error.strerror}); tcploop doctor says what to do"
             raise NotOnThisTestbed(why) from None
         undo = contextlib.ExitStack()
-        undo.callback(lambda: self.submit(sockets.set_reserved, before).result())
+        undo.callback(self.ask, "set_reserved", before)
         return undo
 
     def use_range(self, port_range: Range) -> contextlib.ExitStack:
@@ -220,8 +221,9 @@ class Testbed(TestbedBase):
         """
         wanted, undo = PortRange.parse(port_range), contextlib.ExitStack()
         if self.kind != "host" and self._socket_range is None:
-            before = self.submit(sockets.set_port_range, wanted).result()
-            undo.callback(lambda: self.submit(sockets.set_port_range, before).result())
+            before = self.ask("port_range")
+            self.ask("set_port_range", wanted)
+            undo.callback(self.ask, "set_port_range", before)
         else:
             undo.callback(setattr, self, "_socket_range", self._socket_range)
             self._socket_range = wanted
@@ -236,11 +238,11 @@ class Testbed(TestbedBase):
         if self.kind == "host":
             raise NotOnThisTestbed("the lab never changes the NAT of the host: use the namespace testbed")
         try:
-            self.submit(sockets.redirect, dialled, server).result()
+            self.ask("redirect", dialled, server)
         except OSError as error:
             raise NotOnThisTestbed(f"a port cannot be redirected here ({error.strerror})") from None
         undo = contextlib.ExitStack()
-        undo.callback(lambda: self.submit(sockets.redirect, dialled, None).result())
+        undo.callback(self.ask, "redirect", dialled, None)
         return undo
 
     def sockets(self, port: Port) -> SocketTable:
@@ -254,10 +256,10 @@ class Testbed(TestbedBase):
         Raises ValueError for a bad port, NotOnThisTestbed where the kernel does not tell.
         """
         number = parse_port(port)
-        rows = self.submit(sockets.holder_rows, number).result()
-        if rows is None:
+        names = self.ask("bound_only", number)
+        if names is None:
             raise NotOnThisTestbed("this kernel does not tell which sockets are only bound; Linux 6.8 and later do")
-        return SocketTable(number, rows)
+        return SocketTable(number, tuple(SocketRow(name, "", "only bound") for name in names))
 
     def counters(self) -> dict[str, int]:
         """Return the TCP counters of the testbed's network, such as ActiveOpens, AttemptFails, OutRsts.
@@ -265,7 +267,7 @@ class Testbed(TestbedBase):
         In a namespace nobody else counts there. Raises NotOnThisTestbed where there is no /proc.
         """
         try:
-            found: dict[str, int] = self.submit(_counters).result()
+            found: dict[str, int] = self.ask("counters")
             return found
         except FileNotFoundError:
             raise NotOnThisTestbed("the counters are read from /proc/net/snmp, which only Linux has") from None
@@ -304,7 +306,3 @@ class Testbed(TestbedBase):
         earlier = self._runs.pop((spec.host, spec.port), lambda: None)()
         if earlier is not None:
             earlier.close(reset=True)
-
-
-def _counters(stack: Stack) -> dict[str, int]:
-    return stack.counters()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tcploop_lab.audits.left import left_in
+from tcploop_lab.audits.sandbox.mounts import left_in
 
 
 def test_what_stands_in_files_is_read_and_nothing_else(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from tcploop_lab.testbed.recorded import FOLDER, recorded_names
 from .elsewhere import FUZZED
 
 STUDY = lab.Study([40500], [(40000, 40999)], samples=300)
-LINKS = (0, 1, 12, 101, 108, 113, 226, 228, 229, 276, 0x5400_0001)  # of the loopbacks: testbed/links.py
+LINKS = (0, 1, 12, 101, 108, 113, 226, 228, 229, 276, 0x5400_0001)  # of the loopbacks: testbed/pcap_file.py
 ETHERNET = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)  # the head of a file
 TO_TCP = bytes(12) + b"\x08\x00\x45" + bytes(2) + b"\xff" + bytes(4) + b"\x40\x06" + bytes(2) + b"\x7f\0\0\1" * 2
 LIKE_PORTS = st.text(st.sampled_from("0123456789-,. +_\n\t٣e"), max_size=24)

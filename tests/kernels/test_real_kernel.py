@@ -331,7 +331,7 @@ def test_a_ctrl_c_does_not_wait_behind_what_is_piped_in(fetched: str) -> None:
 
 def test_a_command_inside_answers_a_ctrl_c_as_it_does_outside() -> None:
     """Its process has the command's own answer; with Python's a Ctrl-C was lost while a worker was started."""
-    program = "import signal; from tcploop_lab.cli.kernels import _run; _run(['port']); print(signal.getsignal(2))"
+    program = "import signal; from tcploop_lab.cli.machine import _run; _run(['port']); print(signal.getsignal(2))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert "task.Interrupts" in done.stdout.splitlines()[-1], done
 

@@ -308,7 +308,7 @@ def test_a_figure_does_not_take_the_place_of_a_command(first):
     """lab.audit audits, whether it or the figure of the same name was used first."""
     code = f"import tcploop_lab as lab; {first}; lab.show.audit; print(lab.audit.__module__, lab.show.audit.__module__)"
     printed = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=60).split()
-    assert printed == ["tcploop_lab.audits.audit", "tcploop_lab.render.figures_audit"]
+    assert printed == ["tcploop_lab.audits.audit", "tcploop_lab.render.figures_walk"]
 
 
 def test_the_figure_is_the_first_conversation() -> None:

@@ -21,8 +21,7 @@ from tcploop_lab.stacks import worker
 from tcploop_lab.stacks.executor import NamespaceExecutor
 from tcploop_lab.stacks.namespace import read_port_range
 from tcploop_lab.study import pool as module
-from tcploop_lab.study.engine import sampling_bar
-from tcploop_lab.study.study import StudyStopped
+from tcploop_lab.study.engine import StudyStopped, sampling_bar
 
 from . import inside
 

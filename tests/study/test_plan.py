@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tcploop_lab as lab
-from tcploop_lab.study.plan import CellPlan
+from tcploop_lab.study.result import CellPlan
 from tcploop_lab.study.tasks import ADDRESSES, Task, address
 from tcploop_lab.tries.theory import distribution
 

@@ -23,16 +23,13 @@ class Owner(Protocol):
     @property
     def listening(self) -> bool:
         """True in LISTEN."""
-        ...
 
     @property
     def state(self) -> State:
         """CLOSED for a socket that is only bound."""
-        ...
 
     def written(self, address: str, port: int) -> str:
         """Return a name as the socket table writes it."""
-        ...
 
 
 class Bucket:
