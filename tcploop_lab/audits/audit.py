@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import NotOnThisTestbed
-from ..ports.ranges import parse_port
+from ..ports.ranges import Port, parse_port
 from ..results import stored
 from ..results.description import Description, Item, Judged, Lines, Said, plainly
 from ..results.segments import table_of_segments
@@ -121,7 +121,7 @@ class AuditResult(Shown):
 
 def audit(
     command: str | Sequence[str],
-    port: object = DEFAULT_PORT,
+    port: Port = DEFAULT_PORT,
     timeout: float = DEFAULT_TIMEOUT,
     attempts: int = DEFAULT_ATTEMPTS,
     host: str = "127.0.0.1",
@@ -131,6 +131,8 @@ def audit(
     sandbox: Sandbox | None = None,
 ) -> AuditResult:
     """Run `command` in a private network in which it can only connect to itself on `port`, and return what it did.
+
+        lab.audit("curl -sS http://127.0.0.1:{port}/")
 
     `command` is a list of words, or text that is split as a shell does; {port} and {host} are replaced in it, in the
     values of the environment, and in copies of the files `templates`, which the command gets in their place. It has no

@@ -22,6 +22,11 @@ Wait = Callable[[float], None]
 _NOT_ME = "that was my own socket"
 
 
+def __dir__() -> list[str]:
+    """Return the functions, which Tab offers, and nothing that they use."""
+    return [name for name, value in globals().items() if getattr(value, "__module__", "") == __name__]
+
+
 def dial(address: Address, new_socket: NewSocket = socket.socket) -> socket.socket:
     """Return a connected socket. No defence at all: it may be connected to itself."""
     sock = new_socket()

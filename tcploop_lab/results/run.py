@@ -55,6 +55,7 @@ class Run(Shown):
     held_by: tuple[str, ...] = ()
 
     figure = "walk"
+    of_the_lab = frozenset({"arm_reset"})
 
     @property
     def connected(self) -> bool:

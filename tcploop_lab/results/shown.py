@@ -29,14 +29,32 @@ def _presenter() -> Any:
     return _load()
 
 
-class Shown:
+class _Tab(type):
+    """What Tab offers of a result: the names that a learner may use. IPython asks the class of an object, too."""
+
+    of_the_lab: frozenset[str]
+    figure: str
+    plot: Any
+
+    def __dir__(cls) -> list[str]:
+        """Return the names without those of the lab, and without `plot` where there is no figure."""
+        no_figure = {"plot"} if cls.plot is Shown.plot and not cls.figure else set()
+        return sorted({*super().__dir__()} - _OF_THE_LAB - cls.of_the_lab - no_figure)
+
+
+_OF_THE_LAB = {"describe", "figure", "mro", "of_the_lab"}
+
+
+class Shown(metaclass=_Tab):
     """Base of every result: HTML in a notebook, one line elsewhere, `.plot()` for a figure.
 
     A subclass has a `summary`, one sentence; `figure` names the function in `tcploop_lab.show` that draws it, if one
-    does. A dataclass among them is made with repr=False, and keeps the repr of this one.
+    does; `of_the_lab` are names that Tab does not offer. A dataclass among them is made with repr=False, and keeps the
+    repr of this one.
     """
 
     figure: ClassVar[str] = ""
+    of_the_lab: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def summary(self) -> str:
@@ -46,6 +64,9 @@ class Shown:
     def describe(self) -> Description:
         """Return all that the result says: what its HTML, its text and its JSON are made of."""
         return Description(self.summary, label=getattr(self, "label", ""))
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(type(self)), *vars(self)} - self.of_the_lab)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.summary}>"

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ports.clients import ClientKind
-from ..ports.ranges import PortRange, parse_port
+from ..ports.ranges import Port, PortRange, Range, parse_port
 from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from ..tcp.words import counted
@@ -178,8 +178,8 @@ def _row(cell: CrowdCell) -> tuple[object, ...]:
 def crowd(
     clients: int | Iterable[int] = (1, 2, 4, 8),
     samples: int = 200,
-    port_range: Any = (40000, 40999),
-    port: Any = 40500,
+    port_range: Range = (40000, 40999),
+    port: Port = 40500,
     other_traffic: bool = False,
     testbed: Testbed | None = None,
     seed: int = 0,

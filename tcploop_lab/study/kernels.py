@@ -131,7 +131,7 @@ def measured_kernels(testbed: Testbed | None = None) -> KernelTable:
     return KernelTable((*own, *load(RECORD, tuple[KernelRow, ...])))
 
 
-def probe_kernel(version: object, or_recorded: bool = False) -> ProbeResult:
+def probe_kernel(version: str, or_recorded: bool = False) -> ProbeResult:
     """Return what `probe` finds inside a real kernel that is started for it (`real_kernels()` lists those to be had).
 
     With `or_recorded`, where it was not fetched or cannot run, it is what was recorded there, which says so. Raises

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 class Study(Shown):
     """Samples of the tries to success, in every combination of ports, ranges and clients.
 
+        result = lab.Study(ports=[40500], ranges=[(40000, 40999)], samples=300).run(testbed)
+
     `ports`, `ranges` and `clients` take what one would write: 33334, "33334,40000", [(40000, 40999)],
     "same-socket". `samples` is the number per cell. `start` "random" samples independent first hits, each
     from a fresh address and so from a random place of the kernel's counter; "return" samples returns to a

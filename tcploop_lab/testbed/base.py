@@ -21,8 +21,6 @@ from .hosts import Target, resolve_own
 from .limits import MAX_TIMEOUT, parse_delay
 from .loop import LoopSpec
 
-# Tab does not show these.
-_OF_THE_LAB = frozenset({"ask", "describe", "executor", "figure", "label", "mro", "plot", "sibling", "submit"})
 MISSING: dict[str, tuple[str, ...]] = {
     "namespace": (),
     "host": ("a port range of its own", "capture, unless you may capture"),
@@ -33,16 +31,10 @@ _OWN_ADDRESS = "192.0.2.7"
 _AT_ONCE = 1.0  # seconds of a wait until it looks whether it was stopped
 
 
-class _Tab(type):
-    """IPython asks the class of an object, too, which names to offer."""
-
-    def __dir__(cls) -> list[str]:
-        return sorted({*super().__dir__()} - _OF_THE_LAB)
-
-
-class TestbedBase(Shown, metaclass=_Tab):
+class TestbedBase(Shown):
     """A place where functions run on a stack."""
 
+    of_the_lab = frozenset({"ask", "executor", "label", "sibling", "submit"})
     __test__ = False  # the name is no test case
 
     def __init__(self, kind: str, why: str, executor: StackExecutor, port_range: PortRange | None) -> None:
@@ -123,9 +115,6 @@ class TestbedBase(Shown, metaclass=_Tab):
             Item("", ", ".join(self.missing) or "nothing", "missing"),
         )
         return Description("", None, self.label, items)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__()} - _OF_THE_LAB)
 
     def __repr__(self) -> str:
         state = "of another process" if self.executor.elsewhere else "closed" if self.closed else ""

@@ -30,6 +30,8 @@ def open_testbed(
 ) -> Testbed:
     """Open a testbed: a private network namespace if the system allows one, else the host's own loopback.
 
+        testbed = lab.open_testbed(port_range=(40000, 40999), needs="capture")
+
     Where neither can do it, a simulated kernel of this day does. `port_range` is the ephemeral range to use (None: the
     kernel's default); `kind` asks for one of namespace, host, simulated; `kernel` for a simulated one by version or
     era ("4.1", "freebsd-13"), `seed` for one that does the same again; with `real` it is that kernel itself, as a

@@ -124,6 +124,9 @@ class Testbed(TestbedBase):
     def capture(self, port: Port, both_ends: bool = True) -> Exchange:
         """Begin to capture the segments of `port` on loopback; use it in a `with` block.
 
+            with testbed.capture(40000) as exchange:
+                testbed.connect_loop(40000)
+
         `both_ends` keeps only segments from the port to the same port: a self-connection, without the refused tries.
         Raises NotOnThisTestbed where capturing is not allowed.
         """

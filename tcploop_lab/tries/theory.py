@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..ports.candidates import Candidates, port_set, why_never_first
-from ..ports.clients import Binds, ClientKind, parse_client
+from ..ports.clients import Binds, Client, ClientKind, parse_client
 from ..ports.era import Era
 from ..ports.eras import ERAS, parse_era
-from ..ports.ranges import PortRange, parse_port
+from ..ports.ranges import Port, PortRange, Range, parse_port
 from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from .laws import FirstTryOnly, Geometric, Law, Never, Uniform, quantile, walk_law
@@ -142,16 +142,18 @@ class TriesDistribution(Shown):
 
 def distribution(
     era: str,
-    port_range: Any,
-    port: Any,
-    client: Any = "same-socket",
+    port_range: Range,
+    port: Port,
+    client: Client = "same-socket",
     start: str = "random",
-    busy: Iterable[object] = (),
-    reserved: Iterable[object] = (),
+    busy: Iterable[Port | PortRange] = (),
+    reserved: Iterable[Port | PortRange] = (),
     tries_per_second: float | None = None,
     phase: float | None = None,
 ) -> TriesDistribution:
     """Return the exact law of the tries that a client needs to connect to itself on `port`.
+
+        lab.distribution("random-walk", (32768, 60999), 33334).quantile(0.5)
 
     `busy` are ports that bound sockets hold, `reserved` those of ip_local_reserved_ports (ports or PortRanges). At a
     pace of `tries_per_second`, `phase` is how many seconds before the first try the kernel has drawn its start (None:

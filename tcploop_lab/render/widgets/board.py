@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from ...ports.ranges import Port
 from ..html import html
 from .board_model import RANGES, SWITCHES, PreconditionBoard
 from .views import View, button, choice, field, put, row, status, switch
+
+if TYPE_CHECKING:
+    from ...testbed.testbed import Testbed
 
 
 class BoardView(View):
@@ -54,7 +58,7 @@ class BoardView(View):
             self.do(self.model.choose_range, kind)
 
 
-def precondition_board(testbed: Any = None, port: Any = 40100) -> View:
+def precondition_board(testbed: Testbed | None = None, port: Port = 40100) -> View:
     """Return a board whose switches break the preconditions of `port` on this very testbed.
 
     Closed, or shown again by the same cell, it switches everything off. What cannot be done here it says in words.

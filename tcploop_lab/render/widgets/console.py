@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 import numpy as np
 
-from ...ports.clients import ClientKind
+from ...ports.clients import Client, ClientKind
+from ...ports.ranges import Port, Range
 from ...results.run import Run
 from ...tcp.words import counted
 from .. import style
@@ -16,6 +17,9 @@ from ..html import html
 from .console_model import MOST_TRIES, PACES, LoopConsole, Wish
 from .svg import Chart
 from .views import View, button, choice, field, put, row, status
+
+if TYPE_CHECKING:
+    from ...testbed.testbed import Testbed
 
 _DOTS = 1500  # of a walk; more would lie on each other
 _LATEST = 30_000  # tries: some ten passes through the default range, which _DOTS still show as lines
@@ -111,7 +115,12 @@ def _height(run: Run, ports: np.ndarray[Any, Any]) -> tuple[float, float]:
     return max(low, float(ports.min()) - room), min(high, float(ports.max()) + room)
 
 
-def loop_console(testbed: Any = None, port: Any = 33334, port_range: Any = None, client: Any = "same-socket") -> View:
+def loop_console(
+    testbed: Testbed | None = None,
+    port: Port = 33334,
+    port_range: Range | None = None,
+    client: Client = "same-socket",
+) -> View:
     """Return a console that dials `port` in a network of its own, of the kind that `testbed` is.
 
     `port_range` None takes the range of the testbed. What is typed wrong is answered in words in the console.

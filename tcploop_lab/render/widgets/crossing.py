@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
@@ -15,6 +15,9 @@ from ..html import facts, line, written
 from ..ladder import STATE_COLOURS
 from .crossing_model import CrossingByHand
 from .views import View, button, put, row, status
+
+if TYPE_CHECKING:
+    from ...testbed.testbed import Testbed
 
 _PLACES = 8  # segments on the cable that have buttons; more are counted
 
@@ -120,7 +123,7 @@ def _badge(state: str) -> str:
     return f'<strong style="{look}; border: 1px solid {style.INK}">{escape(state)}</strong>'
 
 
-def crossing_by_hand(testbed: Any = None) -> CrossingView:
+def crossing_by_hand(testbed: Testbed | None = None) -> CrossingView:
     """Return two hosts that call, and a cable whose segments are delivered or lost by buttons, one at a time.
 
     Everything the buttons do, `.model` does in code. Closed, or shown again by the same cell, it ends the hosts. What

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from ...ports.clients import ClientKind
+from ...ports.clients import Client, ClientKind
 from ...ports.eras import ERAS
+from ...ports.ranges import Port, Range
 from .explorer_figure import histogram_html, shares_html
 from .explorer_model import DistributionExplorer, known, known_era
 from .views import View, button, choice, choices, field, put, row, status
+
+if TYPE_CHECKING:
+    from ...testbed.testbed import Testbed
 
 
 class ExplorerView(View):
@@ -67,11 +72,11 @@ class ExplorerView(View):
 
 
 def distribution_explorer(
-    testbed: Any = None,
-    port: Any = 40500,
-    port_range: Any = None,
-    era: Any = "random-walk",
-    clients: Any = ("same-socket",),
+    testbed: Testbed | None = None,
+    port: Port = 40500,
+    port_range: Range | None = None,
+    era: str = "random-walk",
+    clients: Client | Sequence[Client] = ("same-socket",),
 ) -> View:
     """Return an explorer of the tries to success. Without a testbed it shows theory, and cannot measure.
 
