@@ -12,6 +12,7 @@ import struct
 SOL_SOCKET, SOL_IP, SOL_TCP, SOL_IPV6, SOL_PACKET = 1, 0, 6, 41, 263
 
 SO_REUSEADDR = 2
+SO_TYPE = 3
 SO_ERROR = 4
 SO_SNDBUF = 7
 SO_RCVBUF = 8
@@ -25,6 +26,9 @@ IP_BIND_ADDRESS_NO_PORT = 24  # Linux 4.2, ip(7)
 IP_LOCAL_PORT_RANGE = 51  # Linux 6.3, commit 91d0b78c5177: high << 16 | low
 
 TCP_NODELAY = 1
+TCP_KEEPIDLE = 4
+TCP_KEEPINTVL = 5
+TCP_KEEPCNT = 6
 TCP_SYNCNT = 7
 TCP_INFO = 11  # its first byte is the state
 TCP_USER_TIMEOUT = 18

@@ -71,7 +71,7 @@ def difference(testbed: Testbed, script: Script) -> tuple[str, str] | None:
     kernel = re.findall(r"[0-9]+(?:\.[0-9]+)+", testbed.kernel)[0]
     ours, unseen = simulated(script, True, kernel), without_segments(simulated(script, False, kernel))
     for _ in range(TIMES):
-        live = testbed.submit(on_the_kernel, script).result()
+        live = testbed.submit(on_the_kernel, play, script).result()
         if live == ours and without_segments(live) == unseen:
             return None
     theirs, mine = (live, ours) if live != ours else (without_segments(live), unseen)

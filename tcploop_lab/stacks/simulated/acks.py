@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .end import End
 
 DELAY = 0.04  # seconds: TCP_ATO_MIN and TCP_DELACK_MIN
-_JIFFY = 0.004  # seconds: no timer of the kernel is finer (HZ=250)
+JIFFY = 0.004  # seconds: no timer of the kernel is finer (HZ=250)
 _QUICK = 16  # TCP_MAX_QUICKACKS
 _SMALL, _TINY = 536, 88  # bytes: TCP_MSS_DEFAULT, TCP_MIN_MSS
 _REMNANT = set("FUSP")  # a segment with one of these may be short without telling the sender's segment size
@@ -94,7 +94,7 @@ class Acknowledging:
         if self._two_segments(end) or (self.quick and not self.pingpong):
             outgoing.acknowledge(end)
         elif self._timer is None:
-            delay = min(max(self._delay, _JIFFY), DELAY)
+            delay = min(max(self._delay, JIFFY), DELAY)
             self._timer = end.kernel.clock.after(delay, lambda: self._late(end))
 
     def _two_segments(self, end: End) -> bool:

@@ -26,8 +26,7 @@ def bind(end: End, name: Name) -> None:
     kernel, (address, port) = end.kernel, name
     if end.v6_only and ":" not in address:
         raise failure(errno.EINVAL)
-    if not kernel.routes.is_own(address):
-        raise failure(errno.EADDRNOTAVAIL)
+    kernel.routes.check_own(address)
     if end.state is not State.CLOSED or end.port:
         raise failure(errno.EINVAL)
     end.source, end.address_locked = address, end.address_locked or not is_any(address)
@@ -105,7 +104,7 @@ def accept(end: End, patience: Patience) -> End:
         return child
 
 
-def send(end: End, data: bytes, patience: Patience) -> int:
+def send(end: End, data: memoryview, patience: Patience) -> int:
     """tcp_sendmsg_locked(): return how many bytes were taken."""
     sent = 0
     with end.kernel.hold(end):
@@ -136,6 +135,11 @@ def _has_room(end: End) -> bool:
     return bool(end.error or end.send_shut) or waiting <= SEND_ROOM * 2 // 3  # sk_stream_is_writeable()
 
 
+def can_write(end: End) -> bool:
+    """True if a call to send would not block (tcp_poll)."""
+    return bool(end.error) or not (end.opening or end.listening or not _has_room(end))
+
+
 def _wait_connected(end: End, patience: Patience) -> None:
     """sk_stream_wait_connect()."""
     if end.error:
@@ -151,7 +155,7 @@ def receive(end: End, size: int, patience: Patience, flags: int = 0) -> bytes:
     with end.kernel.hold(end):
         if end.listening:
             raise failure(errno.ENOTCONN)
-        while not end.inbox and size:
+        while not end.inbox:
             if end.done:
                 return b""
             if end.error:

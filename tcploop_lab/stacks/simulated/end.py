@@ -12,7 +12,7 @@ from ...tcp.endpoint import Endpoint
 from ...tcp.segments import Segment
 from ...tcp.states import State
 from ...tcp.tcb import Tcb, distance
-from . import incoming, outgoing
+from . import incoming, keep_alive, outgoing
 from .acks import Acknowledging
 from .addresses import Name, any_of, is_any, written
 from .time_wait import TimeWait
@@ -43,11 +43,16 @@ class Options:
     """The socket options that matter to an end; ends that were told the same may share them."""
 
     linger: int | None = None
+    lingered: int = 0  # what SO_LINGER said last while it was on
     no_delay: bool = False
     bind_no_port: bool = False
     local_range: tuple[int, int] = (0, 0)
     syn_retries: int = 6
     user_timeout: float = 0.0
+    keep_alive: bool = False
+    keep_idle: int = 7200
+    keep_interval: int = 75
+    keep_count: int = 9
 
 
 _DEFAULT = Options()
@@ -66,6 +71,8 @@ class End:
         self.peer: Name | None = None
         self.reuse_address: bool = False
         self.v6_only: bool = False
+        self.receive_timeout: float | None = None  # SO_RCVTIMEO
+        self.send_timeout: float | None = None  # SO_SNDTIMEO
         self.connect_bound = False  # connect() chose the port
         self.address_locked = self.port_locked = False
         self.error = 0
@@ -94,6 +101,8 @@ class End:
         self.time_recent = 0  # the other end's timestamp, as far as it is known
         self.rto, self.backoff, self.retries, self.fresh_since = outgoing.FIRST_RTO, 0, 0, 0.0
         self.retransmission: Timer | None = None
+        self.keeping: Timer | None = None  # of keep-alive
+        self.heard, self.questions = self.kernel.clock.now, 0
         self._window_edge = self.syn_window = 0
 
     # What it is
@@ -203,6 +212,7 @@ class End:
         child = End(self.kernel, self.family)
         child.parent, child.options = self, self.options
         child.reuse_address, child.v6_only = self.reuse_address, self.v6_only
+        child.receive_timeout, child.send_timeout = self.receive_timeout, self.send_timeout
         child.receive_shut, child.send_shut = self.receive_shut, self.send_shut
         child.source, child.port, child.peer = segment.dst, segment.dport, (segment.src, segment.sport)
         child.shown_port = child.port
@@ -215,6 +225,7 @@ class End:
         if self.parent is None:
             return
         self.counters["PassiveOpens"] += 1
+        keep_alive.start(self)
         if self.send_shut:  # the listener was shut down for sending
             self.close_sending()
         self.kernel.binds.add_connected(self)
@@ -239,6 +250,7 @@ class End:
     def vanish(self) -> None:
         """Leave all tables (tcp_set_state to TCP_CLOSE). What has come can still be read."""
         outgoing.stop_timer(self)
+        self.kernel.clock.cancel(self.keeping)
         self.acks.stop(self)
         if self.peer is not None:
             self.kernel.leave(self, self.key)

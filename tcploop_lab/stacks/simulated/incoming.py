@@ -13,7 +13,7 @@ from ...tcp.input import arrive
 from ...tcp.segments import Segment
 from ...tcp.states import Event, Reply, State
 from ...tcp.tcb import distance
-from . import outgoing
+from . import keep_alive, outgoing
 
 if TYPE_CHECKING:
     from .end import End
@@ -86,9 +86,13 @@ def _take(end: End, segment: Segment) -> None:
         _was_reset(end, before)
         return
     _learn(end, segment)
+    if Event.RCV_UNACCEPTABLE not in events:
+        keep_alive.heard(end)
     _acknowledged(end, acknowledged)
     if before is State.SYN_RECEIVED and tcb.state.synchronized:
         end.opened()
+    elif before is State.SYN_SENT and tcb.state.synchronized:
+        keep_alive.start(end)
     _collect(end, segment, due)
     end.note_state()
     _answer(end, segment, events)

@@ -7,6 +7,7 @@ its socket inside a call waits in the socket's backlog until the call lets go (n
 from __future__ import annotations
 
 import errno
+import itertools
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
@@ -78,8 +79,10 @@ class Kernel:
 
     def reserve(self, ranges: Collection[PortRange]) -> None:
         """Reserve these ports and no others (ip_local_reserved_ports)."""
-        self.reserved = tuple(ranges)
         self._reserved_ports = frozenset(port for part in ranges for port in part)
+        runs = itertools.groupby(enumerate(sorted(self._reserved_ports)), lambda place: place[1] - place[0])
+        ports = [[port for _, port in run] for _, run in runs]
+        self.reserved = tuple(PortRange(run[0], run[-1]) for run in ports)
         self.changes += 1
 
     def range_of(self, end: End) -> PortRange:

@@ -192,8 +192,13 @@ def again(end: End) -> None:
 
 
 def _probe(end: End) -> None:
-    """The other end's window is shut: ask with an old number whether it still is (tcp_xmit_probe_skb)."""
+    """The other end's window is shut: ask whether it still is."""
     end.backoff += 1
-    emit(end, "A", end.tcb.snd_nxt - 1)
+    ask(end)
     if end.unsent and not end.flight:
         start_timer(end, idle=True)
+
+
+def ask(end: End) -> None:
+    """Send an old number, which the other end answers (tcp_xmit_probe_skb)."""
+    emit(end, "A", end.tcb.snd_nxt - 1)

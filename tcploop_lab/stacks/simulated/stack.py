@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable, Sequence
-from socket import AF_INET, SOCK_STREAM
+from contextlib import suppress
+from socket import AF_INET, AF_INET6, SOCK_STREAM
 from typing import Any
 
 from ...errors import NotOnThisTestbed
@@ -13,6 +14,7 @@ from ...ports.ranges import PortRange
 from ...tcp.states import State
 from ..stack import Host, SocketRow
 from .actors import Actors, Beside, in_turn
+from .addresses import any_of, parse, written
 from .clock import Clock
 from .kernel import Kernel
 from .packet_log import SimulatedPacketSocket
@@ -110,10 +112,11 @@ class SimulatedStack:
 
     def source_for(self, address: str) -> str | None:
         """Return the address from which a call to `address` is sent; None without a route."""
-        try:
-            return self._kernel.routes.source(self._kernel.routes.target(address, address))
-        except OSError:
-            return None
+        family, routes = AF_INET6 if ":" in address else AF_INET, self._kernel.routes
+        with suppress(OSError):
+            target, _ = parse(family, (address, 9), "connect")
+            return written(family, routes.source(routes.target(target, any_of(family))))
+        return None
 
     def has_ipv6(self) -> bool:
         """Return True."""
@@ -134,7 +137,9 @@ class SimulatedStack:
 
     def sleep(self, seconds: float) -> None:
         """Wind the clock."""
-        self._actors.wait(lambda: False, max(0.0, seconds), "sleep()")
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        self._actors.wait(lambda: False, seconds, "sleep()")
 
     def wait_readable(self, sockets: Sequence[SimulatedSocket], timeout: float) -> list[SimulatedSocket]:
         """Return those that can be read, as soon as there is one; none after `timeout` seconds."""
