@@ -85,7 +85,7 @@ EXERCISES = (
         hint="Count the ports of the range, both ends included. Then ask how many of them are tried first.",
         stronger="`range(1025, 65000 + 1, 2)` holds just these ports, and `len` counts them.",
         wrong={
-            (63975, 63976): "That is the whole range. Connect() tries one parity first.",
+            (63975, 63976): "That is the whole range. The kernel tries one parity first.",
             (31987, 31989): "Close. Both ends of the range belong to it: it has high - low + 1 ports.",
             14116: "That is M for the default range. This machine has another range.",
         },

@@ -32,8 +32,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda order: order[2] != "d",
-                "Look at habit 3 again. Connect() may fail for reasons that have nothing to do with "
-                "the port: "
+                "Look at habit 3 again. A connect() may fail for reasons that have nothing to do with the port: "
                 "no network, no descriptors left.",
             ),
             Mistake(

@@ -90,7 +90,7 @@ def state_names(answer: Any) -> frozenset[State]:
     """Read names of states: ["LISTEN", "CLOSED"], "fin_wait_2 and closed", in any case."""
     parts = listed(answer)
     if isinstance(answer, str):
-        parts = re.split(r"(?i)[,;\n]|\band\b", answer)
+        parts = re.split(r"(?i)[^\w\s-]|\n|\band\b", answer)
         parts = parts if len(parts) > 1 else answer.split()
     names = [name for part in parts if (name := part.strip())]
     if not names:

@@ -22,7 +22,10 @@ def a_crossing(answer: Any) -> Crossing:
     return crossing
 
 
-the_kinds = for_each("PQRS", word_of(KINDS.values()), 'a word for each of P, Q, R and S, as in {"P": "handshake", ...}')
+_OTHER_WORDS = {"refused": "refused try", "three-way handshake": "handshake", "ordinary handshake": "handshake"}
+the_kinds = for_each(
+    "PQRS", word_of(KINDS.values(), _OTHER_WORDS), 'a word for each of P, Q, R and S, as in {"P": "handshake", ...}'
+)
 
 
 EXERCISES = (

@@ -185,7 +185,7 @@ EXERCISES = (
                 lambda found: _says(found[0], "127.0.0.1:40060"),
                 "Equal addresses are not enough: on loopback they always are.",
             ),
-            Mistake(lambda found: "[::1]:40056" not in found[0], "One is missing: there is an IPv6 address, too."),
+            Mistake(lambda found: found[0] == _OPEN[:1], "One is missing: there is an IPv6 address, too."),
         ),
     ),
     one_letter(
