@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Container
 
 import pytest
@@ -70,12 +68,6 @@ def test_an_era_is_found_by_writing_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert Era._found["thursday"] is Thursday
     assert Thursday(1).connect_port(PortRange(40000, 40009)) in range(40000, 40010)
-
-
-def test_the_eras_need_nothing_slow() -> None:
-    """A simulated stack imports them at once: no numpy, no sockets."""
-    code = "import sys, tcploop_lab.ports.eras; print(sorted({'numpy', 'socket', 'scipy'} & {*sys.modules}))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 @settings(deadline=None, max_examples=200)

@@ -70,8 +70,7 @@ def test_the_increments_of_each_era(era: str, expected: dict[int, float]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("era", "shared"),
-    [("rover", True), ("hashed-sequence", True), ("even-sequence", True), ("random-walk", False)],
+    ("era", "shared"), [("rover", True), ("hashed-sequence", True), ("even-sequence", True), ("random-walk", False)]
 )
 def test_who_shares_a_counter(era: str, shared: bool) -> None:
     """One counter for the whole host until 5.11: another destination moved it too. Since then not."""

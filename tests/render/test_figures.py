@@ -18,6 +18,7 @@ from tcploop_lab import show
 from tcploop_lab.ports.eras import parse_era
 from tcploop_lab.ports.identify import classify
 from tcploop_lab.render import style
+from tcploop_lab.render.figures_laws import compare
 from tcploop_lab.study.store import Store
 from tcploop_lab.testbed.sampling import Samples
 from tcploop_lab.tries.theory import distribution
@@ -36,11 +37,7 @@ def drawn(law: object, samples: int, seed: int = 1) -> array[int]:
 
 
 def result(
-    era: str = "random-walk",
-    start: str = "random",
-    theory: str = "random-walk",
-    kernel: str = KERNEL,
-    **plan: object,
+    era: str = "random-walk", start: str = "random", theory: str = "random-walk", kernel: str = KERNEL, **plan: object
 ) -> lab.StudyResult:
     """A finished study whose samples come from `era`, and whose theory is that of today's Linux, or another."""
     arguments = {"ports": [40500, 40501], "ranges": RANGE, "samples": 150, "start": start} | plan
@@ -105,27 +102,24 @@ def texts(ax: Axes) -> list[Text]:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_says_what_it_shows(name: str) -> None:
-    """A title, words on both axes, and an alternative text with the title and more."""
+    """A title, words on both axes, and an alternative text with the title and more.
+
+    No text leaves the picture or lies over another one, and no setting of matplotlib has changed.
+    """
+    before = dict(plt.rcParams)
     ax = FIGURES[name]()
     title = ax.get_title(loc="left")
     assert 20 < len(title) < 80
     assert len(ax.get_xlabel()) > 5 and len(ax.get_ylabel()) > 5
     assert style.alt_of(ax).startswith(title)
     assert 80 < len(style.alt_of(ax)) < 2000
-
-
-@pytest.mark.parametrize("name", FIGURES)
-def test_texts_stay_inside_and_apart(name: str) -> None:
-    """No text leaves the picture or lies over another one."""
-    ax = FIGURES[name]()
     ax.figure.canvas.draw()
-    renderer = ax.figure.canvas.get_renderer()
-    frame = ax.figure.bbox.padded(1)
+    renderer, frame = ax.figure.canvas.get_renderer(), ax.figure.bbox.padded(1)
     boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in texts(ax)]
     assert len(boxes) >= 3
     outside = [words for words, box in boxes if not (frame.contains(*box.p0) and frame.contains(*box.p1))]
     over = [(a, b) for (a, one), (b, two) in combinations(boxes, 2) if one.padded(-1).overlaps(two.padded(-1))]
-    assert (outside, over) == ([], [])
+    assert (outside, over, dict(plt.rcParams)) == ([], [], before)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -200,12 +194,6 @@ def test_the_walk_past_an_odd_port_says_why() -> None:
     assert show.walk(run(40501)).get_title(loc="left") == "Every source port is even, so it never meets 40501"
 
 
-def test_a_run_without_a_trace_says_how_to_get_one() -> None:
-    """One clear line."""
-    with pytest.raises(ValueError, match=r"make one with connect_loop\(port, trace=True\)"):
-        show.walk(run(40500, tries=0))
-
-
 def test_the_bars_of_increments_are_the_counts() -> None:
     """Heights are the shares of the steps seen; a mark at the share that the era expects."""
     found = probe()
@@ -270,12 +258,18 @@ def test_odd_ports_are_a_flat_line_at_zero() -> None:
         (lambda: show.means(result(ports=40501)), "no cell has two hits"),
         (lambda: show.even_and_odd(result(ports=40500)), "give even and odd ports"),
         (lambda: show.chances(distribution("random-walk", RANGE, 40501)), "cannot loop"),
+        (lambda: show.walk(run(40500, tries=0)), r"make one with connect_loop\(port, trace=True\)"),
+        (lambda: audit("never-tried", attempts=0).plot(), "verdict never-tried: the program sent no segment of port"),
+        (lambda: crowd.result(crowd.cell(2, samples=0)).plot(), "crowd: "),
+        (lambda: compare([]), "laws: the list is empty"),
+        (lambda: compare([distribution("random-walk", RANGE, 40501)]), "port 40501, era random-walk: it cannot loop"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_clear_line(draw: object, message: str) -> None:
     """A result that lacks what a figure needs raises ValueError with the reason."""
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         draw()  # type: ignore[operator]
+    assert "\n" not in str(caught.value)
 
 
 def test_plot_finds_the_figure_of_a_result() -> None:
@@ -284,14 +278,6 @@ def test_plot_finds_the_figure_of_a_result() -> None:
     assert result(ports=40500).plot().get_ylabel() == "share connected by then"
     with pytest.raises(TypeError, match="Fit: there is no figure of it"):
         lab.fit([1, 2], [True, True], result(ports=40500).cells[0].law).plot()
-
-
-def test_the_style_of_the_caller_stays() -> None:
-    """Drawing changes no setting of matplotlib."""
-    before = dict(plt.rcParams)
-    for draw in FIGURES.values():
-        draw()
-    assert dict(plt.rcParams) == before
 
 
 def test_a_text_from_outside_is_no_formula() -> None:
@@ -318,9 +304,3 @@ def test_the_figure_is_the_first_conversation() -> None:
     plt.close(ax.figure)
     assert "Self-connection: 5 segments" in ax.get_title(loc="left") + texts
     assert texts.count("SYN-ACK") == 1
-
-
-def test_without_a_segment_there_is_no_figure() -> None:
-    """A program that never tried has nothing to draw, and that is said."""
-    with pytest.raises(ValueError, match="verdict never-tried: the program sent no segment of port 40500"):
-        audit("never-tried", attempts=0).plot()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 import tcploop_lab as lab
 from tcploop_lab.render import style
@@ -49,13 +48,6 @@ def test_what_the_machine_was_stands_below_the_title() -> None:
     """Other traffic and the cores are told."""
     texts = [text.get_text() for text in result(cell(1), other_traffic=True).plot().texts]
     assert any("beside other traffic · 2 cores" in text for text in texts)
-
-
-def test_nothing_measured_is_one_clear_line() -> None:
-    """Without samples there is nothing to draw."""
-    with pytest.raises(ValueError, match="crowd: ") as caught:
-        result(cell(2, samples=0)).plot()
-    assert "\n" not in str(caught.value)
 
 
 def test_the_table_has_a_row_for_each_number_of_clients() -> None:

@@ -39,8 +39,7 @@ def test_laws_of_one_era_at_two_paces_have_two_names():
 
 
 @pytest.mark.parametrize(
-    ("start", "title"),
-    [("return", "The same mean, 500 tries, in 3 shapes"), ("random", "Means from 250 to 500 tries")],
+    ("start", "title"), [("return", "The same mean, 500 tries, in 3 shapes"), ("random", "Means from 250 to 500 tries")]
 )
 def test_the_title_is_the_finding(start, title):
     """Returns have one mean in every era, first hits have not; the alternative text says so too."""
@@ -58,17 +57,3 @@ def test_a_study_brings_what_it_measured():
     assert (samples.get_xdata()[1:-1] == np.unique(result.cells[0].tries)).all()
     assert law.get_label() == f"even-sequence: mean 50, measured {result.cells[0].mean:.0f}"
     assert style.alt_of(law.axes).startswith("simulated Linux 4.19, not live.")
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ([], "laws: the list is empty"),
-        ([distribution("random-walk", RANGE, 40501)], "port 40501, era random-walk: it cannot loop"),
-    ],
-)
-def test_what_cannot_be_drawn_is_one_clear_line(given, message):
-    """No laws, or one that never loops, is a ValueError of one line."""
-    with pytest.raises(ValueError, match=message) as caught:
-        compare(given)
-    assert "\n" not in str(caught.value)

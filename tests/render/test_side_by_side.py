@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -153,7 +154,10 @@ def test_a_wrong_line_is_told() -> None:
 
 
 def test_the_table_has_the_states_of_both_sides() -> None:
-    """Each row of an exchange's table says where its sender and its receiver are then."""
+    """Each row of an exchange's table has its segment in words, and where its sender and its receiver are then."""
     text = lab.recorded("self-connection")._repr_html_()
     assert "sender then" in text and "receiver then" in text
+    flags = re.findall(r">((?:SYN|FIN|PSH|ACK)(?:-ACK)?)<", text)
+    assert " ".join(flags) == "SYN SYN-ACK ACK PSH-ACK ACK FIN-ACK ACK"
+    assert text.count("127.0.0.1:40000 → 127.0.0.1:40000") == 7
     assert [text.count(f">{state}<") for state in ("SYN-SENT", "CLOSING", "TIME-WAIT")] == [1, 2, 1]

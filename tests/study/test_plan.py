@@ -85,14 +85,7 @@ def test_addresses_are_all_different_and_usable() -> None:
 
 def test_only_the_host_or_the_socket_range_client_gets_a_socket_range() -> None:
     """In a namespace the range is the namespace's, for all clients but the one that sets its own."""
-    common = {
-        "cell": 0,
-        "port": 40500,
-        "port_range": RANGE,
-        "max_tries": 1,
-        "numbers": range(1),
-        "first_address": 0,
-    }
+    common = {"cell": 0, "port": 40500, "port_range": RANGE, "max_tries": 1, "numbers": range(1), "first_address": 0}
     plain = Task(client=lab.ClientKind.SAME_SOCKET, **common)  # type: ignore[arg-type]
     own = Task(client=lab.ClientKind.SOCKET_RANGE, **common)  # type: ignore[arg-type]
     host = Task(client=lab.ClientKind.SAME_SOCKET, kind="host", socket_ranges=True, **common)  # type: ignore[arg-type]

@@ -23,11 +23,7 @@ def result() -> lab.StudyResult:
     """An unfinished study of two machines: three hits on the even port, one miss on the odd one."""
     with Store.create(None, STUDY) as store:
         store.set_facts({"kernel": "Linux 6", "start": "random"}, [("random-walk", 6000), ("random-walk", 1000)])
-        store.add(
-            0,
-            [0, 1],
-            Samples("one", "Linux 6", array("Q", [5, 7]), array("B", [1, 1]), array("d", [0.1, 0.2])),
-        )
+        store.add(0, [0, 1], Samples("one", "Linux 6", array("Q", [5, 7]), array("B", [1, 1]), array("d", [0.1, 0.2])))
         store.add(0, [3], Samples("two", "Linux 7", array("Q", [9]), array("B", [1]), array("d", [0.3])))
         store.add(1, [0], Samples("one", "Linux 6", array("Q", [1000]), array("B", [0]), array("d", [0.4])))
         return lab.StudyResult.read(store)
@@ -50,26 +46,10 @@ def test_the_law_beside_the_samples_is_that_of_the_era(result: lab.StudyResult) 
     assert not odd.law.can_loop
 
 
-def test_the_kernels_met_are_named(result: lab.StudyResult) -> None:
-    """A study that went on elsewhere names every kernel."""
-    assert result.provenance["kernel"] == "Linux 6, Linux 7"
-
-
 def test_the_frame_has_one_row_per_sample(result: lab.StudyResult) -> None:
     """Everything that the file says of a sample, in columns with plain names."""
     frame = result.frame()
-    assert list(frame.columns) == [
-        "port",
-        "low",
-        "high",
-        "client",
-        "sample",
-        "tries",
-        "hit",
-        "seconds",
-        "host",
-        "kernel",
-    ]
+    assert " ".join(frame.columns) == "port low high client sample tries hit seconds host kernel"
     assert frame["tries"].tolist() == [5, 7, 9, 1000]
     assert frame["hit"].tolist() == [True, True, True, False]
     assert frame["host"].tolist() == ["one", "one", "two", "one"]

@@ -330,19 +330,6 @@ def test_several_tries_in_one_capture() -> None:
     assert len(found.ends) == 5
 
 
-def test_ecn_flags_do_not_matter() -> None:
-    """A SYN that asks for ECN (flags SEC) is a SYN."""
-    first, second, third = exchanges.self_connection()[:3]
-    found = replay([replace(first, flags="SEC"), replace(second, flags="SAE"), third])
-    assert found.states == ("SYN-RECEIVED", "ESTABLISHED", "ESTABLISHED")
-
-
-def test_nothing_to_replay() -> None:
-    """No segments give no steps and no ends."""
-    found = replay([])
-    assert (found.steps, found.ends, found.kind) == ((), (), "")
-
-
 FLAGS = st.sampled_from(["S", "SA", "A", "PA", "FA", "R", "RA", "F", ""])
 NUMBERS = st.integers(0, 6).map(lambda offset: X + offset)
 

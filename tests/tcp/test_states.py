@@ -89,20 +89,6 @@ def test_a_reset_in_syn_received_depends_on_the_open() -> None:
     assert after == {Opened.PASSIVE: State.LISTEN, Opened.ACTIVE: State.CLOSED}
 
 
-def test_a_script_of_the_self_connection() -> None:
-    """The events of a self-connection that closes lead through the states of sections 3.5 and 3.6."""
-    script = [Event.ACTIVE_OPEN, Event.RCV_SYN, Event.RCV_SYN_ACK, Event.CLOSE, Event.RCV_FIN]
-    state, states, replies = State.CLOSED, [], []
-    for event in [*script, Event.RCV_ACK_OF_FIN, Event.TIMEOUT_2MSL]:
-        outcome = step(state, event)
-        state = outcome.after
-        states.append(str(state))
-        replies.append(str(outcome.reply))
-    way = "SYN-SENT SYN-RECEIVED ESTABLISHED FIN-WAIT-1 CLOSING TIME-WAIT CLOSED"
-    assert " ".join(states) == way
-    assert replies == ["SYN", "SYN-ACK", "", "FIN", "ACK", "", ""]
-
-
 def test_synchronized_states() -> None:
     """Seven states are synchronized: all but those before the SYNs are acknowledged (section 3.5.2)."""
     apart = {State.CLOSED, State.LISTEN, State.SYN_SENT, State.SYN_RECEIVED}

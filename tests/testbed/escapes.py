@@ -195,9 +195,11 @@ def _vm_read(victim: Victim) -> None:
 @attempt("see processes of the host")
 def _see(_: Victim) -> None:
     mine = {os.getpid(), os.getppid(), 1}
-    others = [path for path in glob.glob("/proc/[0-9]*/cmdline") if int(path.split("/")[2]) not in mine]
-    if not any(SECRET.encode() in Path(path).read_bytes() for path in others):
-        stop("there are only its own")
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        with suppress(OSError):
+            if int(path.split("/")[2]) not in mine and SECRET.encode() in Path(path).read_bytes():
+                return
+    stop("there are only its own")
 
 
 @attempt("read a secret in another process's environment")

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.audits import audit as auditing
 from tcploop_lab.audits import supervisor
 from tcploop_lab.audits.comparison import PAIRS
 from tcploop_lab.audits.run import Output
@@ -27,7 +28,7 @@ from tcploop_lab.audits.sandbox.wanted import Sandbox
 from tcploop_lab.cli import main
 
 from ..waiting import PATIENCE, wait_until
-from . import inside
+from . import inside, inside_audits
 
 PY = sys.executable
 CONNECT = "import socket, sys, time\ns = socket.create_connection(('{host}', {port}))\n"
@@ -247,9 +248,7 @@ def test_where_a_listener_is_the_echo_only_who_needs_no_answer_is_cleared(
     monkeypatch: pytest.MonkeyPatch, code: str, cleared: bool
 ) -> None:
     """It answers a moment later than oneself: who looks at once after a half close sees that, and notices nothing."""
-    from tcploop_lab.audits import audit as module
-
-    monkeypatch.setattr(module, "run_programs", inside.run_without_nftables)
+    monkeypatch.setattr(auditing, "run_programs", inside_audits.run_without_nftables)
     result = lab.audit(python(CONNECT + code))
     assert result.ok == cleared
     assert ("the echo was a listener" in repr(result)) == (code in (LOOKS, LISTS) or result.verdict == "unclear")
@@ -447,9 +446,7 @@ def test_an_audit_needs_a_private_network() -> None:
 @pytest.mark.private_network
 def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where children cannot be kept together, nothing is run, and the reason is given."""
-    from tcploop_lab.audits import audit as module
-
-    monkeypatch.setattr(module, "run_programs", inside.run_without_rights)
+    monkeypatch.setattr(auditing, "run_programs", inside_audits.run_without_rights)
     with pytest.raises(lab.NotOnThisTestbed, match="a private process namespace is refused here"):
         lab.audit("true")
 
@@ -457,9 +454,7 @@ def test_without_the_right_to_a_process_namespace_it_says_so(monkeypatch: pytest
 @pytest.mark.private_network
 def test_without_a_process_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the limit of processes is reached the program did not run: the reason is given, and no verdict."""
-    from tcploop_lab.audits import audit as module
-
-    monkeypatch.setattr(module, "run_programs", inside.run_without_processes)
+    monkeypatch.setattr(auditing, "run_programs", inside_audits.run_without_processes)
     with pytest.raises(lab.NotOnThisTestbed, match="no process can be made for the program: Resource temporarily"):
         lab.audit("true")
 
@@ -506,9 +501,7 @@ def test_a_supervisor_whose_lab_is_gone_starts_nothing(tmp_path: Path) -> None:
 
 def test_a_syn_with_ecn_and_data_is_a_syn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the network has ECN (RFC 3168), and data goes with the SYN (RFC 7413), a call is seen all the same."""
-    from tcploop_lab.audits import audit as module
-
-    monkeypatch.setattr(module, "run_programs", inside.run_with_ecn)
+    monkeypatch.setattr(auditing, "run_programs", inside_audits.run_with_ecn)
     result = lab.audit(python(FAST_OPEN))
     assert (result.verdict, result.exit_status) == ("self-connected", 0)
     assert any({"S", "E", "C"} <= set(segment.flags) for segment in result.segments)

@@ -61,29 +61,20 @@ def test_ordinary_connections_are_none(testbed: Testbed) -> None:
 @pytest.mark.parametrize("says", [b"", b"an echo comes back"])
 @pytest.mark.may_skip("needs nf_tables in the kernel")
 def test_equal_names_behind_nat_are_none(testbed: Testbed, says: bytes) -> None:
-    """A redirect gives a client one name at both ends; a server answers, and find() says how it knows."""
-    name = _redirected(testbed, says)
-    seen = testbed.find()
-    assert seen.self_connections == ()
-    assert [one.local for one in seen.behind_nat] == [name]
-    assert "another socket of this network, 127.0.0.1:9000, has it for its peer" in seen.behind_nat[0].evidence
+    """A redirect gives a client one name at both ends; a server answers, and find() says how it knows.
 
-
-@pytest.mark.parametrize("says", [b"", b"an echo comes back"])
-@pytest.mark.may_skip("needs nf_tables in the kernel")
-def test_nat_is_told_without_the_other_end(testbed: Testbed, says: bytes) -> None:
-    """Where the server is on another machine, what the client's socket has counted shows that it is not alone."""
-    name = _redirected(testbed, says)
-    network = testbed.submit(planted.look_without, 9000).result()
-    assert [(one.row.local, "segments" in one.answered) for one in network.alike] == [(name, True)]
-
-
-def _redirected(testbed: Testbed, says: bytes) -> str:
+    Where the server is on another machine, what the client's socket has counted shows that it is not alone.
+    """
     try:
         name: str = testbed.submit(planted.behind_nat, says).result()
     except OSError as refused:
         pytest.skip(f"no redirect here: {refused}")
-    return name
+    seen = testbed.find()
+    assert seen.self_connections == ()
+    assert [one.local for one in seen.behind_nat] == [name]
+    assert "another socket of this network, 127.0.0.1:9000, has it for its peer" in seen.behind_nat[0].evidence
+    alone = testbed.submit(planted.look_without, 9000).result()
+    assert [(one.row.local, "segments" in one.answered) for one in alone.alike] == [(name, True)]
 
 
 @pytest.mark.may_skip("needs Linux 6.8, which tells who only holds a port, and nf_tables")

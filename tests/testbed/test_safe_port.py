@@ -74,19 +74,14 @@ def test_where_the_range_leaves_none_it_must_be_held() -> None:
 
 
 def test_a_held_port_is_for_its_server_alone() -> None:
-    """Who binds without SO_REUSEADDR does not get it, nor does another safe_port(); the server with it does."""
+    """Who binds without SO_REUSEADDR does not get it; the server with it does, and who takes the socket can listen."""
     with lab.safe_port(hold=True) as held:
         assert (binds(held.port, reuse=False), binds(held.port, reuse=True)) == (False, True)
         assert held.held
-    assert (held.held, binds(held.port, reuse=False)) == (False, True)
-
-
-def test_its_socket_can_listen() -> None:
-    """Who takes the socket needs no number at all."""
-    with lab.safe_port(hold=True) as held:
         held.socket.listen()
         with socket.create_connection(("127.0.0.1", held.port)) as client:
             assert client.getpeername()[1] == held.port
+    assert (held.held, binds(held.port, reuse=False)) == (False, True)
 
 
 def test_two_who_hold_have_two_ports() -> None:

@@ -9,21 +9,21 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.audits import audit as auditing
 from tcploop_lab.audits.audit import ALWAYS
 from tcploop_lab.audits.sandbox import landlock
 from tcploop_lab.audits.sandbox.layers import LAYERS
 from tcploop_lab.audits.sandbox.wanted import Sandbox
 from tcploop_lab.cli import main
 
-from . import escapes
-from .inside import run_while_a_file_goes
+from . import escapes, inside_audits
 from .test_audit import alive, python
 
 pytestmark = pytest.mark.private_network
@@ -218,27 +218,10 @@ def test_what_it_can_read_is_what_the_page_says(victim: escapes.Victim) -> None:
     assert lab.audit(python(code), sandbox=STRICT).output == "True words False\n"
 
 
-def run_while_a_secret_goes(stack: Any, orders: Any) -> Any:
-    """Run a program where a file that is to be hidden is there at the first look only."""
-    from tcploop_lab.audits.run import run_programs
-    from tcploop_lab.audits.sandbox import entrance
-
-    look, gone = entrance.places, ["/usr/gone"]
-
-    def places(*asked: Any, **more: Any) -> Any:
-        seen = look(*asked, **more)
-        return replace(seen, masked=(*seen.masked, *(gone.pop() for _ in gone[:])))
-
-    entrance.places = places
-    return run_programs(stack, orders)
-
-
-@pytest.mark.parametrize("run", [run_while_a_file_goes, run_while_a_secret_goes])
+@pytest.mark.parametrize("run", [inside_audits.run_while_a_file_goes, inside_audits.run_while_a_secret_goes])
 def test_a_file_that_goes_away_meanwhile_is_no_reason(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody installs a package beside the audit, say: the sandbox is built anew, from what there is now."""
-    from tcploop_lab.audits import audit as module
-
-    monkeypatch.setattr(module, "run_programs", run)
+    monkeypatch.setattr(auditing, "run_programs", run)
     assert lab.audit(["echo", "ran"], sandbox=STRICT).output == "ran\n"
 
 

@@ -19,13 +19,7 @@ def simulated(era: str, start: str, samples: int, studies: int, max_tries: int |
 
 @pytest.mark.parametrize(
     ("era", "start", "max_tries"),
-    [
-        ("random-walk", "random", None),
-        ("random-walk", "random", 60),
-        ("random-walk", "return", None),
-        ("even-sequence", "random", 60),
-        ("geometric", "random", 60),
-    ],
+    [("random-walk", "random", 60), ("random-walk", "return", None), ("even-sequence", "random", 60)],
 )
 def test_p_values_are_honest(era: str, start: str, max_tries: int | None) -> None:
     """On samples from the law itself 3 to 7 % of the fits are rejected at 5 %, censored samples or not."""

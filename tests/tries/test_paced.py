@@ -43,21 +43,13 @@ def test_a_known_phase_is_one_of_the_mean(phase: float, thirds: int) -> None:
     assert np.abs(law.sf(np.arange(201)) - expected).max() < 1e-12
 
 
-@pytest.mark.parametrize(("pace", "start"), [(0.45, "return"), (1.3, "return"), (2.5, "random"), (20.0, "return")])
+@pytest.mark.parametrize(("pace", "start"), [(1.3, "return"), (2.5, "random")])
 def test_a_million_loops_with_a_clock_follow_the_law(pace: float, start: str) -> None:
     """10^6 loops that read a clock at every try lie within 0.27 % of the law: once in 10^6 seeds they would not."""
     law = distribution("random-walk", narrow(40), 40000, start=start, tries_per_second=pace)
     sample = paced_tries(40, pace, PERIOD, start, samples=1_000_000, seed=20261125)
     assert distance(sample, law.cdf) < allowed_distance(1_000_000)
     assert sample.mean() == pytest.approx(law.mean, abs=5 * sample.std() / 1000)
-
-
-def test_an_application_that_tries_ten_times_a_second() -> None:
-    """33334 on a default Linux: 23.4 minutes on average, 72 % within half an hour, 92 % within an hour."""
-    law = distribution("random-walk", DEFAULT, 33334, tries_per_second=10)
-    assert law.mean == pytest.approx(14066.56, abs=0.01)
-    assert law.mean / 10 / 60 == pytest.approx(23.44, abs=0.01)
-    assert [round(law.chance(minutes * 600), 3) for minutes in (30, 60)] == [0.722, 0.923]
 
 
 @pytest.mark.parametrize("rare", [0.1, 1e-9])

@@ -81,12 +81,7 @@ def test_many_candidates_with_taken_ports() -> None:
 
 @pytest.mark.parametrize(
     ("port", "client", "busy"),
-    [
-        (33333, "same-socket", ()),
-        (33334, "bind-zero", ()),
-        (33334, "bind-self", (33334,)),
-        (80, "new-socket", ()),
-    ],
+    [(33333, "same-socket", ()), (33334, "bind-zero", ()), (33334, "bind-self", (33334,)), (80, "new-socket", ())],
 )
 def test_loops_that_cannot_happen_are_censored(port: int, client: str, busy: tuple[int, ...]) -> None:
     """A loop that never happens is given up after max_tries, and says so."""

@@ -75,6 +75,7 @@ def test_every_ending_can_be_found(model: CrossingByHand, ending: Ending) -> Non
     assert (model.ending, model.found) == (ending, [ending])
     assert model.words.endswith(f"It is over: {ending}. {ending.words}")
     assert [one for one, there in model.sought.items() if there] == [ending]
+    assert len(SOUGHT) == 4 and len({one.words for one in Ending}) == len(Ending)
 
 
 def test_each_move_is_told_as_a_sentence(model: CrossingByHand) -> None:

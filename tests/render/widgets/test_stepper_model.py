@@ -43,11 +43,6 @@ def test_each_moment_is_told_in_words():
     )
 
 
-def test_a_listener_listens_from_the_beginning():
-    """Before the first moment of a handshake one end is closed and the other one listens."""
-    assert [str(state) for state in stepper("handshake").states.values()] == ["CLOSED", "LISTEN"]
-
-
 def test_two_hosts_each_have_a_state():
     """Between two hosts both SYNs are on their way before one arrives."""
     model = stepper("simultaneous-open")

@@ -106,7 +106,9 @@ def test_the_console_does_what_its_buttons_say(testbed):
     control(console, "ephemeral ports").value = "40100-40100"
     control(console, "Start").click()
     assert console.model.work.wait(60)
+    assert "Connected to itself: 127.0.0.1:40100" in console.model.words
     control(console, "Send").click()
+    assert [segment.flags for segment in console.model.exchange.segments] == ["S", "SA", "A", "PA", "A"]
     assert "SYN-ACK" in html_of(console) and "read b&#x27;hello, me&#x27;" in html_of(console)
     control(console, "Close the connection").click()
     assert not console.model.connected and "SYN-ACK" not in html_of(console)
