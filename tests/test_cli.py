@@ -13,25 +13,8 @@ from tcploop_lab.errors import NotOnThisTestbed, WorkerDied
 from tcploop_lab.ports.clients import ClientKind
 from tcploop_lab.tries.theory import ERAS
 
-COMMANDS = (
-    "doctor",
-    "check",
-    "connect",
-    "capture",
-    "probe",
-    "model",
-    "study",
-    "cross",
-    "audit",
-    "find",
-    "port",
-    "kernels",
-    "in",
-    "lab",
-    "notebooks",
-    "handout",
-    "grade",
-)
+COMMANDS = ("doctor", "check", "connect", "capture", "probe", "model", "study", "cross", "audit", "find", "port",
+            "kernels", "in", "lab", "notebooks", "handout", "grade")  # fmt: skip
 LIGHT = ("--help", "connect 40000 --range 40000-40000 --max-tries 9 --json")
 HEAVY = ("scapy", "matplotlib", "pandas", "IPython", "ipywidgets", "scipy", "numpy", "rich")
 STUDY = "study --ports 40500 --ranges 40000-40999 --out /dev/null"

@@ -30,24 +30,20 @@ def answer(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, dict]:
 
 @pytest.mark.private_network
 def test_six_segments_and_both_ends_established(capsys) -> None:
-    """The SYNs cross: two of each segment, one from each host, and both kernels say ESTABLISHED."""
+    """The SYNs cross: two of each segment, one from each host, and both kernels say ESTABLISHED.
+
+    Each segment has the keys that capture gives it, the host that sent it, and when it arrived.
+    """
     code, found = answer(capsys)
     segments = found["segments"]
     assert (code, found["established"], found["delay_ms"]) == (0, True, 50.0)
     assert [one["flags"] for one in segments] == ["S", "S", "SA", "SA", "A", "A"]
     assert [sorted(one["from"] for one in segments[i : i + 2]) for i in (0, 2, 4)] == [["A", "B"]] * 3
+    keys = {"flags", "seq", "ack", "sport", "dport", "state", "time", "from", "received"}
+    assert [keys - set(one) for one in segments] == [set()] * 6
+    assert {(one["from"], one["sport"]) for one in segments} == {("A", 40001), ("B", 40002)}
     assert found["states"] == {"A": "ESTABLISHED", "B": "ESTABLISHED"}
     assert found["paths"]["A"] == ["CLOSED", "SYN-SENT", "SYN-RECEIVED", "ESTABLISHED"]
-
-
-@pytest.mark.private_network
-def test_the_keys_of_a_captured_segment(capsys) -> None:
-    """Each segment has the keys that capture gives it, the host that sent it, and when it arrived."""
-    _, found = answer(capsys, "--delay-ms", "1")
-    keys = {"flags", "seq", "ack", "sport", "dport", "state", "time", "from", "received"}
-    assert len(found["segments"]) == 6
-    assert [keys - set(one) for one in found["segments"]] == [set()] * 6
-    assert {(one["from"], one["sport"]) for one in found["segments"]} == {("A", 40001), ("B", 40002)}
 
 
 @pytest.mark.private_network

@@ -202,8 +202,8 @@ def test_a_rule_that_is_none_is_told_in_one_line(option: str, value: str, capsys
 
 def test_what_a_correction_changes_is_shown(handed_in: list[str], tmp_path: Path, capsys) -> None:
     """Against a CSV of before, this command's or nbgrader's: other points, and more than there are."""
-    main(["grade", *handed_in[:2], "--csv", str(tmp_path / "old.csv")])
-    main(["grade", *handed_in[:2], "--before", str(tmp_path / "old.csv"), "--json"])
+    main(["grade", handed_in[0], "--csv", str(tmp_path / "old.csv")])
+    main(["grade", handed_in[0], "--before", str(tmp_path / "old.csv"), "--json"])
     assert "changed" not in json.loads(capsys.readouterr().out.splitlines()[-1])
     (tmp_path / "nb.csv").write_text(f"assignment,student_id,score\n{FIRST},ada,140\n{FIRST},bea,{PARTLY[FIRST][1]}\n")
     main(["grade", *handed_in[:2], "--before", str(tmp_path / "nb.csv"), "--json"])

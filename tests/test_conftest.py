@@ -23,8 +23,9 @@ def run(folder: Path, source: str, ci: str) -> subprocess.CompletedProcess[str]:
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_it.py").write_text(source)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers =\n    may_skip: reason\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:nbval", str(folder)]
-    return subprocess.run(command, env=os.environ | {"CI": ci}, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    alone = {"CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # what else is installed takes seconds to load
+    return subprocess.run(command, env=os.environ | alone, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("source", [SKIPS, FILE_SKIPS], ids=["a test", "a file"])

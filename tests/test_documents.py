@@ -100,13 +100,6 @@ def test_a_test_that_a_page_names_is_there():
     assert [one for one in named if f"def {one[1]}(" not in (ROOT / one[0]).read_text()] == []
 
 
-def test_links_to_files_lead_somewhere():
-    """Every file that the README links to, or shows as a picture, is there."""
-    links = [link for link in LINK.findall(README) if "://" not in link]
-    assert len(links) > 7
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
 @pytest.mark.parametrize("figure", sorted((ROOT / "docs" / "figures").iterdir()), ids=lambda path: path.name)
 def test_every_figure_is_shown_and_made_by_a_script(figure):
     """Each stored figure is shown in the README with words, is small, and its name is in a script that makes it."""

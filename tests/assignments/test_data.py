@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -15,12 +16,13 @@ from tcploop_lab.tries.theory import distribution
 
 STUDENTS = [f"student-{number}" for number in range(40)]
 MAKERS = (assignment.preconditions, assignment.wire, assignment.probability)
+preconditions, wire, probability = map(cache, MAKERS)
 
 
-@pytest.mark.parametrize("make", MAKERS)
-def test_each_student_has_their_own_data(make):
+@pytest.mark.parametrize(("make", "kept"), zip(MAKERS, (preconditions, wire, probability), strict=True))
+def test_each_student_has_their_own_data(make, kept):
     """No two of forty students share their data, and the same student always gets the same."""
-    made = [repr(make(student)) for student in STUDENTS]
+    made = [repr(kept(student)) for student in STUDENTS]
     assert len(set(made)) == len(STUDENTS)
     assert [repr(make(student)) for student in STUDENTS[:5]] == made[:5]
 
@@ -68,7 +70,7 @@ def loops(data: assignment.Preconditions) -> set[str]:
 @pytest.mark.parametrize("student", STUDENTS[:10])
 def test_some_ports_loop_and_some_do_not(student):
     """By the lab's law two to four of the eight ports can loop: those of the range, of its parity, not reserved."""
-    data = assignment.preconditions(student)
+    data = preconditions(student)
     able = [port for port in range(data.port_range.low, data.port_range.high + 1, 2) if port != data.reserved]
     assert len(set(data.ports.values())) == 8
     assert {data.ports[letter] for letter in loops(data)} == set(able) & set(data.ports.values())
@@ -78,7 +80,7 @@ def test_some_ports_loop_and_some_do_not(student):
 @pytest.mark.parametrize("student", STUDENTS)
 def test_a_trace_tells_why_it_failed(student):
     """A trace picks every candidate but a held one: not to be picked by chance is out of the question (< 1e-20)."""
-    data = assignment.preconditions(student)
+    data = preconditions(student)
     missing = set(range(data.port_range.low, data.port_range.high, 2)) - set(data.trace)
     own_parity = (data.dialled - data.port_range.low) % 2 == 0
     assert missing in (set(), {data.dialled})
@@ -88,7 +90,7 @@ def test_a_trace_tells_why_it_failed(student):
 
 def test_each_cause_occurs():
     """Among forty students all three causes occur, so that the letter cannot be guessed from a neighbour's."""
-    data = [assignment.preconditions(student) for student in STUDENTS]
+    data = [preconditions(student) for student in STUDENTS]
     causes = {("picked" if d.dialled in d.trace else (d.dialled - d.port_range.low) % 2) for d in data}
     assert causes == {"picked", 0, 1}
 
@@ -96,7 +98,7 @@ def test_each_cause_occurs():
 @pytest.mark.parametrize("student", STUDENTS)
 def test_numbers_wrap_for_everybody(student):
     """The second connection of assignment 2 passes 4294967295 before or within its word, and keeps to 32 bits."""
-    data = assignment.wire(student)
+    data = wire(student)
     numbers = [segment.seq for segment in whole_life(data.first, data.word)]
     assert numbers[-1] <= len(data.word) < numbers[0] < 2**32
     assert [segment.time for segment in data.shuffled.values()] == [0.0] * 7
@@ -105,7 +107,7 @@ def test_numbers_wrap_for_everybody(student):
 @pytest.mark.parametrize("student", STUDENTS)
 def test_the_law_of_the_loops_is_beyond_doubt(student):
     """The law that fits the 5,000 loops best is 100,000 times likelier than the next, and the mean shows it too."""
-    data = assignment.probability(student)
+    data = probability(student)
     tries, seen, fits, means = np.array(data.tries), np.array(data.observed), {}, {}
     for era in assignment.LAWS:
         law = distribution(era, data.port_range, data.port)
@@ -119,7 +121,7 @@ def test_the_law_of_the_loops_is_beyond_doubt(student):
 @pytest.mark.parametrize("student", STUDENTS)
 def test_the_four_kernels_can_be_told_by_their_steps(student):
     """Each of the four columns has the steps of just one era."""
-    walks = assignment.probability(student).walks
+    walks = probability(student).walks
     steps = [{after - before for before, after in pairwise(ports)} for ports in walks.values()]
     walk = [s for s in steps if len(s) > 1 and min(s) >= 2 and max(s) <= 16]
     assert {1} in steps and {2} in steps and len(walk) == 1

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -59,30 +60,23 @@ def test_a_public_flake_fails_before_its_repair_and_passes_after(name: str) -> N
     assert reason.get(name, "in b'GET / HTTP/1.1'") in printed
 
 
+PROGRAM = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))).send(b'hi')"
+WROTE_TWO = "wrote 2 bytes to itself"
 USES = {
     "test_writes": ("sock = dial(); sock.send(b'hello'); sock.close()", "wrote 5 bytes to itself"),
     "test_keeps": ("globals()['kept'] = dial()", "kept the connection until the end"),
     "test_probes": ("dial().close()", "closed it without a look at its own name"),
     "test_forgets": ("dial()", "closed it without a look at its own name"),
+    "test_thread": ("one = threading.Thread(target=lambda: dial().send(b'hi')); one.start(); one.join()", WROTE_TWO),
+    "test_program": (f"subprocess.run([sys.executable, '-c', {PROGRAM!r}, str(port())], check=True)", WROTE_TWO),
+    "test_ipv6": ("socket.create_connection(('::1', port())).send(b'hi')", WROTE_TWO),
     "test_prints": ("print(sock := dial()); sock.close()", "closed it without a look at its own name"),
 }
 
 
-def test_using_a_connection_with_itself_is_a_failure(tmp_path: Path) -> None:
-    """Who writes, keeps it, or closes it as if it had met a server has used it; the failure says which."""
-    code = "".join(f"@pytest.mark.self_connect\ndef {name}(): {how}\n" for name, (how, _) in USES.items())
-    told, printed = outcomes(tmp_path, code)
-    assert told == dict.fromkeys(USES, "FAILED")
-    counts = {words: sum(words == other for _, other in USES.values()) for _, words in USES.values()}
-    assert {words: count for words, count in counts.items() if printed.count(words) < count} == {}
-    assert printed.count("it used a connection with itself:") >= len(USES)
-
-
-def test_who_looks_at_its_own_name_and_hangs_up_passes(tmp_path: Path) -> None:
-    """It asked for its own name and closed without a byte; the sockets of servers, and IPv6, work as ever."""
-    code = """
+LOOKS = """
 @pytest.mark.self_connect
-def test_it():
+def test_looks():
     with dial() as sock:
         assert sock.getsockname() == sock.getpeername()
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
@@ -90,7 +84,20 @@ def test_it():
             sock.sendall(b"hello")
             assert listener.accept()[0].recv(9) == b"hello"
 """
-    assert outcomes(tmp_path, code)[0] == {"test_it": "PASSED"}
+
+
+def test_using_a_connection_with_itself_is_a_failure(tmp_path: Path) -> None:
+    """Who writes, keeps it, or closes it as if it had met a server has used it; the failure says which.
+
+    So do a thread, a program that the test starts, and IPv6. Who asks for its own name and closes without a byte
+    passes, and so do the sockets of servers.
+    """
+    code = "".join(f"@pytest.mark.self_connect\ndef {name}(): {how}\n" for name, (how, _) in USES.items())
+    told, printed = outcomes(tmp_path, code + LOOKS)
+    assert told == dict.fromkeys(USES, "FAILED") | {"test_looks": "PASSED"}, printed
+    counts = Counter(words for _, words in USES.values())
+    assert {words: count for words, count in counts.items() if printed.count(words) < count} == {}
+    assert printed.count("it used a connection with itself:") >= len(USES) and "[::1]:" in printed
 
 
 def test_a_dial_that_leaves_from_another_address_does_not_meet_itself(tmp_path: Path) -> None:
@@ -125,36 +132,11 @@ def test_first_refused():
     assert printed.count("wrote 5 bytes to itself") == 5 and "as if it had met" not in printed
 
 
-def test_threads_and_programs_are_dialled_for_too(tmp_path: Path) -> None:
-    """A self-connection of a thread, of a program that the test starts, or over IPv6 counts as the test's."""
-    code = """
-def use(family, host):
-    with socket.socket(family) as sock:
-        sock.connect((host, port()))
-        sock.send(b"hi")
-
-@pytest.mark.self_connect
-def test_thread():
-    thread = threading.Thread(target=lambda: dial().send(b"hi"))
-    thread.start()
-    thread.join()
-
-@pytest.mark.self_connect
-def test_program():
-    code = f"import socket; socket.create_connection(('127.0.0.1', {port()})).send(b'hi')"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-@pytest.mark.self_connect
-def test_ipv6():
-    use(socket.AF_INET6, "::1")
-"""
-    told, printed = outcomes(tmp_path, code)
-    assert told == dict.fromkeys(("test_thread", "test_program", "test_ipv6"), "FAILED"), printed
-    assert printed.count("wrote 2 bytes to itself") == 3 and "[::1]:" in printed
-
-
 def test_outcomes_of_the_function_are_pytests_own(tmp_path: Path) -> None:
-    """A skip, an expected and a real failure, and a function that hangs are told as ever, with what it printed."""
+    """A skip, an expected and a real failure, and a function that hangs are told as ever, with what it printed.
+
+    Of a process that dies it is told how, and what met itself till then. A child that the function leaves keeps nobody.
+    """
     code = """
 @pytest.mark.self_connect
 def test_skips(): pytest.skip("not today")
@@ -179,52 +161,30 @@ def test_hangs(): time.sleep(60)
 def test_dials_nobody(): pass
 
 def test_unmarked(): assert os.getppid() != 1
-"""
-    told, printed = outcomes(tmp_path, code)
-    expected = {
-        "test_expects": "XFAIL",
-        "test_asserts": "FAILED",
-        "test_hangs": "FAILED",
-        "test_dials_nobody": "PASSED",
-    }
-    assert told == {**expected, "test_unmarked": "PASSED"}
-    said = ("not today", "nor tomorrow", "known", "words of the test", "assert (1 + 1) == 3")
-    assert all(words in printed for words in said)
-    assert "it did not end within 0.5 s" in printed and "no dial met itself" in printed
-
-
-def test_a_process_that_dies_is_a_failure(tmp_path: Path) -> None:
-    """It says how the process ended, and what met itself till then, though a child of it lives on."""
-    code = """
 @pytest.mark.self_connect
 def test_exits():
     dial().send(b"hi")
     if os.fork() == 0:
         time.sleep(60)
     os._exit(3)
-
 @pytest.mark.self_connect
 def test_crashes(): os.kill(os.getpid(), 11)
-"""
-    began = time.monotonic()
-    told, printed = outcomes(tmp_path, code, "-p", "no:faulthandler")
-    assert told == {"test_exits": "FAILED", "test_crashes": "FAILED"}
-    assert time.monotonic() - began < 60  # the time that the child would sleep, and that a function may take
-    assert "the test's process ended (exit status 3)\n127.0.0.1:" in printed and " met itself" in printed
-    assert "the test's process ended (signal 11, Segmentation fault)" in printed
-
-
-def test_a_child_that_the_function_forked_does_not_keep_it(tmp_path: Path) -> None:
-    """The function has returned when it says so, whoever else holds its end of the pipe."""
-    code = """
 @pytest.mark.self_connect(timeout=30)
-def test_it():
+def test_leaves_a_child():
     if os.fork() == 0:
         time.sleep(60)
 """
     began = time.monotonic()
-    assert outcomes(tmp_path, code)[0] == {"test_it": "PASSED"}
-    assert time.monotonic() - began < 30
+    told, printed = outcomes(tmp_path, code, "-p", "no:faulthandler")
+    passed = dict.fromkeys(("test_dials_nobody", "test_unmarked", "test_leaves_a_child"), "PASSED")
+    failed = dict.fromkeys(("test_asserts", "test_hangs", "test_exits", "test_crashes"), "FAILED")
+    assert told == passed | failed | {"test_expects": "XFAIL"}
+    assert time.monotonic() - began < 60  # the time that a child would sleep, and that a function may take
+    assert "the test's process ended (exit status 3)\n127.0.0.1:" in printed and " met itself" in printed
+    assert "the test's process ended (signal 11, Segmentation fault)" in printed
+    said = ("not today", "nor tomorrow", "known", "words of the test", "assert (1 + 1) == 3")
+    assert all(words in printed for words in said)
+    assert "it did not end within 0.5 s" in printed and "no dial met itself" in printed
 
 
 def test_where_calls_cannot_be_made_to_wait_it_is_skipped(tmp_path: Path) -> None:

@@ -134,10 +134,7 @@ def test_words_that_differ_in_one_world_tell_nothing(own: list[str], echo: list[
     assert judge_audit(here, PORT, 9, there).verdict == expected
 
 
-@pytest.mark.parametrize(
-    ("own", "echo"),
-    [([0, 1], [2, 2]), ([0, 0], [1, 2])],
-)
+@pytest.mark.parametrize(("own", "echo"), [([0, 1], [2, 2]), ([0, 0], [1, 2])])
 def test_an_exit_status_that_differs_in_one_world_is_unclear(own: list[int], echo: list[int]) -> None:
     """Who ends differently each time is not cleared by that."""
     here = [seen(with_itself(), exit_status=one) for one in own]

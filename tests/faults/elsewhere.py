@@ -16,7 +16,7 @@ ELSEWHERE = {
     "the command's reader leaves": "tests/test_cli_terminal.py::test_a_reader_that_leaves_is_no_error",
     "the command's output is a full disk": "tests/test_cli_terminal.py::test_a_full_disk_is_one_line",
     "Ctrl-C while the command loads": "tests/test_cli_terminal.py::test_ctrl_c_while_it_loads",
-    "five times Ctrl-C in the command": "tests/test_cli_terminal.py::test_ctrl_c_again_and_again_keeps_the_result",
+    "five times Ctrl-C in the command": "tests/test_cli_terminal.py::test_ctrl_c_keeps_what_was_measured",
     "a fork of the process with an open testbed": (
         "tests/testbed/test_process.py::test_a_fork_is_told_that_the_testbed_is_not_its_own"
     ),
