@@ -29,23 +29,29 @@ def chromium() -> Iterator[browser.Browser]:
         yield program
 
 
-@pytest.fixture(scope="module")
-def open_lesson(server: lab.Server, chromium: browser.Browser) -> Iterator[Callable[[str], Lesson]]:
-    """Opens a notebook in a new page, runs it, and keeps a picture; the kernel and the page end with the module."""
-    with ExitStack() as pages:
+@pytest.fixture(scope="package")
+def page(chromium: browser.Browser) -> Iterator[browser.Page]:
+    """One page for all of them: JupyterLab takes it eight seconds of a processor to load."""
+    with browser.page(chromium) as empty:
+        yield empty
 
-        def opened(name: str) -> Lesson:
-            page = pages.enter_context(browser.page(chromium))
+
+@pytest.fixture(scope="module")
+def open_lesson(server: lab.Server, page: browser.Page) -> Iterator[Callable[[str], Lesson]]:
+    """Opens a notebook, runs it, and keeps a picture; at the end of the module it is closed, and its kernel ended."""
+    with ExitStack() as opened:
+
+        def opens(name: str) -> Lesson:
             lesson = Lesson(page, server.folder, name)
             try:
                 lesson.open(server.address)
-                pages.callback(lesson.shut_down)
+                opened.callback(lesson.close)
                 lesson.run_all()
             finally:  # a picture of a failure says most about it
                 lesson.picture("after-run-all")
             return lesson
 
-        yield opened
+        yield opens
 
 
 @pytest.fixture(scope="module")

@@ -64,26 +64,27 @@ class Lesson:
         self.page.locator(".lm-Menu-itemLabel", has_text=entry).first.click()
 
     def open(self, address: str) -> None:
-        """Open the notebook in a workspace of its own, and wait for its kernel.
+        """Open the notebook and wait for its kernel: in the JupyterLab that the page has loaded, or in a new one.
 
         The status bar has the kernel's name only once it is there.
         """
-        place = f"/lab/workspaces/{self.workspace}/tree/notebooks/{self.name}"
-        self.page.goto(re.sub(r"/lab/tree/[^?]*", place, address))
-        self.page.get_by_text(_IDLE).wait_for()
-
-    def open_from_menu(self) -> None:
-        """Open the notebook in the JupyterLab that the page has loaded already, which takes seconds."""
-        self.choose("File", "Open from Path")
-        self.page.locator(".jp-Dialog input").fill(f"notebooks/{self.name}")
-        self.page.keyboard.press("Enter")
+        if self.page.url == "about:blank":
+            place = f"/lab/workspaces/{self.workspace}/tree/notebooks/{self.name}"
+            self.page.goto(re.sub(r"/lab/tree/[^?]*", place, address))
+        else:
+            self.choose("File", "Open from Path")
+            self.page.locator(".jp-Dialog input").fill(f"notebooks/{self.name}")
+            self.page.keyboard.press("Enter")
         self.page.get_by_text(_IDLE).wait_for()
 
     def close(self) -> None:
         """End the kernel and close the notebook, of which nothing is saved."""
         self.shut_down()
         self.choose("File", "Close Tab")
-        self.page.get_by_role("button", name="Discard").click()
+        discard = self.page.get_by_role("button", name="Discard")
+        discard.or_(self.page.locator("body:not(:has(.jp-Notebook))")).wait_for(state="attached")
+        if discard.count():
+            discard.click()
         self.page.locator(".jp-Notebook").wait_for(state="detached")
 
     def run_all(self, seconds: float = 600) -> None:
@@ -104,8 +105,10 @@ class Lesson:
         self.page.get_by_text(_IDLE).wait_for()
 
     def save(self) -> None:
-        """Save, and wait until the page has nothing left to save."""
-        self.page.keyboard.press("Control+s")
+        """Save, and wait until the server has it and the page has nothing left to save."""
+        name = self.file.name
+        with self.page.expect_response(lambda answer: answer.request.method == "PUT" and name in answer.url):
+            self.page.keyboard.press("Control+s")
         self.page.locator(".jp-mod-dirty").wait_for(state="detached")
 
     def shut_down(self) -> None:

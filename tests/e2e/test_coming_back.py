@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from playwright.sync_api import Page
 
 from ..waiting import wait_until
 from .lesson import NOTHING_RUNS, OUTPUTS, Lesson
@@ -18,6 +21,13 @@ CELLS = (
     "on = get_ipython().kernel.debugger.is_started\n"
     "print('debugger', on, here.kind, here.connect_loop(45000).self_connected)",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def load_anew_after(page: Page) -> Iterator[None]:
+    """The debugger leaves its side bar open."""
+    yield
+    page.goto("about:blank")
 
 
 def said_by(lesson: Lesson, number: int) -> str:

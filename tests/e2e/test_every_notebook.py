@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
 
-from .browser import page, violations
+from .browser import violations
 from .conftest import notebooks
 from .lab import ROOT
 from .lesson import OUTPUTS, Lesson
@@ -22,21 +21,11 @@ MEASURED = """figures => figures.map(one => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def shown(chromium) -> Iterator[Page]:
-    """One page for all of them."""
-    with page(chromium) as empty:
-        yield empty
-
-
 @pytest.fixture(scope="module", params=notebooks(), ids=lambda path: path.stem)
-def lesson(request, server, shown) -> Iterator[Lesson]:
+def lesson(request, server, page) -> Iterator[Lesson]:
     """Each notebook with its stored outputs."""
-    opened = Lesson(shown, server.folder, str(request.param.relative_to(ROOT / "notebooks")), stored=True)
-    if shown.url == "about:blank":
-        opened.open(server.address)
-    else:
-        opened.open_from_menu()
+    opened = Lesson(page, server.folder, str(request.param.relative_to(ROOT / "notebooks")), stored=True)
+    opened.open(server.address)
     opened.picture("stored")
     yield opened
     opened.close()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import nbformat
 import pytest
+from playwright.sync_api import Locator
 
 import tcploop_lab as lab
 
@@ -74,11 +75,17 @@ def test_they_are_shown_without_an_error(lesson):
     assert lesson.counts() == list(range(1, len(lesson.cells()) + 1)) != []
 
 
+def output_of(lesson: Lesson, call: str) -> Locator:
+    """Where the page shows a widget, once it does."""
+    output = lesson.cell_of(call).locator(OUTPUTS).filter(has=lesson.page.get_by_role("button")).first
+    output.scroll_into_view_if_needed()
+    return output
+
+
 @pytest.mark.parametrize("call", widgets.USES)
 def test_a_widget_can_be_used_with_the_keyboard(lesson, call):
     """It does what its controls say, axe finds no violation in it, and the page has nothing to complain of."""
-    output = lesson.cell_of(call).locator(OUTPUTS).filter(has=lesson.page.get_by_role("button")).first
-    output.scroll_into_view_if_needed()
+    output = output_of(lesson, call)
     try:
         widgets.USES[call](output)
     finally:
@@ -102,12 +109,14 @@ def test_restarted_they_run_again(lesson, server):
 
 def test_opened_again_they_stand_as_they_were_left(lesson, server):
     """Saved, its kernel gone, the page left and opened again, each widget is there with what it showed last."""
+    for call in widgets.USES:
+        output_of(lesson, call)  # its state is saved only once the page has made it
     lesson.save()
     lesson.shut_down()
+    lesson.page.goto("about:blank")
     lesson.open(server.address)
     for call in widgets.USES:
-        output = lesson.cell_of(call).locator(OUTPUTS).filter(has=lesson.page.get_by_role("button")).first
-        output.scroll_into_view_if_needed()
+        output = output_of(lesson, call)
         widgets.sees(output, "as it was left")
         lesson.picture(f"{call.removeprefix('lab.').removesuffix('(')}-again", output)
     assert "model not found" not in lesson.page.locator(".jp-Notebook").inner_text()
