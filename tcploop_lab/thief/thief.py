@@ -107,7 +107,7 @@ class ThiefResult(Shown):
             Item("range", self.port_range, "range"),
             Item("kernel", self.kernel, "kernel"),
         )
-        rows = [(Said(event.at, f"{event.at:.4f} s"), event.who, event.what) for event in self.events]
+        rows = [(Said(event.at, f"{event.at:z.4f} s"), event.who, event.what) for event in self.events]
         story = Table("events", (("at", "since the crash"), ("who", "who"), ("what", "what")), rows)
         return Description(self.summary, None, self.label, items, (story,))
 

@@ -186,6 +186,7 @@ class PreconditionBoard:
                 self._note = in_words(reason)
 
     def _dial(self) -> None:
+        self._look()  # another board of this testbed, or a cell, may have changed how things stand
         run = self.testbed.connect_loop(
             self.port, self.host, max_tries=MOST_TRIES, timeout=DIAL_SECONDS, trace=True, progress=self.work.tick
         )

@@ -124,16 +124,20 @@ def _spoken(widget: Any) -> str:
 _NAME = {"description_width": "initial"}
 
 
+def _at_most(width: str) -> w.Layout:
+    return w.Layout(width=width, max_width="100%")  # in a narrow window the end of it would be cut off
+
+
 def field(name: str, value: object, width: str = "16em", hint: str = "") -> w.Text:
     """A field to type into; nothing happens before Enter or Tab."""
-    look = w.Layout(width=width)
+    look = _at_most(width)
     text = "" if value is None else str(value)
     return w.Text(text, description=name, placeholder=hint, continuous_update=False, style=_NAME, layout=look)
 
 
 def choice(name: str, options: Sequence[Any], value: Any, width: str = "20em") -> w.Dropdown:
     """A list of which one is chosen."""
-    return w.Dropdown(options=options, value=value, description=name, style=_NAME, layout=w.Layout(width=width))
+    return w.Dropdown(options=options, value=value, description=name, style=_NAME, layout=_at_most(width))
 
 
 def choices(name: str, options: Sequence[Any], value: Sequence[Any]) -> w.SelectMultiple:

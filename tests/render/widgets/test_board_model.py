@@ -51,6 +51,15 @@ def test_another_range_breaks_one_rule(board, testbed, kind, rule):
     assert testbed.port_range == lab.PortRange(40000, 40199)
 
 
+def test_dialled_it_shows_what_another_board_of_the_testbed_has_changed(board, testbed):
+    """The rules beside a loop are those of the loop, whoever switched."""
+    other = PreconditionBoard(testbed, 40100)
+    assert other.switch("reserve", True) and board.verdict.can_loop
+    assert board.dial() and board.work.wait(60)
+    assert "was never picked" in board.words and broken(board) == ["not reserved"]
+    other.close()
+
+
 def test_contradictory_switches_are_answered_in_words(board):
     """A socket cannot hold the port on which another one listens: the switch stays off, and the board says so."""
     board.switch("listen", True)
