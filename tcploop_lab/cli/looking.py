@@ -6,13 +6,10 @@ import os
 import select
 import shutil
 import sys
-from typing import TYPE_CHECKING
 
 from ..stacks.task import raised_interrupts
+from ..testbed.testbed import Testbed
 from . import output
-
-if TYPE_CHECKING:
-    from ..testbed.testbed import Testbed
 
 UNATTENDED = 10.0  # seconds that the article's program waits where no terminal is there to press Enter
 

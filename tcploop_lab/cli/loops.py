@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from ..ports.preconditions import Verdict
+from ..ports.ranges import PortRange
+from ..results.description import Description
+from ..results.run import Run
 from ..stacks.task import noted_interrupts, raised_interrupts
 from ..tcp.words import counted
 from ..testbed import files
+from ..testbed.crossing import Crossing
+from ..testbed.testbed import Testbed
 from . import looking, options, output
 from .group import Command
 from .root import INTERRUPTED, NO, YES, place
 from .values import DELAY, checked
-
-if TYPE_CHECKING:
-    from ..ports.preconditions import Verdict
-    from ..ports.ranges import PortRange
-    from ..results.description import Description
-    from ..results.run import Run
-    from ..testbed.crossing import Crossing
-    from ..testbed.testbed import Testbed
 
 TRIES_PER_DOT = 1000
 _CLOSING = 0.05  # seconds: on loopback the segments of a close are there at once, but sent by another context

@@ -5,20 +5,17 @@ from __future__ import annotations
 import sys
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 import click
 
 import tcploop_lab as lab
 
+from ..ports.clients import ClientKind
+from ..ports.ranges import PortRange
 from . import options, output
 from .group import Command, Program
 from .root import NO, YES, place
 from .values import NUMBER, TRIES, BadValue, checked
-
-if TYPE_CHECKING:
-    from ..ports.clients import ClientKind
-    from ..ports.ranges import PortRange
 
 
 @click.command(cls=Command)

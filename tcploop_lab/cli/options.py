@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import reduce, wraps
 from typing import Any
 
 import click
@@ -17,13 +17,7 @@ Decorator = Callable[[Any], Any]
 
 def together(*decorators: Decorator) -> Decorator:
     """Return one decorator that does what these do, in the order of the help."""
-
-    def decorate(function: Any) -> Any:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
+    return lambda function: reduce(lambda made, decorator: decorator(made), reversed(decorators), function)
 
 
 port = click.argument("port", type=PORT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,13 +11,11 @@ import tcploop_lab as lab
 
 from ..stacks.task import raised_interrupts
 from ..testbed import files
+from ..testbed.find import Found
 from . import looking, options, output
 from .group import Command
 from .root import NO, YES
 from .values import FILE, INTERVAL, checked
-
-if TYPE_CHECKING:
-    from ..testbed.find import Found
 
 
 @click.command(cls=Command)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import click
 
 import tcploop_lab as lab
 
+from ..ports.ranges import PortRange
+from ..testbed.testbed import Testbed
 from . import options, output
 from .group import Commands
 from .values import checked
-
-if TYPE_CHECKING:
-    from ..ports.ranges import PortRange
-    from ..testbed.testbed import Testbed
 
 YES, NO, WRONG_ARGUMENTS, NOT_ON_THIS_MACHINE = range(4)
 INTERRUPTED = 130  # 128 + SIGINT, as shells say

@@ -13,11 +13,11 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import LINUX_DEFAULT_RANGE, PortRange
 from ..testbed.limits import parse_tries
+from ..testbed.testbed import Testbed
 from ..thief.thief import place
 from . import clients as code
 from .results import UNDEFENDED, DefenceResult, DefenceTable, Situation
@@ -36,9 +36,6 @@ from .trials import (
     meets_itself,
     meets_itself_on,
 )
-
-if TYPE_CHECKING:
-    from ..testbed.testbed import Testbed
 
 TRIES = 5000  # of a dead port: 1 in 1e+44 if each still connected with chance 1/50
 MEETINGS = 300  # of a client with itself: a failure in 22 would have shown

@@ -6,16 +6,13 @@ import contextlib
 import itertools
 import socket
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..ports.ranges import PortRange
 from ..stacks import constants
+from ..testbed.testbed import Testbed
 from .clients import Address, NewSocket, close_with_reset, read_line, serve, start_server
 from .results import Situation
-
-if TYPE_CHECKING:
-    from ..testbed.testbed import Testbed
 
 Dial = Callable[[Address, NewSocket], socket.socket]
 

@@ -109,8 +109,7 @@ LINUX_DEFAULT_RANGE = PortRange(32768, 60999)  # Linux since 4.2 (07f4c90062f8);
 
 def parse_ports(value: Any) -> tuple[int, ...]:
     """Return ports from "33334,40000" or an iterable; ValueError if none or one is not a port."""
-    parts = value.split(",") if isinstance(value, str) else _as_items(value)
-    ports = tuple(parse_port(part) for part in parts)
+    ports = tuple(map(parse_port, _as_items(value)))
     if not ports:
         raise ValueError("ports: the list is empty; give at least one port, as in 33334,40000")
     return ports
@@ -118,14 +117,15 @@ def parse_ports(value: Any) -> tuple[int, ...]:
 
 def parse_ranges(value: Any) -> tuple[PortRange, ...]:
     """Return ranges from "32768-60999,40000-40999" or an iterable; ValueError as PortRange.parse."""
-    parts = value.split(",") if isinstance(value, str) else _as_items(value)
-    ranges = tuple(PortRange.parse(part) for part in parts)
+    ranges = tuple(map(PortRange.parse, _as_items(value)))
     if not ranges:
         raise ValueError("ranges: the list is empty; give at least one, as in 32768-60999")
     return ranges
 
 
 def _as_items(value: Any) -> Iterable[Any]:
+    if isinstance(value, str):
+        return value.split(",")
     if isinstance(value, PortRange) or not isinstance(value, Iterable):
         return (value,)
     return value

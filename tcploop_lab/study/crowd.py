@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from ..testbed.crowd import MAX_CLIENTS, draw_crowd
 from ..testbed.crowd_samples import CrowdSamples
 from ..testbed.limits import cores, parse_whole
 from ..testbed.loop import LoopSpec
+from ..testbed.testbed import Testbed
 from ..testbed.waiting import wait_for
 from ..tries.fit import Fit, fit
 from ..tries.simulate import first_of
@@ -36,9 +37,6 @@ from .engine import sampling_bar
 from .pool import Pool, open_pool
 from .result import CellPlan, provenance_note, standard_error
 from .tasks import ADDRESSES, address
-
-if TYPE_CHECKING:
-    from ..testbed.testbed import Testbed
 
 TIMEOUT = 60.0  # seconds for one sample, which takes some milliseconds
 _SIMULATED = 20_000  # samples of the model

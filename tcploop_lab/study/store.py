@@ -124,10 +124,6 @@ class Store:
         with self._writing() as connection:
             connection.executemany("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def count(self) -> int:
-        """How many samples are stored."""
-        return int(self._connection.execute("SELECT count(*) FROM samples").fetchone()[0])
-
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from ..results.description import Description, Item, Said, Table, plainly
 from ..results.shown import Shown
 from ..tcp.words import counted
 from ..testbed.limits import parse_tries, parse_whole
+from ..testbed.testbed import Testbed
 from ..testbed.waiting import ends_its_cell
 from ..tries.theory import STARTS
 from . import engine
@@ -25,12 +28,6 @@ from .reading import Content
 from .result import DEFAULT_ERA, Cell, CellPlan, as_samples, cell_of, provenance_note
 from .store import Store
 from .tasks import ADDRESSES
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
-    from pathlib import Path
-
-    from ..testbed.testbed import Testbed
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,12 +219,7 @@ class StudyResult(Shown):
     def load(cls, path: str | os.PathLike[str]) -> StudyResult:
         """Read a study file, finished or not. Raises ValueError if it is none, or damaged."""
         with Store.open(path, Study.from_json) as store:
-            return cls.read(store)
-
-    @classmethod
-    def read(cls, store: Store) -> StudyResult:
-        """Return everything in an open study file. Raises ValueError if a value in it cannot be."""
-        return cls.of(store.read())
+            return cls.of(store.read())
 
     @classmethod
     def of(cls, content: Content, interrupted: bool = False) -> StudyResult:

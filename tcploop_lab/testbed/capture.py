@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..results.description import Description, plainly
 from ..results.segments import table_of_steps
@@ -41,10 +41,40 @@ def why_no_capture(error: Exception, private: bool) -> str:
     )
 
 
-class Exchange(Shown):
-    """The segments of one port, captured while it is open. Use it in a `with` block; it stays readable after."""
+class Captured(Shown):
+    """Segments that come while it is open, in a `with` block; they can be drawn and written after it, too."""
 
     figure = "exchange"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it. What came stays."""
+        raise NotImplementedError
+
+    @property
+    def packets(self) -> PacketList:
+        """The segments as scapy packets, each once, with the time at which it was sent."""
+        raise NotImplementedError
+
+    def ladder(self, ax: Any = None) -> Any:
+        """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""
+        return self.plot(ax)
+
+    def pcap(self, path: str | os.PathLike[str], force: bool = False) -> Path:
+        """Write the segments, each once, to a new pcap file and return its path; `force` replaces one that is there.
+
+        Raises ValueError if it cannot be written.
+        """
+        return write_pcap(path, self.packets, force)
+
+
+class Exchange(Captured):
+    """The segments of one port, captured while it is open. Use it in a `with` block; it stays readable after."""
 
     def __init__(self, port: int, packet_socket: PacketSocket, kernel: str, label: str = "") -> None:
         self.port = port
@@ -54,12 +84,6 @@ class Exchange(Shown):
         self._frames: list[Frame] = []
         self._segments: list[Segment] = []
         self._dropped = 0
-
-    def __enter__(self) -> Exchange:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the capture. What was captured stays."""
@@ -102,17 +126,6 @@ class Exchange(Shown):
     def replayed(self) -> Replay:
         """The segments, replayed through the state table: the states at each end."""
         return replay(self.segments, received=self.received)
-
-    def ladder(self, ax: Any = None) -> Any:
-        """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""
-        return self.plot(ax)
-
-    def pcap(self, path: str | os.PathLike[str], force: bool = False) -> Path:
-        """Write the segments, each once, to a new pcap file and return its path; `force` replaces one that is there.
-
-        Raises ValueError if it cannot be written.
-        """
-        return write_pcap(path, self.packets, force)
 
     @property
     def summary(self) -> str:

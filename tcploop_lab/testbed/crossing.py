@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from operator import methodcaller
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..results.description import Description, plainly
 from ..results.run import label_of
 from ..results.segments import table_of_steps
-from ..results.shown import Shown, enumerated
+from ..results.shown import enumerated
 from ..stacks.constants import SO_ACCEPTCONN, SOL_SOCKET
 from ..stacks.stack import ADDRESSES, PORTS, Cable, Frame, Host, Stack, StackExecutor
 from ..tcp.outcomes import Ending, ending
@@ -30,7 +28,7 @@ from ..tcp.states import State
 from ..tcp.words import counted
 from . import advice, cable, dissect
 from .cable import HOSTS, Held, Passed, SoFar
-from .capture import write_pcap
+from .capture import Captured
 
 if TYPE_CHECKING:
     from scapy.plist import PacketList
@@ -42,7 +40,7 @@ _TOGETHER = 0.005  # seconds between two segments that count as sent at once
 _QUIET = 0.15  # seconds without a segment after which an exchange is over: longer than a delayed ACK (40 ms)
 
 
-class Crossing(Shown):
+class Crossing(Captured):
     """Two hosts, A and B, and the cable between them in your hands.
 
     `held` lists what is on the cable; `deliver(i)` and `lose(i)` take one segment off it; `states` asks both kernels.
@@ -51,8 +49,6 @@ class Crossing(Shown):
     Whoever delivers by hand is slow, and TCP sends again what waits for longer than a second. While something is held,
     copies of what was delivered already are taken off the cable (`spared` counts them): they change nothing.
     """
-
-    figure = "exchange"
 
     def __init__(self, hosts: tuple[Host, Host], stack: Stack) -> None:
         self.kernel = stack.kernel
@@ -71,12 +67,6 @@ class Crossing(Shown):
         for sock in self.sockets.values():
             sock.setblocking(False)
         self._settle(*HOSTS)  # what is sent on a link before it is up would be lost
-
-    def __enter__(self) -> Crossing:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Cut the cable: both hosts and their namespaces are gone. What passed stays."""
@@ -204,21 +194,10 @@ class Crossing(Shown):
         outgoing = [frame for frame in self.copies if frame.outgoing]
         return dissect.packets((dissect.datagram(one.data, one.time) for one in outgoing), "the cable")
 
-    def pcap(self, path: str | os.PathLike[str], force: bool = False) -> Path:
-        """Write the segments, each once, to a new pcap file and return its path; `force` replaces one that is there.
-
-        Raises ValueError if it cannot be written.
-        """
-        return write_pcap(path, self.packets, force)
-
     @property
     def replayed(self) -> Replay:
         """The segments, replayed through the state table: the states at each end."""
         return self._gone.replayed
-
-    def ladder(self, ax: Any = None) -> Any:
-        """Draw the ladder diagram on `ax` (a new figure if None) and return the Axes."""
-        return self.plot(ax)
 
     @property
     def closed(self) -> bool:

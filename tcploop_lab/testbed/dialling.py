@@ -12,16 +12,14 @@ import operator
 import os
 from array import array
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ..errors import NotOnThisTestbed
 from ..stacks.stack import Stack
 from ..stacks.task import current_task
 from ..tcp.endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _CHECK_SECONDS = 0.02  # a burst of tries lasts about this long, then time and stop are looked at
 MOST_UNLOOKED = 16384  # tries of a burst

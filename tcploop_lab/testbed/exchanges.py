@@ -10,14 +10,11 @@ import socket
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from .capture import Exchange
-
-if TYPE_CHECKING:
-    from .crossing import Crossing
-    from .testbed import Testbed
+from .crossing import Crossing
+from .testbed import Testbed
 
 DATA = b"hi"
 DELAY = 0.05  # seconds on the cable between the two hosts

@@ -10,7 +10,6 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..ports.clients import ClientKind
@@ -19,9 +18,7 @@ from ..tcp import closing
 from ..tcp.words import counted
 from .loop import LoopSpec, OneSocket, run_loop
 from .sockets import SocketTable
-
-if TYPE_CHECKING:
-    from .testbed import Testbed
+from .testbed import Testbed
 
 _TIMEOUT = 600.0  # seconds: a bound that only a machine without time for it reaches
 

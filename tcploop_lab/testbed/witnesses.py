@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import NotOnThisTestbed
 from ..ports.clients import Client
@@ -23,9 +22,7 @@ from ..tcp.states import State
 from ..tcp.words import counted
 from .capture import Exchange
 from .sockets import SocketTable
-
-if TYPE_CHECKING:
-    from .testbed import Testbed
+from .testbed import Testbed
 
 CALLS, REFUSED, SEGMENTS = "calls", "refused", "segments"  # connect() calls; segments that arrived
 LISTENED, TO_ITSELF = "taken by a listener", "with itself"  # connections

@@ -50,7 +50,7 @@ def result(
             tries = drawn(law, study.samples, index) if hit else array("Q", [1000] * study.samples)
             columns = tries, array("B", [hit] * study.samples), array("d", [0.1] * study.samples)
             store.add(index, range(study.samples), Samples("h", kernel, *columns))
-        return lab.StudyResult.read(store)
+        return lab.StudyResult.of(store.read())
 
 
 def run(port: int, tries: int = 2000, connected: bool = False) -> lab.Run:
@@ -157,7 +157,7 @@ def test_censored_samples_count_as_not_connected() -> None:
         store.set_facts({}, [("random-walk", 100)])
         columns = array("Q", [10, 20, 100, 100]), array("B", [1, 1, 0, 0]), array("d", [0.1] * 4)
         store.add(0, range(4), Samples("h", "Linux", *columns))
-        ax = show.ecdf(lab.StudyResult.read(store))
+        ax = show.ecdf(lab.StudyResult.of(store.read()))
     assert max(line.get_ydata()[-1] for line in ax.get_lines() if line.get_drawstyle() == "steps-post") == 0.5
     law = distribution("random-walk", RANGE, 40500)
     within = float((np.arange(1, 101) * law.pmf(np.arange(1, 101))).sum() / law.chance(100))

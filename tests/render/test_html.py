@@ -82,7 +82,7 @@ def result(kernel: str = "Linux 6.18") -> lab.StudyResult:
         store.set_facts({"kernel": kernel, "testbed": "namespace"}, [("random-walk", 6000), ("random-walk", 1000)])
         store.add(0, range(2), Samples("h", kernel, array("Q", [5, 7]), array("B", [1, 1]), array("d", [0.1, 0.2])))
         store.add(1, range(1), Samples("h", kernel, array("Q", [1000]), array("B", [0]), array("d", [0.1])))
-        return lab.StudyResult.read(store)
+        return lab.StudyResult.of(store.read())
 
 
 def verdict(evidence: str) -> Verdict:

@@ -26,7 +26,7 @@ def result() -> lab.StudyResult:
         store.add(0, [0, 1], Samples("one", "Linux 6", array("Q", [5, 7]), array("B", [1, 1]), array("d", [0.1, 0.2])))
         store.add(0, [3], Samples("two", "Linux 7", array("Q", [9]), array("B", [1]), array("d", [0.3])))
         store.add(1, [0], Samples("one", "Linux 6", array("Q", [1000]), array("B", [0]), array("d", [0.4])))
-        return lab.StudyResult.read(store)
+        return lab.StudyResult.of(store.read())
 
 
 def test_a_cell_counts_hits_and_keeps_the_censored(result: lab.StudyResult) -> None:

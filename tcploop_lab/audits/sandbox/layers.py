@@ -61,7 +61,7 @@ class Layer:
         raise NotImplementedError
 
 
-class Namespace(Layer):
+class _Namespace(Layer):
     """A namespace of its own (namespaces(7)); that of the network is the worker's."""
 
     def __init__(self, name: str, kind: str) -> None:
@@ -73,36 +73,32 @@ class Namespace(Layer):
             plan.words.append(f"--unshare-{self._kind}")
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """Compare its number with that of the lab's."""
         same = facts["namespaces"][self._kind] == plan.outside[self._kind]
         return "it is the lab's own" if same else ""
 
 
-class ReadOnlyFiles(Layer):
+class _ReadOnlyFiles(Layer):
     """The system's files, read-only and without homes and secrets, in a view built by bubblewrap."""
 
     name = "read-only file system"
 
     def apply(self, plan: Plan) -> None:
-        """Build it."""
         if plan.bubblewrap:
             plan.words += mounts.words(plan.seen, plan.trees, plan.own, plan.wanted.limits["file-size"])
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """Look at each mount."""
         if not plan.bubblewrap:
             return plan.without
         open_ones = [path for path in ("/", *plan.trees.sources) if "ro" not in _mount_of(facts, path)[1]]
         return f"{open_ones[0]} can be written" if open_ones else ""
 
 
-class NoHostSockets(Layer):
+class _NoHostSockets(Layer):
     """Overlays, through which no Unix socket of the host answers; without bubblewrap a rule of Landlock's."""
 
     name = "no Unix sockets of the host"
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """Look at each mount."""
         if not plan.bubblewrap:
             held = landlock.version() >= landlock.KNOWS_SOCKETS and not _refused(facts, "files")
             return "" if held else plan.without
@@ -115,7 +111,7 @@ def _mount_of(facts: _Facts, path: str) -> tuple[str, list[str]]:
     return found
 
 
-class OwnHome(Layer):
+class _OwnHome(Layer):
     """A HOME and a TMPDIR in memory, empty at the start, that vanish with the last process."""
 
     name = "own HOME and TMPDIR"
@@ -125,7 +121,6 @@ class OwnHome(Layer):
         plan.environment |= dict(zip(("HOME", "TMPDIR"), _own(plan), strict=True))
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """See that they are in memory."""
         kinds = {_mount_of(facts, place)[0] for place in _own(plan)}
         return "" if kinds == {"tmpfs"} else "no folder in memory can be had for them"
 
@@ -134,18 +129,17 @@ def _own(plan: Plan) -> tuple[str, str]:
     return (plan.seen.home, "/tmp") if plan.bubblewrap else plan.own
 
 
-class Environment(Layer):
+class _Environment(Layer):
     """The variables of a list, and those that were named."""
 
     name = "environment from a list"
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """Compare."""
         more = set(facts["environment"]) - set(plan.environment) - {"PWD", "LC_CTYPE"}  # bubblewrap's, Python's own
         return f"{min(more)} came along" if more else ""
 
 
-class NoNewPrivileges(Layer):
+class _NoNewPrivileges(Layer):
     """No set-user-id program gives rights, and root's are gone but for two in the private network."""
 
     name = "no new privileges"
@@ -160,11 +154,10 @@ class NoNewPrivileges(Layer):
                 plan.words += ["--cap-add", right]
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """Ask the kernel."""
         return "" if facts["no_new_privs"] == 1 else _refused(facts, "privileges")
 
 
-class Landlock(Layer):
+class _Landlock(Layer):
     """Files and other processes, once more, by rules that need no namespace."""
 
     name = "Landlock"
@@ -181,26 +174,23 @@ class Landlock(Layer):
         plan.settings["files"] = landlock.rules(see, [*write, *plan.seen.shares], use)
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """See whether a step was refused."""
         return _refused(facts, "files") if "files" in plan.settings else "this kernel has none"
 
 
-class SystemCalls(Layer):
+class _SystemCalls(Layer):
     """A filter of system calls."""
 
     name = "seccomp"
 
     def apply(self, plan: Plan) -> None:
-        """Make the filter."""
         if not system_calls.why_no_filter():
             plan.settings["calls"] = system_calls.program(plan.wanted.strict).hex()
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """Ask the kernel."""
         return "" if facts["seccomp"] == 2 else system_calls.why_no_filter() or _refused(facts, "calls")
 
 
-class Limits(Layer):
+class _Limits(Layer):
     """Limits of memory and of files (setrlimit(2)); what is printed the lab counts."""
 
     name = "limits of memory, file size and output"
@@ -217,7 +207,6 @@ class Limits(Layer):
         plan.settings["limits"] = {name: _at_most(name, limit) for name, limit in limits.items()}
 
     def missing(self, plan: Plan, facts: _Facts) -> str:
-        """Compare."""
         wanted = {name: [most, most] for name, most in plan.settings["limits"].items()}
         return "" if facts["limits"] == wanted else _refused(facts, "limits")
 
@@ -229,7 +218,7 @@ def _at_most(name: str, limit: int) -> int:
     return limit if hard == resource.RLIM_INFINITY else min(limit, hard)
 
 
-class LimitOfProcesses(Layer):
+class _LimitOfProcesses(Layer):
     """How many processes and threads there may be. RLIMIT_NPROC does not bound root (setrlimit(2))."""
 
     name = "limit of processes"
@@ -257,17 +246,17 @@ def _refused(facts: _Facts, step: str) -> str:
 
 
 LAYERS: tuple[Layer, ...] = (
-    Namespace("private network", "net"),
-    Namespace("process namespace", "pid"),
-    Namespace("IPC namespace", "ipc"),
-    Namespace("UTS namespace", "uts"),
-    ReadOnlyFiles(),
-    NoHostSockets(),
-    OwnHome(),
-    Environment(),
-    NoNewPrivileges(),
-    Landlock(),
-    SystemCalls(),
-    Limits(),
-    LimitOfProcesses(),
+    _Namespace("private network", "net"),
+    _Namespace("process namespace", "pid"),
+    _Namespace("IPC namespace", "ipc"),
+    _Namespace("UTS namespace", "uts"),
+    _ReadOnlyFiles(),
+    _NoHostSockets(),
+    _OwnHome(),
+    _Environment(),
+    _NoNewPrivileges(),
+    _Landlock(),
+    _SystemCalls(),
+    _Limits(),
+    _LimitOfProcesses(),
 )

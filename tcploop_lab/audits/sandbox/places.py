@@ -36,10 +36,6 @@ class Places:
     home: str
     folder: str
 
-    def sees(self, path: str) -> bool:
-        """True if a path lies in one of the trees."""
-        return any(within(path, tree) for tree in (*self.read, *self.shares))
-
 
 def places(command: str, folder: str, own: Iterable[str], shares: Iterable[str], apart: bool = False) -> Places:
     """Return what a command sees that is started in `folder`; `own` are more paths that it needs, to read.

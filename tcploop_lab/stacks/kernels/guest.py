@@ -135,7 +135,7 @@ class Server:
         with contextlib.suppress(EOFError, OSError):
             while True:
                 kind, number, value = self.channel.receive(self._load)
-                getattr(self, f"do_{kind}")(number, value)
+                getattr(self, f"_do_{kind}")(number, value)
         if self.command:
             os.kill(self.command, signal.SIGKILL)
 
@@ -162,8 +162,7 @@ class Server:
     def _load(self, name: Any) -> Any:
         return self.kept[name[1]]
 
-    def do_open(self, number: int, value: Any) -> None:
-        """Start workers, and tell what they say of themselves."""
+    def _do_open(self, number: int, value: Any) -> None:
         self._answer(number, lambda: self._open(number, *value))
 
     def _open(self, number: int, workers: int, port_range: Any) -> dict[str, Any]:
@@ -173,18 +172,15 @@ class Server:
         info: dict[str, Any] = self.executors[number].info
         return info
 
-    def do_close(self, number: int, value: Any) -> None:
-        """End workers, if they were started."""
+    def _do_close(self, number: int, value: Any) -> None:
         if number not in self.executors:
             return
         threading.Thread(target=self.executors.pop(number).shutdown, daemon=True).start()
 
-    def do_error(self, number: int, error: Exception) -> None:
-        """Give back what could not be loaded."""
+    def _do_error(self, number: int, error: Exception) -> None:
         self.say("error", number, error)
 
-    def do_submit(self, number: int, value: Any) -> None:
-        """Have a worker run a function."""
+    def _do_submit(self, number: int, value: Any) -> None:
         which, function, args, kwargs = value
         executor = self.executors[which]
         future = executor.submit(function, *args, **kwargs)
@@ -196,21 +192,17 @@ class Server:
         self.futures.pop(number, None)
         self._answer(number, future.result)
 
-    def do_stop(self, number: int, value: Any) -> None:
-        """Ask a task to return what it has."""
+    def _do_stop(self, number: int, value: Any) -> None:
         if number in self.futures:
             self.futures[number]()
 
-    def do_call(self, number: int, value: Any) -> None:
-        """Call a method of a live thing that is kept here."""
+    def _do_call(self, number: int, value: Any) -> None:
         self._answer_beside(number, partial(_call, *value))
 
-    def do_wait(self, number: int, value: Any) -> None:
-        """Tell which of some sockets can be read."""
+    def _do_wait(self, number: int, value: Any) -> None:
         self._answer_beside(number, partial(_readable, *value))
 
-    def do_drop(self, number: int, value: Any) -> None:
-        """Close what nobody refers to any more."""
+    def _do_drop(self, number: int, value: Any) -> None:
         with contextlib.suppress(KeyError, OSError):
             self.kept.pop(number).close()
 
@@ -224,7 +216,7 @@ class Server:
         """Answer when it is done, and meanwhile go on."""
         threading.Thread(target=self._answer, args=(number, work), daemon=True).start()
 
-    def do_command(self, number: int, work: Callable[[], int]) -> None:
+    def _do_command(self, number: int, work: Callable[[], int]) -> None:
         """Run a program, which returns its exit code, in a process of its own; what it prints is sent on."""
         stdin, self._stdin = os.pipe()
         pipes = [os.pipe(), os.pipe()]
@@ -255,11 +247,11 @@ class Server:
             reader.join(1.0)
         self.say("result", number, os.waitstatus_to_exitcode(status))
 
-    def do_input(self, number: int, data: bytes) -> None:
+    def _do_input(self, number: int, data: bytes) -> None:
         """Hand on what was typed, and tell when it is taken; nothing means that no more comes."""
         self._answer_beside(number, partial(_type, self._stdin, data))
 
-    def do_interrupt(self, number: int, value: Any) -> None:
+    def _do_interrupt(self, number: int, value: Any) -> None:
         """Hand on a Ctrl-C, and say that it came."""
         if self.command:
             os.kill(self.command, signal.SIGINT)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import tcploop_lab as lab
+from tcploop_lab.render.widgets.stepper import diagram_html, segments_html
 from tcploop_lab.render.widgets.stepper_model import StateStepper
-from tcploop_lab.render.widgets.stepper_picture import diagram_html, segments_html
 
 
 def stepper(name: str) -> StateStepper:
