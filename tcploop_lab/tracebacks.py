@@ -74,7 +74,8 @@ def learners_part(traceback: TracebackType) -> TracebackType | None:
     step: TracebackType | None = traceback
     while step is not None:
         code = step.tb_frame.f_code
-        hidden = _of_the_lab(code) or (hidden and not _of_a_learner(step))
+        own = step.tb_frame.f_globals.get("__name__") == "__main__"  # the learner's
+        hidden = _of_the_lab(code) or (hidden and not own)
         if not hidden:
             kept.append(step)
         step = step.tb_next
@@ -94,7 +95,3 @@ def _places(traceback: TracebackType | None) -> list[tuple[CodeType, int]]:
 
 def _of_the_lab(code: CodeType) -> bool:
     return code.co_filename.startswith(_PACKAGE)
-
-
-def _of_a_learner(step: TracebackType) -> bool:
-    return step.tb_frame.f_globals.get("__name__") == "__main__"

@@ -55,7 +55,7 @@ class Exercise:
     number: str
     asks: str
     reads: Callable[[Any], Any]
-    right: Callable[[Any], bool]
+    right: Callable[[Any], object]
     because: str | Callable[[Any], str]
     hint: str
     stronger: str

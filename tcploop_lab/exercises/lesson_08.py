@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import Any
 
+from ..defence.clients import start_server
 from ..results.run import Run
 from ..tcp.states import State
 from ..testbed.testbed import Testbed
@@ -90,15 +91,10 @@ class Incident:
     def _start(self) -> str:
         if self._server is not None:
             return ""
-        server = self.testbed.tcp_socket()
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            server.bind(("127.0.0.1", PORT))
-            server.listen()
+            self._server = start_server(("127.0.0.1", PORT), self.testbed.tcp_socket, reuse=True)
         except OSError as error:
-            server.close()
             return f"{errno.errorcode.get(error.errno or 0, 'error')}: {error.strerror}"
-        self._server = server
         return ""
 
     def _stop(self) -> None:

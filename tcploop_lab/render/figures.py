@@ -113,7 +113,7 @@ def ecdf(result: StudyResult, ax: Axes | None = None, title: str | None = None) 
     kernel = result.provenance.get("kernel", "")
     small = " · ".join(filter(None, [START_WORDS[result.study.start], kernel, KEY]))
     style.set_titles(ax, title or _finding(curves), small)
-    return style.set_alt(ax, _alt(ax, curves))
+    return set_alt(ax, curves)
 
 
 @style.styled
@@ -125,7 +125,7 @@ def predictions(study: Any, ax: Axes | None = None, title: str | None = None) ->
     ax = draw_curves(curves, ax)
     small = f"{START_WORDS[study.start]} · era {laws[0].era} · {counted(study.samples, 'sample')} planned per cell"
     style.set_titles(ax, title or "What the theory expects, before any try", small)
-    return style.set_alt(ax, _alt(ax, curves))
+    return set_alt(ax, curves)
 
 
 def _law_label(law: TriesDistribution) -> str:
@@ -189,8 +189,8 @@ def _label_curves(ax: Axes, curves: Sequence[Curve], end: int) -> None:
     """Put the labels on the right, fastest on top, each led by a thin line to its own curve."""
     order = sorted(range(len(curves)), key=lambda i: _median(curves[i]))
     colours = _colours(len(curves))
-    rising = [i for i in order if _rises(curves[i])]
-    flat = [i for i in order if i not in rising]
+    rises = [curve.observed.any() if len(curve.tries) else curve.law.can_loop for curve in curves]
+    rising, flat = [i for i in order if rises[i]], [i for i in order if not rises[i]]
     step = min(0.2, 0.9 / max(1, len(curves)))
     for place, i in enumerate(rising):
         level = 0.93 - place * step
@@ -201,10 +201,6 @@ def _label_curves(ax: Axes, curves: Sequence[Curve], end: int) -> None:
         _label(ax, level, curves[i].label, colours[i])
     for place, i in enumerate(reversed(flat)):
         _label(ax, 0.02 + place * step, curves[i].label, colours[i])
-
-
-def _rises(curve: Curve) -> bool:
-    return bool(curve.observed.any()) if len(curve.tries) else curve.law.can_loop
 
 
 def _median(curve: Curve) -> float:
@@ -262,9 +258,12 @@ def _finding(curves: Sequence[Curve]) -> str:
     return f"Tries to success follow the theory in {cells}{more}"
 
 
-def _alt(ax: Axes, curves: Sequence[Curve]) -> str:
+def set_alt(
+    ax: Axes, curves: Sequence[Curve], what: str = "Share of samples connected against the number of tries"
+) -> Axes:
+    """Give the figure of these curves its alternative text, and return it."""
     shares = "; ".join(curve.label.replace("\n", ": ") for curve in curves)
-    return f"{ax.get_title(loc='left')}. Share of samples connected against the number of tries. {shares}."
+    return style.set_alt(ax, f"{ax.get_title(loc='left')}. {what}. {shares}.")
 
 
 @style.styled

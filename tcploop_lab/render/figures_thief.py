@@ -31,7 +31,9 @@ def thief(result: Any, ax: Axes | None = None, title: str | None = None) -> Axes
     drawing = _Timeline(ax, result)
     drawing.draw()
     style.set_titles(ax, title or _finding(result), _place(result))
-    return style.set_alt(ax, _words(result))
+    story = "; ".join(f"{event.at:.3f} s: {event.who} {event.what}" for event in result.events if event.at >= 0)
+    words = f"{_finding(result)}. Timeline since the crash of the server; {_place(result)}. {story}."
+    return style.set_alt(ax, words)
 
 
 class _Timeline:
@@ -53,13 +55,10 @@ class _Timeline:
         self, lane: float, begin: float, end: float, colour: str, text: str = "", tall: float = _TALL, **how: Any
     ) -> None:
         self.ax.barh(lane, end - begin, tall, left=begin, color=colour, edgecolor=style.PAPER, linewidth=1.2, **how)
-        if text and self._room(begin, end) > max(map(len, text.split("\n"))):
+        room = _ACROSS * math.log(end / begin) / math.log(self.right / self.left)  # in characters
+        if text and room > max(map(len, text.split("\n"))):
             ink = style.text_on(colour)
             self.ax.text((begin * end) ** 0.5, lane, text, ha="center", va="center", fontsize=9, color=ink)
-
-    def _room(self, begin: float, end: float) -> float:
-        """How many characters fit into a bar."""
-        return _ACROSS * math.log(end / begin) / math.log(self.right / self.left)
 
     def _note(self, x: float, lane: float, text: str, above: bool = True, **how: Any) -> None:
         offset, va = (_TALL / 2 + 0.05, "bottom") if above else (-_TALL / 2 - 0.05, "top")
@@ -143,8 +142,3 @@ def _place(result: Any) -> str:
     one = "SO_REUSEADDR on the client only" if result.client_reuse else "SO_REUSEADDR on the server only"
     who = options.get((result.client_reuse, result.server_reuse), one)
     return " · ".join((f"range {result.port_range}", who, result.label or f"live, {result.kernel}"))
-
-
-def _words(result: Any) -> str:
-    story = "; ".join(f"{event.at:.3f} s: {event.who} {event.what}" for event in result.events if event.at >= 0)
-    return f"{_finding(result)}. Timeline since the crash of the server; {_place(result)}. {story}."

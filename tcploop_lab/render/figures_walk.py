@@ -109,7 +109,7 @@ def _walk_finding(run: Run, ports: NDArray[np.int64]) -> str:
     if run.port not in run.port_range:
         return f"The source port never leaves its range, and {run.port} is outside"
     if len(parities) == 1 and run.port % 2 not in parities:
-        return f"Every source port is {_parity(parities.pop())}, so it never meets {run.port}"
+        return f"Every source port is {'odd' if parities.pop() else 'even'}, so it never meets {run.port}"
     return f"The source port of the first {counted(len(ports), 'try')} to port {run.port}"
 
 
@@ -119,10 +119,6 @@ def _close_up(ports: NDArray[np.int64]) -> str:
     if not len(forward):
         return f"The source ports of the first {counted(len(ports), 'try')}"
     return f"Seen from near: the source port moves on by {forward.min()} to {forward.max()} each time"
-
-
-def _parity(remainder: int) -> str:
-    return "odd" if remainder else "even"
 
 
 def _walk_alt(ax: Axes, run: Run, ports: NDArray[np.int64]) -> str:
@@ -153,15 +149,12 @@ def increments(probe: ProbeResult, ax: Axes | None = None, title: str | None = N
     ax.set_ylabel("share of all tries")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.grid(axis="y")
-    small = f"{probe.tries:,} refused tries · era {_era_words(probe.era)} · confidence {probe.confidence:.1%}"
+    kernels = parse_era(probe.era).kernels
+    era = probe.era if kernels.startswith("none") else f"{probe.era} ({kernels})"
+    small = f"{probe.tries:,} refused tries · era {era} · confidence {probe.confidence:.1%}"
     style.set_titles(ax, title or _steps_finding(probe, steps), small)
     words = ", ".join(f"{step}: {share:.0%}" for step, share in zip(steps[:12], shares, strict=False))
     return style.set_alt(ax, f"{ax.get_title(loc='left')}. Bars, the share of each step in ports: {words}.")
-
-
-def _era_words(name: str) -> str:
-    kernels = parse_era(name).kernels
-    return name if kernels.startswith("none") else f"{name} ({kernels})"
 
 
 def _draw_bars(ax: Axes, steps: NDArray[np.int64], shares: NDArray[np.float64], expected: dict[int, float]) -> None:

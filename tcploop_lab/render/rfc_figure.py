@@ -42,7 +42,7 @@ def match(figure: RfcFigure, segments: Sequence[Segment]) -> tuple[Match, ...]:
     part = _part(figure, segments)
     free = list(part)
     matches = []
-    for line in _departing(figure):
+    for line in [line for line in figure.lines if line.departs]:
         partner = [b for a, b in figure.coincide if a == line.number]
         gone = own and line.number in figure.vanish
         like = (place for place in free if not gone and _alike(line, segments[part.start], segments[place]))
@@ -51,10 +51,6 @@ def match(figure: RfcFigure, segments: Sequence[Segment]) -> tuple[Match, ...]:
             free.remove(at)
         matches.append(Match((line.number, *partner), line, at))
     return tuple(matches)
-
-
-def _departing(figure: RfcFigure) -> list[Line]:
-    return [line for line in figure.lines if line.departs]
 
 
 def _part(figure: RfcFigure, segments: Sequence[Segment]) -> range:

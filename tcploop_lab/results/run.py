@@ -87,7 +87,9 @@ class Run(Shown):
 
         Raises RuntimeError if there is no live socket, TimeoutError if nothing comes back.
         """
-        sock = self._live()
+        sock = self.socket
+        if sock is None or sock.fileno() < 0:
+            raise RuntimeError(f"this run has no open socket (it ended: {self.stopped}); run connect_loop again")
         before = sock.gettimeout()
         sock.settimeout(2.0)
         try:
@@ -113,11 +115,6 @@ class Run(Shown):
         if self.socket is not None:
             with contextlib.suppress(OSError):  # it may be closed already
                 self.socket.setsockopt(closing.SOL_SOCKET, closing.SO_LINGER, setting)
-
-    def _live(self) -> Any:
-        if self.socket is None or self.socket.fileno() < 0:
-            raise RuntimeError(f"this run has no open socket (it ended: {self.stopped}); run connect_loop again")
-        return self.socket
 
     @property
     def summary(self) -> str:

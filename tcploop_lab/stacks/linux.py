@@ -54,8 +54,14 @@ class LinuxStack:
 
     port_range = staticmethod(namespace.read_port_range)
     set_port_range = staticmethod(namespace.write_port_range)
+    set_step_width = staticmethod(namespace.write_step_width)
     add_address = staticmethod(namespace.add_address)
     source_for = staticmethod(source_for)
+    has_ipv6 = staticmethod(socket.has_dualstack_ipv6)
+    socket_table = staticmethod(proc_net.socket_table)
+    bound_only = staticmethod(socket_diag.bound_only)
+    exchanged = staticmethod(socket_diag.exchanged)
+    sleep, monotonic = staticmethod(time.sleep), staticmethod(time.monotonic)
 
     def __init__(self) -> None:
         first, second, third = os.urandom(3)  # secrets would load OpenSSL, in every worker
@@ -75,33 +81,15 @@ class LinuxStack:
         """Return the time of the system's clock."""
         return time.time()
 
-    def monotonic(self) -> float:
-        """Return the time of the clock that is never set."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Let real time pass."""
-        time.sleep(seconds)
-
     def open_packet_socket(self, port: int | None, both_ends: bool = True) -> LivePacketSocket:
         """Return a packet socket on lo. PermissionError without CAP_NET_RAW, AttributeError where there are none."""
         return LivePacketSocket(_packet_socket(port, both_ends))
-
-    def socket_table(self) -> tuple[SocketRow, ...]:
-        """Return the kernel's table of TCP sockets."""
-        return proc_net.socket_table()
-
-    def bound_only(self, port: int) -> tuple[str, ...] | None:
-        """Return the names of sockets that only called bind(): inet_diag tells them since Linux 6.8."""
-        return socket_diag.bound_only(port)
 
     def all_sockets(self) -> tuple[SocketRow, ...]:
         """Return all TCP sockets as inet_diag tells them; where it is refused, those of /proc/net/tcp."""
         with contextlib.suppress(OSError):
             return socket_diag.sockets()
         return self.socket_table()
-
-    exchanged = staticmethod(socket_diag.exchanged)
 
     def counters(self) -> dict[str, int]:
         """Return the TCP counters of this network namespace."""
@@ -119,17 +107,9 @@ class LinuxStack:
         """Reserve these ports in the private namespace, and no others."""
         namespace.write_reserved(",".join(map(str, ranges)))
 
-    def set_step_width(self, width: int) -> None:
-        """Set the width of the random steps in the private namespace."""
-        namespace.write_step_width(width)
-
     def redirect(self, port: int, to: int | None) -> None:
         """Lead who dials the port elsewhere, by a rule of nftables in the private namespace."""
         redirect.remove() if to is None else redirect.redirect(port, to)
-
-    def has_ipv6(self) -> bool:
-        """Return whether IPv6 sockets can be made that serve IPv4 as well."""
-        return socket.has_dualstack_ipv6()
 
     def wait_readable(self, sockets: Sequence[Any], timeout: float) -> list[Any]:
         """select() for reading."""

@@ -89,15 +89,10 @@ def _unshare(flags: int) -> int:
 def add_address(address: str) -> None:
     """Give the namespace's loopback interface one more address, so that it can be dialled in here."""
     ip = ipaddress.ip_address(address)
-    if ip.version == 4:
-        _add_ipv4(ip.packed)
+    if ip.version == 4:  # a label of its own (lo:1, lo:2, ...) adds an address instead of replacing 127.0.0.1
+        interfaces.set_address(f"lo:{int(ip) % 99999}", ip.packed)
     else:
         _add_ipv6(ip.packed)
-
-
-def _add_ipv4(packed: bytes) -> None:
-    # A label of its own (lo:1, lo:2, ...) adds an address instead of replacing 127.0.0.1.
-    interfaces.set_address(f"lo:{int.from_bytes(packed, 'big') % 99999}", packed)
 
 
 def _add_ipv6(packed: bytes) -> None:

@@ -15,8 +15,8 @@ import re
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -104,25 +104,16 @@ def inside(place: Place, function: Callable[[], _Answer]) -> _Answer:
 
 
 def _in_a_thread(place: Place, function: Callable[[], _Answer]) -> _Answer:
-    answers: list[_Answer] = []
-    errors: list[BaseException] = []
+    def answer_there() -> _Answer:
+        _enter(place.entrance, _CLONE_NEWNET)
+        return function()
 
-    def enter() -> None:
+    with ThreadPoolExecutor(1) as thread:
         try:
-            _enter(place.entrance, _CLONE_NEWNET)
-            answers.append(function())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=enter, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # no room for one (ulimit -u)
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
-    thread.join()
-    if errors:
-        raise errors[0]
-    return answers[0]
+            future = thread.submit(answer_there)
+        except RuntimeError:  # no room for one (ulimit -u)
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
+        return future.result()
 
 
 def _in_a_process(place: Place, function: Callable[[], _Answer]) -> _Answer:

@@ -239,13 +239,9 @@ def _draw(
     addresses = [address(first + number) for number in range(len(schedule))]
     assert pool.own is not None, "a crowd is drawn on a testbed, never on a foreign executor"
     future = pool.own.on_stack(draw_crowd, spec, schedule, addresses, namespace_range, other_traffic)
-    found: CrowdSamples = _wait(pool, future, len(schedule), progress)
+    with sampling_bar(len(schedule), 0, progress) as bar:
+        found: CrowdSamples = wait_for(pool.own, future, lambda done: bar.update(done - bar.n), _STOP_GRACE)
     return found
-
-
-def _wait(pool: Pool, future: Any, total: int, progress: bool) -> Any:
-    with sampling_bar(total, 0, progress) as bar:
-        return wait_for(pool.executor, future, lambda done: bar.update(done - bar.n), _STOP_GRACE)  # type: ignore[arg-type]
 
 
 def _cell(clients: int, law: TriesDistribution, found: CrowdSamples, seed: int) -> CrowdCell:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import NotOnThisTestbed
 from ..ports.identify import ProbeResult
+from ..ports.preconditions import parity_of
 from ..ports.ranges import PortRange
 from ..results.description import Description, Table
 from ..results.shown import Shown
@@ -196,17 +197,12 @@ def _rate(testbed: Testbed) -> int:
     return round(run.tries / run.seconds)
 
 
-def _parity(ports: list[int]) -> str:
-    odd = sum(port % 2 for port in ports)
-    return "even" if not odd else "odd" if odd == len(ports) else "both"
-
-
 def _bind_zero(stack: Stack) -> str:
     with contextlib.ExitStack() as opened:
         socks = [opened.enter_context(stack.socket()) for _ in range(_BINDS)]
         for sock in socks:
             sock.bind(("127.0.0.1", 0))
-        return _parity([sock.getsockname()[1] for sock in socks])
+        return parity_of(sock.getsockname()[1] for sock in socks)
 
 
 def _is_shared(stack: Stack) -> bool:

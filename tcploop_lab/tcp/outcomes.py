@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from .replay import Replay, Step
+from .replay import Replay
 from .states import State
 
 
@@ -51,13 +51,10 @@ def ending(replayed: Replay, states: Collection[State]) -> Ending:
         return Ending.HANDSHAKE
     if _lost_syn(replayed):
         return Ending.LOST_SYN
-    if any(_came_too_late(step) for step in replayed.steps):
+    resets = [step for step in replayed.steps if step.segment.is_reset and not step.lost]
+    if any(step.receiver_before not in (State.SYN_SENT, State.CLOSED) for step in resets):
         return Ending.LATE_RST
     return Ending.CROSSED if _crossed(replayed) else Ending.OTHER
-
-
-def _came_too_late(step: Step) -> bool:
-    return step.segment.is_reset and not step.lost and step.receiver_before not in (State.SYN_SENT, State.CLOSED)
 
 
 def _lost_syn(replayed: Replay) -> bool:

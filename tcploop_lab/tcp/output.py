@@ -73,18 +73,15 @@ def _pay(tcb: Tcb) -> None:
 
 
 def _rst(tcb: Tcb, segment: Segment) -> None:
+    numbers = segment.flags, segment.seq, segment.ack
     if tcb.owes(Reply.RST, Reply.RST_ACK):
         _pay(tcb)
-    elif tcb.last is not None and _same(tcb.last, segment):
+    elif tcb.last is not None and (tcb.last.flags, tcb.last.seq, tcb.last.ack) == numbers:
         tcb.note = "the same RST again"
     elif tcb.state in _UNOPENED:
         raise _ImpossibleError("here a RST only answers a segment, and none waits (section 3.5.2)")
     else:
         _call(tcb, Event.ABORT)
-
-
-def _same(one: Segment, other: Segment) -> bool:
-    return (one.flags, one.seq, one.ack) == (other.flags, other.seq, other.ack)
 
 
 def _repeats(tcb: Tcb, segment: Segment) -> bool:

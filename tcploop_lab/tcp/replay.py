@@ -229,7 +229,8 @@ class _Run:
                 self._arrive(due)
         self._arrive_until(inf)
         steps = tuple(map(self._step, range(len(self.segments))))
-        return Replay(steps, self._ends(), tuple(self.moments))
+        ends = [End(tcb.name, key[0], key[1], tuple(tcb.path), tcb.state) for key, tcb in self.tcbs.items()]
+        return Replay(steps, tuple(ends), tuple(self.moments))
 
     def _depart(self, index: int, slot: int) -> None:
         segment = self.segments[index]
@@ -300,6 +301,3 @@ class _Run:
         lost = index in self.lost
         rows = (out.transitions, into.transitions)
         return Step(segment, sender.name, receiver.name, *states, *rows, out.impossible, lost, note)
-
-    def _ends(self) -> tuple[End, ...]:
-        return tuple(End(tcb.name, key[0], key[1], tuple(tcb.path), tcb.state) for key, tcb in self.tcbs.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from operator import methodcaller
+from operator import attrgetter, methodcaller
 from typing import Any, Self
 
 from ..errors import NotOnThisTestbed
@@ -42,7 +42,8 @@ class TestbedBase(Shown):
         self.why = why
         self.executor = executor
         self._address: str
-        self.stack, self.kernel, self._address = executor.on_stack(_name_of).result()
+        of_the_stack = attrgetter("provenance", "kernel", "address")
+        self.stack, self.kernel, self._address = executor.on_stack(of_the_stack).result()
         # Where the sysctl is not ours to write, a range is given to each socket instead.
         self._socket_range = None if executor.info["range_set"] else port_range
         self._given = ""  # the address that own_address() gave to this network
@@ -191,10 +192,6 @@ class TestbedBase(Shown):
         if self.kind == "namespace" and not target.is_loopback:
             self.ask("add_address", target.address)
         return target
-
-
-def _name_of(stack: Stack) -> tuple[str, str, str]:
-    return stack.provenance, stack.kernel, stack.address
 
 
 def _sleep(stack: Stack, seconds: float) -> None:

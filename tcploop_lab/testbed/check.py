@@ -103,7 +103,7 @@ def _sample(stack: Stack, spec: LoopSpec, tries: int) -> array[int]:
         outcome, connected = run_loop(stack, probe)
     if connected is not None:  # cannot be: the port is held by a socket that does not listen
         connected.close()
-    return outcome.ports or array("H")
+    return outcome.trace or array("H")
 
 
 def socket_table(stack: Stack, host: str, port: int) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -273,15 +273,13 @@ class Crossing(Captured):
         number = next(self._pings)
         waiting, end = set(hosts), self._stack.monotonic() + _PATIENCE
         while waiting and self._stack.monotonic() < end:
-            self._ping(waiting, number)
+            for host in waiting:
+                ping = cable.echo_request(ADDRESSES[cable.other(host)], ADDRESSES[host], number)
+                self._hosts[host].cable.write(ping)
             again = self._stack.monotonic() + _AGAIN
             while waiting and self._stack.monotonic() < again:
                 waiting -= self._look(_AFTER, ping=number)
         self._look(_AFTER)
-
-    def _ping(self, hosts: set[str], number: int) -> None:
-        for host in hosts:
-            self._hosts[host].cable.write(cable.echo_request(ADDRESSES[cable.other(host)], ADDRESSES[host], number))
 
     def _look(self, seconds: float = 0.0, by_hand: bool = True, ping: int = 0) -> set[str]:
         """Take from both cables what was sent since, note the states, and return who answered this ping."""

@@ -55,7 +55,7 @@ class LoopOutcome:
     seconds: float = 0.0
     stopped: str = ""
     errors: Counter[str] = field(default_factory=Counter)
-    ports: array[int] | None = None
+    trace: array[int] | None = None
     local: Endpoint | None = None
     peer: Endpoint | None = None
 

@@ -95,8 +95,7 @@ def doctor(kind: str | None = None) -> Doctor:
     NotOnThisTestbed if the kind asked for is refused.
     """
     with open_testbed(kind=kind) as testbed:
-        live = _on_testbed(testbed) if testbed.executor.here.is_shared else [_nothing_live(testbed)]
-        capabilities = (*_machine(), *_private_network(), *live, *_programs(), _real_kernels())
+        capabilities = (*_machine(), *_private_network(), *_on_testbed(testbed), *_programs(), _real_kernels())
         return Doctor(testbed.kernel, testbed.kind, testbed.why, capabilities)
 
 
@@ -149,16 +148,16 @@ def _two_hosts(executor: NamespaceExecutor) -> Capability:
 
 
 def _on_testbed(testbed: Testbed) -> Iterator[Capability]:
+    if not testbed.executor.here.is_shared:
+        none = f"no try is made: {testbed.why}"
+        yield _capability("self-connection", False, none, advice.NEEDS_NAMESPACE, needed=True)
+        return
     port = testbed.submit(free_port).result()
     yield _talks_to_itself(testbed, "self-connection", "127.0.0.1", port, advice.SELF_CONNECTION, needed=True)
     yield _talks_to_itself(testbed, "IPv6 loopback", "::1", port, advice.IPV6)
     yield _source_port(testbed, "range per socket", ClientKind.SOCKET_RANGE, port, advice.SOCKET_RANGE)
     yield _source_port(testbed, "IP_BIND_ADDRESS_NO_PORT", ClientKind.BIND_NO_PORT, port, advice.BIND_NO_PORT)
     yield _capture(testbed, port)
-
-
-def _nothing_live(testbed: Testbed) -> Capability:
-    return _capability("self-connection", False, f"no try is made: {testbed.why}", advice.NEEDS_NAMESPACE, needed=True)
 
 
 def _talks_to_itself(testbed: Testbed, name: str, host: str, port: int, fix: str, needed: bool = False) -> Capability:

@@ -141,15 +141,11 @@ def _contradiction(seen: Exchanged) -> str:
 
 def _without_partner(network: Network, names: set[str]) -> dict[str, str]:
     """By the name that they have for a peer: sockets at whose other end there is none, as the table has it."""
-    ends = {_ends(row) for row in network.sockets if row.state not in _NOT_OPEN}
+    ends = {(_unmapped(row.local), _unmapped(row.peer)) for row in network.sockets if row.state not in _NOT_OPEN}
     sought = {_unmapped(name): name for name in names}
     return {
         sought[peer]: local for local, peer in ends if peer in sought and local != peer and (peer, local) not in ends
     }
-
-
-def _ends(row: SocketRow) -> tuple[str, str]:
-    return _unmapped(row.local), _unmapped(row.peer)
 
 
 def _unmapped(name: str) -> str:

@@ -80,7 +80,7 @@ def run_loop(stack: Stack, spec: LoopSpec, dialler: Dialler | None = None) -> tu
     Without a `dialler` its sockets are made as `spec` says, and closed unless they connect. Returns the outcome and,
     where it connected, the live socket.
     """
-    outcome = LoopOutcome(ports=array("H") if spec.trace else None)
+    outcome = LoopOutcome(trace=array("H") if spec.trace else None)
     began = stack.monotonic()
     bounds, connected = Bounds(spec.max_tries, began + spec.timeout), None
     try:
@@ -91,7 +91,7 @@ def run_loop(stack: Stack, spec: LoopSpec, dialler: Dialler | None = None) -> tu
     except OSError as error:  # a socket could not be made: no descriptors, no ports, no such option
         outcome.end(error.errno or errno.EIO)
     except MemoryError:  # the trace has to go, so that the count can be told
-        outcome.ports = None
+        outcome.trace = None
         outcome.end(errno.ENOMEM)
     outcome.seconds = stack.monotonic() - began
     if connected is not None:
@@ -103,9 +103,9 @@ def _dial_own(stack: Stack, spec: LoopSpec, bounds: Bounds, outcome: LoopOutcome
     """Dial with sockets of one's own; who does not connect is closed."""
     own: NewSockets | OneSocket
     if spec.client.new_socket:
-        own = NewSockets(stack, spec, outcome.ports)
+        own = NewSockets(stack, spec, outcome.trace)
     else:
-        own = OneSocket(make_socket(stack, spec), outcome.ports)
+        own = OneSocket(make_socket(stack, spec), outcome.trace)
     connected = dial_until(stack, own, (spec.host, spec.port), bounds, outcome)
     if connected is None and own.socket is not None:
         own.socket.close()

@@ -65,7 +65,7 @@ class RecordedExchange(Exchange):
         self.settings = dict(provenance.settings) if provenance else {}
         ends = provenance.ends if provenance else {}
         self._sent, self._arrived = tuple(sent), tuple(arrived)
-        self._segments = [replace(one.segment, sender=_end(one.segment, ends)) for one in sent]
+        self._segments = [replace(one.segment, sender=ends.get(str(one.segment.source), "")) for one in sent]
         self.notes = (*notes, *_complaints(self.replayed))
 
     @property
@@ -140,10 +140,6 @@ def read_pcap(path: str | os.PathLike[str], port: Port | None = None) -> Recorde
         if not found:
             raise ValueError(f"file {path}: no TCP segment of port {number} in it; leave the port out to see others")
     return _exchange(Path(path).name, found, notes)
-
-
-def _end(segment: Segment, ends: Mapping[str, str]) -> str:
-    return ends.get(str(segment.source), "")
 
 
 def _exchange(

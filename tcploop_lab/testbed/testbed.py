@@ -8,7 +8,7 @@ import socket
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import NotOnThisTestbed
 from ..ports.clients import Client, parse_client, tells_clients
@@ -25,7 +25,7 @@ from .crossing import Crossing, open_crossing
 from .exposure import look
 from .find import Found, found
 from .limits import default_max_tries, parse_delay, parse_timeout, parse_tries
-from .loop import LoopSpec, make_socket
+from .loop import make_socket
 from .sampling import binds_alone, sample_alone
 from .sockets import Look, SocketTable
 from .waiting import ends_its_cell, wait_for
@@ -92,28 +92,13 @@ class Testbed(TestbedBase):
         if host is None:
             host, source = self._undisturbed(port, source)
         spec = self._spec(port, host, kind, tries, parse_timeout(timeout), trace, source)
-        self._reset_earlier(spec)
+        if (earlier := self._runs.pop((spec.host, spec.port), lambda: None)()) is not None:
+            earlier.close(reset=True)
         future = self.submit(dial, spec)
         show = progress if callable(progress) else spec.max_tries if progress else None
         outcome, sock, held_by = wait_for(self.executor, future, show, _STOP_GRACE)
-        run = Run(
-            port=spec.port,
-            host=spec.host,
-            client=spec.client,
-            port_range=port_range,
-            tries=outcome.tries,
-            seconds=outcome.seconds,
-            stopped=outcome.stopped,
-            errors=dict(outcome.errors),
-            local=outcome.local,
-            peer=outcome.peer,
-            max_tries=tries,
-            kernel=self.kernel,
-            stack=self.stack,
-            trace=outcome.ports,
-            held_by=held_by,
-            socket=sock,
-        )
+        seen: dict[str, Any] = vars(outcome) | {"errors": dict(outcome.errors), "held_by": held_by, "socket": sock}
+        run = Run(spec.port, spec.host, kind, port_range, max_tries=tries, kernel=self.kernel, stack=self.stack, **seen)
         if sock is not None:
             sockets.limit_waiting(sock)
             run.arm_reset()
@@ -304,8 +289,3 @@ class Testbed(TestbedBase):
         if held and self.submit(binds_alone).result():
             return self.address, self.address
         return usual, source
-
-    def _reset_earlier(self, spec: LoopSpec) -> None:
-        earlier = self._runs.pop((spec.host, spec.port), lambda: None)()
-        if earlier is not None:
-            earlier.close(reset=True)

@@ -6,7 +6,7 @@ They do not know of each other, so where two of them answer the same question th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import NotOnThisTestbed
@@ -15,9 +15,7 @@ from ..ports.ranges import Port
 from ..results.description import Description, Table, plainly
 from ..results.run import Run
 from ..results.shown import Shown
-from ..tcp.endpoint import Endpoint
 from ..tcp.replay import replay
-from ..tcp.segments import Segment
 from ..tcp.states import State
 from ..tcp.words import counted
 from .capture import Exchange
@@ -120,7 +118,7 @@ def of_capture(exchange: Exchange) -> Answers:
     """What the captured segments say."""
     segments = exchange.segments
     own = [segment for segment in segments if segment.to_itself]
-    named = {str(Endpoint(one.src, one.sport)) for one in own}
+    named, ends = {str(one.source) for one in own}, replay(own).ends
     return {
         CALLS: sum(segment.is_syn for segment in segments),
         REFUSED: sum(segment.is_reset and "A" in segment.flags for segment in segments),
@@ -128,7 +126,7 @@ def of_capture(exchange: Exchange) -> Answers:
         LISTENED: sum(segment.is_syn_ack and not segment.to_itself for segment in segments),
         TO_ITSELF: sum(segment.is_syn for segment in own),
         NAMES: ", ".join(sorted(named)),
-        STATE: _last_state(own),
+        STATE: str(ends[0].state) if ends else "",
     }
 
 
@@ -182,8 +180,3 @@ def _capture(testbed: Testbed, port: Port, absent: dict[str, str]) -> Exchange |
     except NotOnThisTestbed as reason:
         absent["the capture"] = str(reason)
         return None
-
-
-def _last_state(segments: Sequence[Segment]) -> str:
-    ends = replay(segments).ends
-    return str(ends[0].state) if ends else ""

@@ -51,7 +51,9 @@ def law_with_taken(
     if not hits.any():
         return Never(), f"{where}, and port {port} is never reached past them"
     if not steps:
-        return _memoryless(era, circle, hits, taken), f"port {port} is free; {where}"
+        free = circle.size - sum(circle.position(one) is not None for one in taken)
+        # A fresh start for each try; an era that redraws gives every free port the same chance.
+        return Geometric(1 / free if era.redraws else float(hits.mean())), f"port {port} is free; {where}"
     return _walk(circle, steps, port, start, taken), f"port {port} is free; {where}"
 
 
@@ -63,13 +65,6 @@ def _hits(choices: list[Any], port: int) -> Any:
 def _walk(circle: Candidates, steps: tuple[float, ...], port: int, start: str, taken: frozenset[int]) -> TakenLaw:
     choices = circle.choices(taken)
     return TakenLaw(_moves(choices, steps), _hits(choices, port), start, len(steps) == 1)
-
-
-def _memoryless(era: type[Era], circle: Candidates, hits: Any, taken: frozenset[int]) -> Law:
-    """A fresh start for each try; an era that redraws gives every free port the same chance."""
-    if era.redraws:
-        return Geometric(1 / (circle.size - sum(circle.position(port) is not None for port in taken)))
-    return Geometric(float(hits.mean()))
 
 
 def _moves(choices: list[tuple[int, int] | None], steps: tuple[float, ...]) -> Any:

@@ -152,15 +152,11 @@ class PreconditionBoard:
         self.verdict = self.testbed.check(self.port, self.host)
 
     def _set(self, name: str, on: bool) -> None:
+        makers = {"listen": self.testbed.listen, "hold": self.testbed.hold, "reserve": self.testbed.reserve}
         if not on:
             self._off(name)
-        elif name not in self._undo:
-            self._undo[name] = self._make(name)
-
-    def _make(self, name: str) -> Any:
-        """Switch on; what is returned is closed to switch it off."""
-        makers = {"listen": self.testbed.listen, "hold": self.testbed.hold, "reserve": self.testbed.reserve}
-        return makers[name](self.port) if name in makers else ExitStack()
+        elif name not in self._undo:  # what is kept is closed to switch it off
+            self._undo[name] = makers[name](self.port) if name in makers else ExitStack()
 
     def _set_range(self, kind: str) -> None:
         self._off("range")

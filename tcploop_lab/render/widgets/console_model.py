@@ -81,7 +81,9 @@ class LoopConsole:
             return problem
         if self.run is None:
             return self._note or "Ready."
-        return " ".join(filter(None, (_ending(self.run), _OPENING * self._opening, self._note)))
+        sentence = self.run.summary
+        ending = f"{sentence[0].upper()}{sentence[1:]}."
+        return " ".join(filter(None, (ending, _OPENING * self._opening, self._note)))
 
     def start(self, port: Any, port_range: Any, client: Any = "same-socket", most_tries: Any = MOST_TRIES,
               pace: str = "full speed") -> bool:  # fmt: skip
@@ -90,16 +92,13 @@ class LoopConsole:
             return False
         self.hang_up()
         try:
-            self.wish = wish = self._read(port, port_range, client, most_tries, pace)
+            must_be_there(self.testbed, "to dial in", "loop_console")
+            self.wish = wish = Wish.read(port, port_range, client, most_tries, pace)
         except ValueError as reason:
             self._note, self.run = in_words(reason), None
             return False
         self._note, self._opening, self.run = "", False, None
         return self.work.start(lambda: self._loop(wish))
-
-    def _read(self, *typed: Any) -> Wish:
-        must_be_there(self.testbed, "to dial in", "loop_console")
-        return Wish.read(*typed)
 
     def open(self, port: Any, port_range: Any) -> None:
         """Make one loop to begin with, of at most two seconds, so that there is something to see; close it."""
@@ -206,8 +205,3 @@ def _joined(before: Run | None, piece: Run, most_tries: int) -> Run:
         trace=(before.trace or array("H")) + (piece.trace or array("H")),
         max_tries=most_tries,
     )
-
-
-def _ending(run: Run) -> str:
-    sentence = run.summary
-    return f"{sentence[0].upper()}{sentence[1:]}."

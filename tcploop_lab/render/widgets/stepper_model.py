@@ -53,7 +53,8 @@ class StateStepper:
         if not self.last:
             return self.note or "There is no segment in this exchange: nothing to step through."
         if not self.position:
-            return f"Before the first of {self.last} moments. {self._states_in_words()}."
+            states = ", ".join(f"{name} is {state}" for name, state in self.states.items())
+            return f"Before the first of {self.last} moments. {states}."
         index, arrives = self.replay.moments[self.position - 1]
         step = self.replay.steps[index]
         what = "arrives" if arrives else "is lost on the way" if step.lost else "departs"
@@ -105,9 +106,6 @@ class StateStepper:
             if end.name == (step.receiver if arrives else step.sender):
                 return step.receiver_before if arrives else step.sender_before
         return end.state
-
-    def _states_in_words(self) -> str:
-        return ", ".join(f"{name} is {state}" for name, state in self.states.items())
 
 
 def _sentences(rows: tuple[Transition, ...]) -> list[str]:

@@ -130,7 +130,7 @@ def must_run_here() -> None:
 
 
 class Remote:
-    """A live thing in the other kernel."""
+    """A live thing in the other kernel, where its methods are carried out."""
 
     def __init__(self, link: Link, kind: str, number: int) -> None:
         self._link, self._name = link, (kind, number)
@@ -140,18 +140,18 @@ class Remote:
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         return self._link.ask("call", (self, method, args, kwargs)).result(_CALL_TIMEOUT)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return partial(self._call, name)
+
 
 def _name_of(value: Any) -> Any:
     return value._name if isinstance(value, Remote) else None
 
 
 class RemoteSocket(Remote):
-    """A socket whose methods are those of `socket.socket`, carried out in the other kernel."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return lambda *args, **kwargs: self._call(name, *args, **kwargs)
+    """A socket, with the methods of `socket.socket`."""
 
     def __enter__(self) -> RemoteSocket:
         return self
@@ -161,20 +161,12 @@ class RemoteSocket(Remote):
 
 
 class RemotePackets(Remote):
-    """A packet socket: `PacketSocket` of `stacks.stack`."""
+    """A packet socket, with the methods of `stacks.stack.PacketSocket`."""
 
     @property
     def closed(self) -> bool:
         """True after `close`."""
         return bool(self._call("closed"))
-
-    def close(self) -> None:
-        """End the capture."""
-        self._call("close")
-
-    def frames(self, *most: int) -> Any:
-        """Return the frames that wait, and how many were dropped."""
-        return self._call("frames", *most)
 
 
 class _Here(linux.LinuxStack):

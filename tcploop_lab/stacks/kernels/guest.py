@@ -85,22 +85,17 @@ def _be_random(seed: bytes) -> None:
 def _serve_and_end(descriptor: int, settings: dict[str, Any]) -> None:
     status = 1
     try:
+        from .. import worker_process
+
         _become(settings["user"], settings["group"])
         os.environ.update(settings["environment"])
         with contextlib.suppress(OSError):
             os.chdir(settings["directory"])
-        _be_patient(settings["patience"])
+        worker_process.START_TIMEOUT = settings["patience"]  # of every worker that starts here, a program's too
         Server(console.Channel(descriptor, guest=True)).serve()
         status = 0
     finally:
         os._exit(status)
-
-
-def _be_patient(seconds: float) -> None:
-    """Let every worker that starts here take as long as the kernel itself may, be it a testbed's or a program's."""
-    from .. import worker_process
-
-    worker_process.START_TIMEOUT = seconds
 
 
 def _become(user: int, group: int) -> None:

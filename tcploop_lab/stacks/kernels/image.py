@@ -167,9 +167,5 @@ def _loaded() -> list[Path]:
     """The files of the modules that are loaded here, but for those of Python's own library."""
     library = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
     files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-    kept = {file for file in files if isinstance(file, str) and not _is_library(file, library)}
-    return [Path(file) for file in sorted(kept)]
-
-
-def _is_library(file: str, library: tuple[str, ...]) -> bool:
-    return file.startswith(library) and "-packages" not in file
+    named = {file for file in files if isinstance(file, str)}
+    return [Path(file) for file in sorted(named) if not file.startswith(library) or "-packages" in file]

@@ -149,7 +149,7 @@ class Machine:
         }
 
     def _start(self, files: Path, environment: dict[str, str], channel: int, lifeline: int) -> subprocess.Popen[bytes]:
-        guest = _GUEST.format(path=_search_path(), settings=self._settings(files, environment))
+        guest = _GUEST.format(path=[*map(os.path.abspath, sys.path)], settings=self._settings(files, environment))
         program = self._how.program(self.release, files, self._place, guest, channel)
         kept = {"PATH": os.environ["PATH"]} if "PATH" in os.environ else {}
         place = os.path.abspath(tempfile.gettempdir())
@@ -185,10 +185,6 @@ def _new_place() -> Path:
         return Path(tempfile.mkdtemp(prefix="tcploop-kernel-", dir="/tmp" if odd else place))
     except OSError as error:
         raise no_place(error) from None
-
-
-def _search_path() -> list[str]:
-    return [os.path.abspath(entry) for entry in sys.path]
 
 
 def _end_with(lifeline: int, group: int) -> None:
