@@ -108,7 +108,9 @@ def clear_errors(path: str | os.PathLike[str] | None) -> Iterator[None]:
     except sqlite3.Error as error:
         raise ValueError(f"file {path}: {reason(error)}; {_way_out(error)}") from None
     except (OverflowError, UnicodeDecodeError) as error:  # Python's module about a number, about SQLite's own words
-        raise _damaged(path, str(error)) from None
+        raise ValueError(f"file {path}: {_damaged(str(error))}") from None
+    except _NotRead as why:
+        raise ValueError(f"file {path}: {why}") from None
 
 
 def reason(error: sqlite3.Error) -> str:
@@ -131,10 +133,10 @@ def _way_out(error: sqlite3.Error) -> str:
 def read(connection: sqlite3.Connection, path: str | os.PathLike[str] | None, plan: Callable[[str], Study]) -> Content:
     """Return what a study file says. Raises ValueError, in one line, unless it is whole and every value is possible."""
     with clear_errors(path), _one_look(connection):
-        _check_form(connection, path)
-        study, facts = _read_facts(connection, path, plan)
-        settings = _read_settings(connection, path, study)
-        rows, machines = _read_samples(connection, path, study, settings)
+        _check_form(connection)
+        study, facts = _read_facts(connection, plan)
+        settings = _read_settings(connection, study)
+        rows, machines = _read_samples(connection, study, settings)
         return Content(study, facts, settings, rows, machines)
 
 
@@ -149,31 +151,33 @@ def _one_look(connection: sqlite3.Connection) -> Iterator[None]:
             connection.rollback()
 
 
-def _damaged(path: object, what: str) -> ValueError:
-    return ValueError(
-        f"file {path}: it is damaged ({printable(what, _NAME)}); restore a copy, or begin with another path"
-    )
+class _NotRead(Exception):
+    """Why a file is not read."""
 
 
-def _check_form(connection: sqlite3.Connection, path: object) -> None:
+def _damaged(what: str) -> _NotRead:
+    return _NotRead(f"it is damaged ({printable(what, _NAME)}); restore a copy, or begin with another path")
+
+
+def _check_form(connection: sqlite3.Connection) -> None:
     """Raise unless this is a study file, with nothing in it that a study does not have, and sound."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION:
-        raise ValueError(f"file {path}: it is not the file of a study; give another path")
+        raise _NotRead("it is not the file of a study; give another path")
     found = {}
     for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema"):
         if (kind, sql) != ("index", None):  # the one that SQLite makes for a primary key
             found[name] = sql
             if kind != "table" or name not in SCHEMA or _words(sql) != _words(SCHEMA[name]):
-                raise ValueError(
-                    f"file {path}: the {printable(str(kind), 20)} {printable(str(name), 100)} in it is none of a "
+                raise _NotRead(
+                    f"the {printable(str(kind), 20)} {printable(str(name), 100)} in it is none of a "
                     "study's; it is not read, nor gone on with: give another path"
                 )
     if missing := ", ".join(SCHEMA.keys() - found.keys()):
-        raise _damaged(path, f"no such table: {missing}")
+        raise _damaged(f"no such table: {missing}")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise _damaged(path, str(verdict).splitlines()[-1])
+        raise _damaged(str(verdict).splitlines()[-1])
 
 
 def _words(sql: object) -> str:
@@ -182,63 +186,61 @@ def _words(sql: object) -> str:
     return words.replace(")strict,withoutrowid", ")withoutrowid").removesuffix("strict")
 
 
-def _read_facts(
-    connection: sqlite3.Connection, path: object, plan: Callable[[str], Study]
-) -> tuple[Study, dict[str, str]]:
+def _read_facts(connection: sqlite3.Connection, plan: Callable[[str], Study]) -> tuple[Study, dict[str, str]]:
     pairs = connection.execute("SELECT key, value FROM study LIMIT 100").fetchall()
     if not all(isinstance(key, str) and isinstance(value, str) for key, value in pairs):
-        raise _damaged(path, "a fact of the study is no text")
+        raise _damaged("a fact of the study is no text")
     facts = dict(pairs)
     try:
         study = plan(facts.pop("plan"))
     except (LookupError, ValueError):
-        raise _damaged(path, "its plan cannot be read") from None
+        raise _damaged("its plan cannot be read") from None
     return study, {printable(key, _NAME): printable(value, _NAME) for key, value in facts.items()}
 
 
-def _read_settings(connection: sqlite3.Connection, path: object, study: Study) -> tuple[tuple[str, int], ...]:
+def _read_settings(connection: sqlite3.Connection, study: Study) -> tuple[tuple[str, int], ...]:
     (count,) = connection.execute("SELECT count(*) FROM cells").fetchone()
     if count * study.samples != study.size:  # asked first: a short plan may stand for millions of cells
-        raise _damaged(path, f"{count} cells, its plan has {study.size // study.samples}")
+        raise _damaged(f"{count} cells, its plan has {study.size // study.samples}")
     rows = connection.execute("SELECT * FROM cells ORDER BY cell").fetchall()
     wanted = [(i, c.port, c.port_range.low, c.port_range.high, str(c.client)) for i, c in enumerate(study.cells)]
     if [row[:5] for row in rows] != wanted:
-        raise _damaged(path, "its cells are not those of its plan")
+        raise _damaged("its cells are not those of its plan")
     settings = tuple(row[5:] for row in rows)
     if all(setting == (None, None) for setting in settings):
         return ()
     for cell, (era, max_tries) in zip(study.cells, settings, strict=True):
-        _check_setting(path, study, cell, era, max_tries)
+        _check_setting(study, cell, era, max_tries)
     return settings
 
 
-def _check_setting(path: object, study: Study, cell: CellPlan, era: Any, max_tries: Any) -> None:
+def _check_setting(study: Study, cell: CellPlan, era: Any, max_tries: Any) -> None:
     try:
         cell.law(era, study.start)
     except (ValueError, TypeError, AttributeError):
-        raise _damaged(path, f"era {era!r} of {cell}") from None
+        raise _damaged(f"era {era!r} of {cell}") from None
     possible = type(max_tries) is int and 1 <= max_tries <= _MOST_TRIES
     if not possible or study.max_tries not in (None, max_tries):
-        raise _damaged(path, f"max_tries {max_tries!r} of {cell}")
+        raise _damaged(f"max_tries {max_tries!r} of {cell}")
 
 
 def _read_samples(
-    connection: sqlite3.Connection, path: object, study: Study, settings: tuple[tuple[str, int], ...]
+    connection: sqlite3.Connection, study: Study, settings: tuple[tuple[str, int], ...]
 ) -> tuple[NDArray[np.void], tuple[tuple[str, str], ...]]:
     limits = {"cells": len(study.cells), "samples": study.samples, "tries": _MOST_TRIES}
     stray = connection.execute(_STRAY, limits | {"seconds": _MOST_SECONDS, "name": _NAME}).fetchone()
     if stray is not None:
-        raise _damaged(path, f"no such sample can be: {stray!r}")
+        raise _damaged(f"no such sample can be: {stray!r}")
     codes: dict[tuple[str, str], int] = {}
-    rows = np.fromiter(_coded(connection, path, codes), ROW)
+    rows = np.fromiter(_coded(connection, codes), ROW)
     order = rows["cell"] * study.samples + rows["sample"]
     if len(rows) and not (order[1:] > order[:-1]).all():
-        raise _damaged(path, "samples are there twice, or out of order")
+        raise _damaged("samples are there twice, or out of order")
     if len(rows) and not settings:
-        raise _damaged(path, "there are samples, and no settings of their cells")
+        raise _damaged("there are samples, and no settings of their cells")
     bounds = np.array([_most(study, *pair) for pair in zip(study.cells, settings, strict=False)], "f8")
     if len(rows) and (rows["tries"] > bounds[rows["cell"]]).any():
-        raise _damaged(path, "a sample has more tries than its cell allows")
+        raise _damaged("a sample has more tries than its cell allows")
     return rows, tuple((printable(host), printable(kernel)) for host, kernel in codes)
 
 
@@ -248,12 +250,10 @@ def _most(study: Study, cell: CellPlan, setting: tuple[str, int]) -> float:
     return max(max_tries, cell.max_tries(era, study.start)) if study.start == "return" else max_tries
 
 
-def _coded(
-    connection: sqlite3.Connection, path: object, codes: dict[tuple[str, str], int]
-) -> Iterator[tuple[Any, ...]]:
+def _coded(connection: sqlite3.Connection, codes: dict[tuple[str, str], int]) -> Iterator[tuple[Any, ...]]:
     """The samples, with a small number instead of the names of host and kernel."""
     for *numbers, host, kernel in connection.execute("SELECT * FROM samples"):
         code = codes.setdefault((host, kernel), len(codes))
         if code >= _MOST_MACHINES:
-            raise _damaged(path, f"samples of more than {_MOST_MACHINES} machines")
+            raise _damaged(f"samples of more than {_MOST_MACHINES} machines")
         yield (*numbers, code)
