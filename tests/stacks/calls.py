@@ -17,16 +17,8 @@ from tcploop_lab.tcp import closing
 
 PORTS = (20000, 20001, 20002)
 LINUX_RANGE = PortRange(32768, 60999)
-_LEVELS = {c.SOL_SOCKET: "SOL_SOCKET", c.SOL_IP: "SOL_IP", c.SOL_TCP: "SOL_TCP"}
-_OPTIONS = {
-    (c.SOL_SOCKET, c.SO_REUSEADDR): "SO_REUSEADDR",
-    (c.SOL_SOCKET, c.SO_LINGER): "SO_LINGER",
-    (c.SOL_SOCKET, c.SO_ERROR): "SO_ERROR",
-    (c.SOL_SOCKET, c.SO_ACCEPTCONN): "SO_ACCEPTCONN",
-    (c.SOL_IP, c.IP_BIND_ADDRESS_NO_PORT): "IP_BIND_ADDRESS_NO_PORT",
-    (c.SOL_IP, c.IP_LOCAL_PORT_RANGE): "IP_LOCAL_PORT_RANGE",
-    (c.SOL_TCP, c.TCP_NODELAY): "TCP_NODELAY",
-}
+_LEVELS = {c.SOL_SOCKET: "SOL_SOCKET", c.SOL_IP: "SOL_IP", c.SOL_TCP: "SOL_TCP", c.SOL_IPV6: "SOL_IPV6"}
+_PREFIXES = {c.SOL_SOCKET: "SO_", c.SOL_IP: "IP_", c.SOL_TCP: "TCP_", c.SOL_IPV6: "IPV6_"}
 
 
 @dataclass(frozen=True)
@@ -43,18 +35,18 @@ class NameOf:
 class Call:
     """One line of a script: a method of a socket or of the stack, and the letter that its result gets.
 
-    No socket waits, but where `blocking`.
+    `timeout` is what settimeout() gets before: no socket waits but where it says so (None: SO_RCVTIMEO, SO_SNDTIMEO).
     """
 
     on: str
     method: str
     args: tuple[Any, ...] = ()
     into: str = ""
-    blocking: bool = False
+    timeout: float | None = 0.0
 
     def __str__(self) -> str:
         target = f"{self.into} = " if self.into else ""
-        wait = "  # blocking" if self.blocking else ""
+        wait = "" if self.timeout == 0 else f"  # timeout {self.timeout}"
         return f"{target}{self.on}.{self.method}({', '.join(_written(self.method, self.args))}){wait}"
 
 
@@ -66,8 +58,12 @@ def _written(method: str, args: tuple[Any, ...]) -> list[str]:
     if method == "socket":
         return ["AF_INET6" if args[0] == AF_INET6 else "AF_INET"]
     if method.endswith("sockopt"):
-        return [_LEVELS[args[0]], _OPTIONS[args[:2]], *map(_value, args[2:])]
+        return [_LEVELS[args[0]], _option(*args[:2]), *map(_value, args[2:])]
     return [repr(argument) for argument in args]
+
+
+def _option(level: int, number: int) -> str:
+    return next(name for name, value in vars(c).items() if name.startswith(_PREFIXES[level]) and value == number)
 
 
 def _value(value: Any) -> str:
@@ -75,7 +71,7 @@ def _value(value: Any) -> str:
         return "RESET" if value == closing.RESET else "ORDERLY"
     if isinstance(value, bytes):
         word = int.from_bytes(value, sys.byteorder)
-        return f"range_option({word & 0xFFFF}, {word >> 16})"
+        return f"range_option({word & 0xFFFF}, {word >> 16})" if len(value) == 4 else repr(value)
     return repr(value)
 
 

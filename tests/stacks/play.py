@@ -17,7 +17,7 @@ from .segments import Segments
 
 # Longer than a delayed ACK (40 ms): what a call sends is there before it is written down, on a busy machine too.
 _SETTLE = 0.06  # seconds
-_WAIT = 0.05  # seconds that a blocking connect() may take
+_WAIT = 0.05  # seconds that a call that blocks may take
 _STATES = (
     *("?", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED", "CLOSE-WAIT"),
     *("LAST-ACK", "LISTEN", "CLOSING", "SYN-RECEIVED"),
@@ -94,19 +94,23 @@ class Player:
     def _result(self, call: Call) -> str:
         try:
             return self._shown(self._made(call))
+        except ValueError as error:  # select() of a closed socket
+            return repr(error)
         except OSError as error:
             return f"{type(error).__name__} {errno.errorcode.get(error.errno or 0, error.errno)}"
 
     def _made(self, call: Call) -> Any:
         target = self.stack if call.on == "stack" else self.sockets[call.on]
         args = [self._argument(argument) for argument in call.args]
-        if call.blocking:
-            target.setblocking(True)
+        if call.method == "readable":  # select()
+            return bool(self.stack.wait_readable([target], _WAIT))
+        if call.timeout != 0:
+            target.settimeout(call.timeout)
         try:
             made = getattr(target, call.method)(*args)
         finally:
-            if call.blocking:
-                target.setblocking(False)
+            if call.timeout != 0:
+                target.settimeout(0)
         return self._kept(call.into, made) if call.into else made
 
     def _argument(self, argument: Any) -> Any:
@@ -115,7 +119,8 @@ class Player:
     def _kept(self, letter: str, made: Any) -> Any:
         sock, name = made if isinstance(made, tuple) else (made, None)
         sock.setblocking(False)
-        sock.setsockopt(c.SOL_SOCKET, c.SO_SNDTIMEO, c.timeval(_WAIT))
+        for option in (c.SO_SNDTIMEO, c.SO_RCVTIMEO):
+            sock.setsockopt(c.SOL_SOCKET, option, c.timeval(_WAIT))
         self.sockets[letter] = sock
         return name
 

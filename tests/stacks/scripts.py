@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-from socket import AF_INET, AF_INET6
+import struct
+from collections.abc import Sequence
+from socket import AF_INET, AF_INET6, MSG_PEEK
 from typing import Any
 
 from hypothesis import strategies as st
@@ -24,6 +26,10 @@ _HOSTS = {AF_INET: ("127.0.0.1", "127.0.0.2", ""), AF_INET6: ("::1", "::")}
 _MAPPED = "::ffff:127.0.0.1"
 _LETTERS = "abcd"
 _port = st.sampled_from(PORTS)
+_TIMED = 0.05  # seconds
+_waits = st.sampled_from((0.0, 0.0, 0.0, None, None, _TIMED))  # of connect()
+_rarely = st.sampled_from((0.0,) * 6 + (None, _TIMED))
+_NOWHERE = {AF_INET: (("127.255.255.255", PORTS[0]), ("10.9.9.9", PORTS[0])), AF_INET6: (("2001:db8::1", PORTS[0]),)}
 
 
 @functools.cache
@@ -35,20 +41,31 @@ def _name(families: tuple[int, ...], letter: str, port: int | None = None) -> st
     return st.tuples(st.sampled_from((*(usual,) * 4, *others)), _port if port is None else st.just(port))
 
 
-def _ask(letter: str) -> tuple[Call, ...]:
-    options = (c.SO_ERROR, c.SO_ACCEPTCONN, c.SO_REUSEADDR)
+def _ask(letter: str, family: int) -> tuple[Call, ...]:
+    of_socket = (c.SO_ERROR, c.SO_ERROR, c.SO_ACCEPTCONN, c.SO_REUSEADDR, c.SO_KEEPALIVE, c.SO_LINGER, c.SO_TYPE)
+    of_ip, of_tcp = (c.IP_BIND_ADDRESS_NO_PORT, c.IP_LOCAL_PORT_RANGE), (c.TCP_NODELAY, c.TCP_SYNCNT)
+    options = (
+        *((c.SOL_SOCKET, option) for option in of_socket),
+        *((c.SOL_IP, option) for option in of_ip),
+        *((c.SOL_TCP, option) for option in of_tcp),
+        *[(c.SOL_IPV6, c.IPV6_V6ONLY)] * (family == AF_INET6),
+    )
     return (
-        *(Call(letter, method) for method in ("getsockname", "getpeername")),
-        *(Call(letter, "getsockopt", (c.SOL_SOCKET, option)) for option in options),
+        *(Call(letter, method) for method in ("getsockname", "getpeername", "readable") * 3),
+        *(Call(letter, "getsockopt", option) for option in options),
     )
 
 
-def _set(letter: str) -> tuple[Call, ...]:
+def _set(letter: str, family: int) -> tuple[Call, ...]:
     ranges = [(low, high) for low in (0, *PORTS) for high in (0, *PORTS) if low <= high or not high]
     options = (
         *((c.SOL_SOCKET, c.SO_REUSEADDR, value) for value in (1, 1, 1, 0)),
         *((c.SOL_SOCKET, c.SO_LINGER, value) for value in (closing.RESET, closing.RESET, closing.ORDERLY)),
+        *((c.SOL_SOCKET, c.SO_LINGER, struct.pack("ii", 1, seconds)) for seconds in (1, 5)),
+        *((c.SOL_SOCKET, c.SO_KEEPALIVE, value) for value in (1, 0)),
         *((c.SOL_TCP, c.TCP_NODELAY, value) for value in (1, 0)),
+        *((c.SOL_TCP, option, value) for option, value in ((c.TCP_SYNCNT, 1), (c.TCP_USER_TIMEOUT, 700))),
+        *((c.SOL_IPV6, c.IPV6_V6ONLY, value) for value in (1, 0) if family == AF_INET6),
         *((c.SOL_IP, c.IP_BIND_ADDRESS_NO_PORT, value) for value in (1, 1, 0)),
     )
     own_ranges = ((c.SOL_IP, c.IP_LOCAL_PORT_RANGE, c.range_option(*ports)) for ports in ranges)
@@ -60,21 +77,28 @@ def _moves(letter: str, families: tuple[int, ...]) -> dict[str, st.SearchStrateg
     """What can be called on a socket, by kind."""
     family = families[_LETTERS.index(letter)]
     like = [NameOf(other) for other, its in zip(_LETTERS, families, strict=True) if its == family]
-    any_name = st.one_of(_name(families, letter), st.sampled_from(like))
+    nowhere = st.sampled_from((*_NOWHERE[family], (_HOSTS[family][0], 0)))
+    any_name = _one_of(*(_name(families, letter), st.sampled_from(like)) * 4, nowhere)
     return {
         "bind": _name(families, letter).map(lambda name: Call(letter, "bind", (name,))),
         "bind to any port": _name(families, letter, 0).map(lambda name: Call(letter, "bind", (name,))),
         "listen": st.sampled_from((5, 5, 1, 0)).map(lambda room: Call(letter, "listen", (room,))),
-        "connect": st.builds(lambda name, wait: Call(letter, "connect", (name,), "", wait), any_name, st.booleans()),
-        "connect to itself": st.booleans().map(lambda wait: Call(letter, "connect", (NameOf(letter),), "", wait)),
-        "accept": st.sampled_from([Call(letter, "accept", (), into) for into in _LETTERS if into != letter]),
-        "send": st.sampled_from([Call(letter, "send", (data,)) for data in (b"hi", b"a longer one" * 20, b"")]),
-        "recv": st.sampled_from([Call(letter, "recv", (size,)) for size in (100, 1000, 1)]),
-        "shutdown": st.sampled_from([Call(letter, "shutdown", (how,)) for how in (1, 0, 2)]),
+        "connect": st.builds(lambda name, wait: Call(letter, "connect", (name,), "", wait), any_name, _waits),
+        "connect to itself": _waits.map(lambda wait: Call(letter, "connect", (NameOf(letter),), "", wait)),
+        "accept": _each(letter, "accept", ((),), [into for into in _LETTERS if into != letter]),
+        "send": _each(letter, "send", ((b"hi",), (b"hi",), (b"a longer one" * 20,), (b"much" * 2000,), (b"",))),
+        "recv": _each(letter, "recv", ((100,), (1000,), (1,), (10_000,), (100, MSG_PEEK), (1, MSG_PEEK))),
+        "shutdown": st.sampled_from([Call(letter, "shutdown", (how,)) for how in (1, 0, 2, 1, 0, 2, 3)]),
+        "dup": st.sampled_from([Call(letter, "dup", (), into) for into in _LETTERS if into != letter]),
         "close": st.just(Call(letter, "close")),
-        "ask": st.sampled_from(_ask(letter)),
-        "set": st.sampled_from(_set(letter)),
+        "ask": st.sampled_from(_ask(letter, family)),
+        "set": st.sampled_from(_set(letter, family)),
     }
+
+
+def _each(letter: str, method: str, arguments: Sequence[Any], into: Sequence[str] = ("",)) -> st.SearchStrategy[Call]:
+    """A call that now and then waits."""
+    return st.builds(Call, st.just(letter), st.just(method), st.sampled_from(arguments), st.sampled_from(into), _rarely)
 
 
 # What a program mostly does with a socket by what it has done before; now and then it does anything at all.
@@ -102,7 +126,7 @@ def _one_of(*strategies: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 def _calls_up(letter: str, server: str) -> st.SearchStrategy[Call]:
-    return st.booleans().map(lambda wait: Call(letter, "connect", (NameOf(server),), "", wait))
+    return _waits.map(lambda wait: Call(letter, "connect", (NameOf(server),), "", wait))
 
 
 def _alike(families: tuple[int, ...], one: str, other: str) -> bool:
@@ -128,7 +152,7 @@ class _Plan:
 
     def add(self, call: Call) -> None:
         """Add a call. A letter without an open socket gets one first; a letter that accept() takes is closed first."""
-        if call.method in ("connect", "listen") and self._known_difference(call):
+        if call.method in ("connect", "listen", "dup") and self._known_difference(call):
             return
         if call.on in _LETTERS and call.on not in self.roles:
             self.script.append(Call("stack", "socket", (self.families[_LETTERS.index(call.on)],), call.on))
@@ -136,7 +160,7 @@ class _Plan:
         if call.into in self.roles:
             self.script.append(Call(call.into, "close"))
         self.script.append(call)
-        role = _BECOMES.get(call.method)
+        role = self.roles[call.on] if call.method == "dup" else _BECOMES.get(call.method)
         if call.method == "close":
             del self.roles[call.on]
             self.dialled.discard(call.on)
@@ -145,7 +169,7 @@ class _Plan:
 
     def _known_difference(self, call: Call) -> bool:
         """True for an IPv6 socket that has dialled, perhaps over IPv4, and goes on (docs/simulated.md, "mapped")."""
-        again = call.on in self.dialled
+        again = call.on in self.dialled or call.method == "dup"
         if call.method == "connect":
             self.dialled.add(call.on)
         return again and AF_INET in self.families and self.families[_LETTERS.index(call.on)] == AF_INET6
@@ -173,16 +197,16 @@ def _scene(families: tuple[int, ...], letters: str) -> st.SearchStrategy[tuple[C
     family, (one, other, third) = families[_LETTERS.index(letters[0])], letters
     alike = _alike(families, one, other)
 
-    def pair(name: tuple[str, int], room: int, wait: bool) -> tuple[Call, ...]:
+    def pair(name: tuple[str, int], room: int, wait: float | None) -> tuple[Call, ...]:
         called = (*_bound(one, name), Call(one, "listen", (room,)))
         to = NameOf(one) if alike else ("127.0.0.1" if family == AF_INET6 else _MAPPED, name[1])
         return *called, Call(other, "connect", (to,), "", wait), Call(one, "accept", (), third)
 
-    def itself(name: tuple[str, int], by_range: bool, wait: bool) -> tuple[Call, ...]:
+    def itself(name: tuple[str, int], by_range: bool, wait: float | None) -> tuple[Call, ...]:
         one_port = (Call("stack", "set_port_range", (PortRange(name[1], name[1]),)),)
         return *(one_port if by_range else _bound(one, name)), Call(one, "connect", (name,), "", wait)
 
-    def crossing(name: tuple[str, int], port: int, wait: bool) -> tuple[Call, ...]:
+    def crossing(name: tuple[str, int], port: int, wait: float | None) -> tuple[Call, ...]:
         calls = (Call(one, "connect", (NameOf(other),), "", wait), Call(other, "connect", (NameOf(one),), "", wait))
         return *_bound(one, name), *_bound(other, (name[0], port)), *calls
 
@@ -196,9 +220,9 @@ def _scene(families: tuple[int, ...], letters: str) -> st.SearchStrategy[tuple[C
         asks = _bound(one, (name[0], 0)) if by_bind else (Call(one, "connect", (name,)),)
         return ports, Call("stack", "set_reserved", ((PortRange(port, port),),)), *asks
 
-    pairs = st.builds(pair, _name(families, one), st.sampled_from((5, 5, 1, 0)), st.booleans())
-    selves = st.builds(itself, _name(families, one), st.booleans(), st.booleans())
-    crossings = st.builds(crossing, _name(families, one), _port, st.booleans())
+    pairs = st.builds(pair, _name(families, one), st.sampled_from((5, 5, 1, 0)), _waits)
+    selves = st.builds(itself, _name(families, one), st.booleans(), _waits)
+    crossings = st.builds(crossing, _name(families, one), _port, _waits)
     shared = st.builds(sharing, _name(families, one), st.booleans(), st.booleans())
     reserved = st.builds(reserving, _name(families, one), _port, st.booleans())
     return _one_of(pairs, pairs, pairs, selves, reserved, *[crossings, shared] * alike)

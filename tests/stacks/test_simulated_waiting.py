@@ -55,6 +55,23 @@ def test_a_full_buffer_stops_the_sender_and_a_reader_frees_it():
     assert read > 1_000_000
 
 
+@pytest.mark.parametrize(("closed", "seconds"), [(False, 2.4), (True, 325)])
+def test_a_window_that_stays_shut_ends_the_connection(closed: bool, seconds: float):
+    """After the user timeout, counted from the first probe; without one only a socket that nobody holds gives up."""
+    stack = SimulatedStack(seed=1)
+    client, _server = pair(stack)
+    client.setblocking(False)
+    client.send(bytes(10_000_000))
+    client.setsockopt(c.SOL_TCP, c.TCP_USER_TIMEOUT, 0 if closed else 2000)
+    if closed:
+        client.close()
+    stack.sleep(seconds - 1)
+    assert len(stack.socket_table()) == 2
+    stack.sleep(2)
+    assert len(stack.socket_table()) == 1 and stack.counters()["OutRsts"] == 0
+    assert closed or client.getsockopt(c.SOL_SOCKET, c.SO_ERROR) == errno.ETIMEDOUT
+
+
 def test_time_outs_are_those_of_the_simulated_clock():
     """settimeout(), SO_RCVTIMEO and sleep() wind it."""
     stack, began = SimulatedStack(seed=1), time.monotonic()
@@ -70,8 +87,13 @@ def test_time_outs_are_those_of_the_simulated_clock():
     assert stack.monotonic() - start == pytest.approx(3635, abs=0.1) and time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize(("version", "seconds"), [("6.18", 131), ("5.10", 127)])
-def test_a_syn_that_nobody_answers_is_sent_again_and_given_up(version: str, seconds: int):
+@pytest.mark.parametrize(
+    ("version", "option", "value", "seconds"),
+    [("6.18", c.TCP_SYNCNT, 6, 131), ("5.10", c.TCP_SYNCNT, 6, 127), ("6.18", c.TCP_SYNCNT, 1, 3),
+     ("6.18", c.TCP_SYNCNT, 2, 7), ("5.10", c.TCP_SYNCNT, 2, 7),
+     ("6.18", c.TCP_USER_TIMEOUT, 1500, 1.5), ("6.18", c.TCP_USER_TIMEOUT, 3300, 3.3)],
+)  # fmt: skip
+def test_a_syn_that_nobody_answers_is_sent_again_and_given_up(version: str, option: int, value: int, seconds: float):
     """A full queue drops SYNs: 1, 2, 4, ... seconds, since 6.5 after four times one second; ETIMEDOUT."""
     stack = SimulatedStack(version, seed=1)
     listener = stack.socket()
@@ -79,6 +101,7 @@ def test_a_syn_that_nobody_answers_is_sent_again_and_given_up(version: str, seco
     listener.listen(0)
     waiting = [stack.socket() for _ in range(2)]
     waiting[0].connect(HERE)
+    waiting[1].setsockopt(c.SOL_TCP, option, value)
     start = stack.monotonic()
     with pytest.raises(TimeoutError, match="timed out"):
         waiting[1].connect(HERE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from itertools import repeat, takewhile
 from operator import countOf
 
@@ -46,10 +47,24 @@ def test_a_run_can_be_repeated():
     assert run(5) == run(5) != run(6)
 
 
-def test_an_unknown_version_names_the_nearest():
-    """A typo is answered with what was probably meant."""
-    with pytest.raises(ValueError, match=r"kernel 'freebsd-15'.*freebsd-14"):
-        SimulatedStack("freebsd-15")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("freebsd-15", "freebsd-14"), ("windos", "windows"), ("4.25", "4.19"), ("5.99.1", "5.15"),
+     ("\u0664.\u0661", "4.1"), ("6.18-rc1", "6.18"),
+     ("", "7.3"), (5.10, "in quotes"), (None, "2.2 on"), ("1.0", "2.2 on")],
+)  # fmt: skip
+def test_an_unknown_version_names_the_nearest(name: object, told: str):
+    """A typo is answered with what was probably meant, once; a release that never was is none; 5.10 is no number."""
+    with pytest.raises(ValueError, match=rf"kernel {re.escape(repr(name))}: .*{told}") as error:
+        SimulatedStack(name)
+    near = str(error.value).partition("near it are ")[2].split(", ")
+    assert len(set(near)) == len(near)
+
+
+@pytest.mark.parametrize("name", ["Linux 4.19", "simulated Linux 6.18.44", "FreeBSD 13", "macOS", " windows\n"])
+def test_a_kernel_may_be_named_as_results_name_it(name: str):
+    """With the system's name, and in any case."""
+    assert SimulatedStack(name).kernel == "simulated " + name.strip().removeprefix("simulated ").replace("w", "W", 1)
 
 
 def test_sockets_in_turn_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,6 +86,18 @@ def test_sockets_in_turn_take_the_short_way(monkeypatch: pytest.MonkeyPatch) -> 
     server.bind(("127.0.0.1", 33333))
     server.listen()
     assert [sock.connect_ex(("127.0.0.1", 33333)) for sock in both] == [0, 0]
+
+
+def test_a_refusal_that_is_told_late_says_nothing_of_the_next_name():
+    """The error of a call that did not wait is told by the next one, to another name: that one is not refused then."""
+    stack = SimulatedStack("6.18", seed=3)
+    server, client = stack.socket(), stack.socket()
+    server.bind(("127.0.0.1", 20000))
+    server.listen()
+    client.setblocking(False)
+    client.connect_ex(("127.0.0.1", 20001))
+    client.setblocking(True)
+    assert [client.connect_ex(("127.0.0.1", 20000)) for _ in range(2)] == [errno.ECONNREFUSED, 0]
 
 
 def test_every_try_is_seen_when_somebody_looks():

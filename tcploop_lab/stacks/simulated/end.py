@@ -100,6 +100,7 @@ class End:
         self.small_edge = self.peer_edge = self.most_window = 0
         self.time_recent = 0  # the other end's timestamp, as far as it is known
         self.rto, self.backoff, self.retries, self.fresh_since = outgoing.FIRST_RTO, 0, 0, 0.0
+        self.tried_since: float | None = None  # when what is not answered was sent again first (retrans_stamp)
         self.retransmission: Timer | None = None
         self.keeping: Timer | None = None  # of keep-alive
         self.heard, self.questions = self.kernel.clock.now, 0

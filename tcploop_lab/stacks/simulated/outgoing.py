@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCALE = 10  # bits: the window scale (RFC 7323) that Linux takes for its default buffers
 FIRST_RTO, LEAST_RTO, MOST_RTO = 1.0, 0.2, 120.0  # seconds: RFC 6298, TCP_RTO_MIN, TCP_RTO_MAX
 _RETRIES, _ORPHAN_RETRIES, _SYN_ACK_RETRIES = 15, 8, 5  # tcp_retries2, tcp_orphan_retries, tcp_synack_retries
+_DOUBLINGS = 6  # of the first RTO, before it would be more than MOST_RTO
 _SOON = 0.008  # seconds: TCP_TIMEOUT_MIN, two jiffies of a kernel with HZ=250
 TIMESTAMP_BYTES = 12
 Options = tuple[tuple[str, object], ...]
@@ -137,10 +138,15 @@ def _nagle_holds(end: End, size: int) -> bool:
 
 
 def start_timer(end: End, idle: bool = False) -> None:
-    """(Re)start the retransmission timer; with nothing under way it is the one of zero-window probes."""
-    clock = end.kernel.clock
+    """(Re)start the retransmission timer; with nothing under way it is the one of zero-window probes.
+
+    A user timeout that ends before makes it shorter (tcp_clamp_rto_to_user_timeout).
+    """
+    clock, seconds, limit = end.kernel.clock, end.rto * 2**end.backoff, end.options.user_timeout
     clock.cancel(end.retransmission)
-    end.retransmission = clock.after(min(MOST_RTO, end.rto * 2**end.backoff), lambda: _expired(end), idle)
+    if limit and end.tried_since is not None:
+        seconds = min(seconds, max(_SOON, end.tried_since + limit - clock.now))
+    end.retransmission = clock.after(min(MOST_RTO, seconds), lambda: _expired(end), idle)
 
 
 def hurry(end: End) -> None:
@@ -153,7 +159,7 @@ def hurry(end: End) -> None:
 def stop_timer(end: End) -> None:
     """Nothing waits for an acknowledgment."""
     end.kernel.clock.cancel(end.retransmission)
-    end.retransmission, end.backoff, end.retries = None, 0, 0
+    end.retransmission, end.backoff, end.retries, end.tried_since = None, 0, 0, None
 
 
 def _expired(end: End) -> None:
@@ -171,28 +177,49 @@ def _expired(end: End) -> None:
     again(end)
 
 
+def _too_long(end: End) -> bool:
+    """True once the user timeout is over: from the SYN on, from the first retransmission, or from the first probe."""
+    limit, since = end.options.user_timeout, end.tried_since
+    return bool(limit) and since is not None and end.kernel.clock.now - since >= limit
+
+
 def _gives_up(end: End) -> bool:
-    version, state = end.kernel.version, end.tcb.state
-    if state is State.SYN_SENT:
-        return end.retries >= end.options.syn_retries + version.linear_syns
-    if state is State.SYN_RECEIVED and end.parent is not None:
-        return end.retries >= _SYN_ACK_RETRIES
-    limit = end.options.user_timeout
-    if limit and end.kernel.clock.now - end.fresh_since >= limit:
+    """tcp_write_timeout()."""
+    if end.retries and _too_long(end):
         return True
+    if end.opening and end.parent is None:
+        return _nobody_answers(end)
+    if end.opening:
+        return end.retries >= _SYN_ACK_RETRIES
     return end.retries >= (_ORPHAN_RETRIES if end.orphan else _RETRIES)
+
+
+def _nobody_answers(end: End) -> bool:
+    """So many SYNs were sent, or so much time has passed as they would take with one second doubled each time."""
+    most, linear = end.options.syn_retries, end.kernel.version.linear_syns
+    doubled = min(most, _DOUBLINGS)
+    seconds = FIRST_RTO * (2 ** (doubled + 1) - 1) + MOST_RTO * (most - doubled)  # tcp_model_timeout()
+    waited = end.kernel.clock.now - end.fresh_since + _SOON
+    return end.retries >= most + linear * (end.tcb.state is State.SYN_SENT) or (end.retries > 0 and waited >= seconds)
 
 
 def again(end: End) -> None:
     """Send the oldest segment that waits for its acknowledgment once more."""
     oldest = end.flight[0]
+    if end.tried_since is None:
+        end.tried_since = end.fresh_since if end.opening else end.kernel.clock.now
     end.counters["RetransSegs"] += 1
     emit(end, oldest.flags, oldest.seq, oldest.payload)
     start_timer(end)
 
 
 def _probe(end: End) -> None:
-    """The other end's window is shut: ask whether it still is."""
+    """The other end's window is shut: ask whether it still is, but not for ever (tcp_probe_timer)."""
+    if _too_long(end) or (end.orphan and end.rto * 2**end.backoff >= MOST_RTO):
+        end.fail(errno.ETIMEDOUT)
+        return
+    if end.tried_since is None:
+        end.tried_since = end.kernel.clock.now
     end.backoff += 1
     ask(end)
     if end.unsent and not end.flight:

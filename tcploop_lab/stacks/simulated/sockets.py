@@ -18,7 +18,7 @@ from ...errors import NotOnThisTestbed
 from . import calls, connecting, options
 from .actors import in_turn
 from .addresses import c_int, failure, parse, shown
-from .end import End
+from .end import End, Phase
 from .kernel import CALL_SECONDS, Kernel
 from .refusals import LONG_WAY, Refusals
 
@@ -88,8 +88,9 @@ class SimulatedSocket:
             if error != LONG_WAY:
                 return error
         self._refusals, before = None, self._kernel.changes
+        begins = self.end.phase is Phase.UNCONNECTED  # else the error is that of a call before, perhaps to another name
         error = self._connect(address)
-        if error == errno.ECONNREFUSED and self._timeout is None:
+        if begins and error == errno.ECONNREFUSED and self._timeout is None:
             target = parse(self.family, address, "connect")
             self._refusals = self._kernel.refusals = Refusals.after(self.end, address, target, before)
         return error
@@ -281,8 +282,9 @@ class SimulatedSocket:
 
     @property
     def can_read(self) -> bool:
-        """True if select() would call it readable."""
-        self._check_open()
+        """True if select() would call it readable, which refuses one that is closed."""
+        if self._number < 0:
+            raise ValueError("file descriptor cannot be a negative integer (-1)")
         return calls.can_read(self.end)
 
     def __getattr__(self, name: str) -> Any:

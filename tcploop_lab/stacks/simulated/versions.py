@@ -24,6 +24,7 @@ _RELEASES_SINCE: dict[Number, int] = {(6, 17): 8}  # a port whose last binder ha
 # What Debian's 6.1.176 was seen to have, and 5.10.262 not (earlier ones were not looked at): IP_LOCAL_PORT_RANGE.
 _SEEN: dict[Number, int] = {(6, 1): 176}
 _NAMED = ("freebsd-13", "freebsd-14", "windows", "macos")
+_LAST = {2: 6, 3: 19, 4: 20, 5: 19, 6: 19}  # x.y after which x+1 came; those of today's x are not all out yet
 _SHOWN = ("3.13", "4.1", "4.19", "4.19.249", "5.10", "5.15", "6.1", "6.18", "7.3")
 
 
@@ -68,11 +69,13 @@ def version(name: Any) -> Version:
     """Return the kernel of that version ("6.18", "4.19.249", "freebsd-14") or era; ValueError names the nearest."""
     if isinstance(name, Version):
         return name
-    text = str(name).strip().lower()
-    text = text.removeprefix("simulated ").removeprefix("linux ")
-    found = _linux(text) if re.fullmatch(r"\d{1,2}\.\d{1,3}(\.\d{1,3})?", text) else _OTHERS.get(text) or _era(text)
+    if isinstance(name, float):
+        raise ValueError(f'kernel {name!r}: write it in quotes, as "5.10", which as a number is {5.10}')
+    text = str(name).strip().lower().removeprefix("simulated ").removeprefix("linux ").replace(" ", "-")
+    release = re.fullmatch(r"[0-9]{1,2}\.[0-9]{1,3}(\.[0-9]{1,3})?", text)
+    found = _linux(text) if release else _OTHERS.get(text) or _era(text)
     if found is None:
-        near = difflib.get_close_matches(text, (*_SHOWN, *_NAMED, *ERAS), 4, 0.3) or _SHOWN
+        near = difflib.get_close_matches(text, dict.fromkeys((*_SHOWN, *_NAMED, *ERAS)), 4, 0.3) or _SHOWN
         raise ValueError(
             f"kernel {name!r}: it is a version of Linux from 2.2 on, one of {', '.join(_NAMED)}, or an era; "
             f"near it are {', '.join(near)}"
@@ -82,7 +85,7 @@ def version(name: Any) -> Version:
 
 def _linux(text: str) -> Version | None:
     number = tuple(int(part) for part in text.split("."))
-    if number < (2, 2):
+    if number < (2, 2) or number[1] > _LAST.get(number[0], number[1]):
         return None
     return Version(
         name=f"Linux {text}",
