@@ -20,13 +20,14 @@ import pytest
 from tcploop_lab.cli import looking, main
 from tcploop_lab.cli.loops import Dots
 
+from .waiting import PATIENCE, wait_until
+
 pytestmark = pytest.mark.anyuser
 
 COMMAND = [sys.executable, "-m", "tcploop_lab"]
 ONE = ["40500", "--range", "40500-40500"]
 ENDLESS = ["40501", "--range", "40000-40999", "--max-tries", "1000000000"]
 PIPES = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-PATIENCE = 30.0  # seconds
 
 
 def run(*args: str, **settings: object) -> subprocess.CompletedProcess[str]:
@@ -51,10 +52,8 @@ def running(*args: str, **settings: object) -> Iterator[subprocess.Popen[str]]:
 
 def wait_until_dialling(process: subprocess.Popen[str]) -> None:
     """Return when the worker has dialled for some tenths of a second."""
-    deadline = time.monotonic() + PATIENCE
-    while not any(worker.cpu_times().system > 0.3 for worker in psutil.Process(process.pid).children()):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children
+    wait_until(lambda: any(worker.cpu_times().system > 0.3 for worker in workers()))
 
 
 def read_until(descriptor: int, mark: str) -> str:

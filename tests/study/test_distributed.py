@@ -14,7 +14,8 @@ import tcploop_lab as lab
 from tcploop_lab.stacks import worker
 from tcploop_lab.study import engine
 
-from .test_engine import left_after
+from ..waiting import wait_until
+from .test_engine import descendants
 
 STUDY = lab.Study("40100,40101", (40000, 40199), samples=200)
 PROCESSES = ("multiprocessing.spawn", worker.NAME)  # dask's, and those the study starts in them
@@ -31,7 +32,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
         Client(cluster) as connected,
     ):
         yield connected
-    assert [left_after(10.0, words) for words in PROCESSES] == [[], []]
+    wait_until(lambda: not any(map(descendants, PROCESSES)))
 
 
 @pytest.mark.private_network
@@ -39,7 +40,7 @@ def test_a_study_runs_on_dask(client: Client, monkeypatch: pytest.MonkeyPatch) -
     """Two processes share the tasks: every sample is there once, with its host and kernel."""
     monkeypatch.setattr(engine, "TASK_TRIES", 2_000)  # some forty tasks, so that both get some
     result = STUDY.run(client.get_executor(), progress=False)
-    assert len(left_after(0.0, worker.NAME)) == 2
+    assert len(descendants(worker.NAME)) == 2
     rows = result.frame()
     assert rows.groupby("port")["sample"].apply(sorted).to_dict() == {port: [*range(200)] for port in (40100, 40101)}
     assert rows.groupby("port")["hit"].sum().to_dict() == {40100: 200, 40101: 0}

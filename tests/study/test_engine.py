@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,6 +22,7 @@ from tcploop_lab.stacks.namespace import read_port_range
 from tcploop_lab.study import pool as module
 from tcploop_lab.study.engine import StudyStopped, sampling_bar
 
+from ..waiting import wait_until
 from . import inside
 
 pytestmark = pytest.mark.anyuser
@@ -156,18 +156,12 @@ def test_any_executor_will_do(kind: str, certain: lab.Study) -> None:
     with executor:
         result = certain.run(executor, progress=False)
     assert (numbers(result), result.hits) == ([list(range(60))], 60)
-    assert left_after(60.0, worker.NAME) == []
+    wait_until(lambda: not descendants(worker.NAME))
 
 
-def left_after(seconds: float, words: str) -> list[str]:
-    """Names and commands of descendants of this process that hold the words and do not end within the time."""
-    end = time.monotonic() + seconds
-    while True:
-        family = psutil.Process().children(recursive=True)
-        lines = [line for child in family if words in (line := command_line(child))]
-        if not lines or time.monotonic() > end:
-            return lines
-        time.sleep(0.1)
+def descendants(words: str) -> list[str]:
+    """Names and commands of the descendants of this process that hold the words."""
+    return [line for line in map(command_line, psutil.Process().children(recursive=True)) if words in line]
 
 
 def command_line(process: psutil.Process) -> str:
@@ -203,17 +197,9 @@ def test_samples_of_two_kinds_of_testbed_do_not_mix(tmp_path: Path) -> None:
         study.run(host, out=path, resume=True, progress=False)
 
 
-def wait_until_stored(path: Path) -> None:
-    """Wait until a study has stored a task."""
-    end = time.monotonic() + 60
-    while not path.exists() or not path.stat().st_size or lab.StudyResult.load(path).samples == 0:
-        assert time.monotonic() < end, "the study stores nothing"
-        time.sleep(0.05)
-
-
 def interrupt_once_stored(path: Path) -> None:
     """Send this process Ctrl-C as soon as the study has stored a task."""
-    wait_until_stored(path)
+    wait_until(lambda: path.exists() and path.stat().st_size and lab.StudyResult.load(path).samples)
     os.kill(os.getpid(), signal.SIGINT)
 
 

@@ -347,6 +347,7 @@ def test_anything_can_be_replayed(segments: list[Segment]) -> None:
     """Whatever is captured, replay answers for every segment, and an impossible one changes no state."""
     found = replay(segments)
     assert [step.segment for step in found.steps] == segments
+    assert segments or (found.ends, found.kind) == ((), "")
     for step in found.impossible:
         assert (step.sender_before, step.receiver_before) == (step.sender_after, step.receiver_after)
     for end in found.ends:

@@ -631,17 +631,8 @@ def test_a_program_that_overwrites_its_supervisor_does_not_outlast_its_limit() -
 
 def supervisors(mark: str) -> list[int]:
     """The processes that keep the marked program together."""
-    found = {path.parent.name: path for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)}
-    return [int(pid) for pid, path in found.items() if {mark, "supervisor.py"} <= words_in(path, mark)]
-
-
-def words_in(path: Path, mark: str) -> set[str]:
-    """Which of the two words a command line has."""
-    try:
-        line = path.read_text(errors="replace")
-    except OSError:
-        return set()
-    return {word for word in (mark, "supervisor.py") if word in line}
+    found = {one.pid: " ".join(one.info["cmdline"] or []) for one in psutil.process_iter(["cmdline"])}
+    return [pid for pid, line in found.items() if mark in line and "supervisor.py" in line]
 
 
 def test_a_deleted_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.private_network
 
 
 @pytest.mark.may_skip("needs nf_tables in the kernel")
-@pytest.mark.parametrize("data", [b"", b"hello", bytes(range(256)) * 1000])
+@pytest.mark.parametrize("data", [b"", bytes(range(256)) * 1000])
 @pytest.mark.parametrize("ending", ["half", "nothing"])
 @pytest.mark.parametrize("kind", ["mirror", "listener"])
 def test_an_echo_answers_as_oneself_does(data: bytes, ending: str, kind: str) -> None:
