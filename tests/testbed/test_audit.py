@@ -436,6 +436,16 @@ def test_a_file_that_is_no_program_is_one_line(tmp_path: Path) -> None:
         lab.audit([str(tmp_path / "noise")])
 
 
+@pytest.mark.parametrize(
+    "value", [{"port": 0}, {"port": 70000}, {"attempts": 0}, {"timeout": -1}, {"host": "192.0.2.1"}]
+)
+def test_bad_values_are_one_line(value: dict[str, Any]) -> None:
+    """A value out of bounds is named; test_cli_audit.py has what is allowed, which the command says before."""
+    ((name, given),) = value.items()
+    with pytest.raises(ValueError, match=f"^{name} {given!r}: "):
+        lab.audit("true", **value)
+
+
 def test_an_audit_needs_a_private_network() -> None:
     """On the host's own loopback nothing would be certain, and a simulated kernel runs no program: both refused."""
     for kind in ("host", "simulated"):

@@ -130,10 +130,14 @@ def test_running_a_cell_twice_works(testbed: Testbed) -> None:
     assert first.socket.fileno() == -1
 
 
-def test_a_forgotten_run_leaves_no_time_wait(one_port: Testbed) -> None:
-    """A run that is dropped without close() ends by a reset, so the next loop is certain again."""
-    for _ in range(3):
-        assert one_port.connect_loop(40500).tries == 1
+def test_a_closed_or_forgotten_run_leaves_no_time_wait(one_port: Testbed) -> None:
+    """A run that is closed, or dropped without close(), ends by a reset, so the next loop is certain again."""
+    for closes in (True, False, False):
+        run = one_port.connect_loop(40500)
+        assert run.tries == 1
+        if closes:
+            run.close()
+        del run
         gc.collect()
 
 
