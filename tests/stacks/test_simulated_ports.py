@@ -115,6 +115,24 @@ def test_reserved_and_bound_ports_are_not_given_to_connect():
         assert stack.socket().connect_ex(DEAD) == errno.EADDRNOTAVAIL
 
 
+@pytest.mark.parametrize(
+    ("version", "left"),
+    [
+        ("4.1", "127.0.0.1"),
+        ("5.10.156", "127.0.0.1"),
+        ("5.10.157", "0.0.0.0"),
+        ("6.0", "127.0.0.1"),
+        ("6.1", "0.0.0.0"),
+    ],
+)
+def test_a_dial_that_finds_no_port_leaves_no_address_since_6_1(version: str, left: str):
+    """77934dc6db0d, and the releases of older series that took it over; before, the socket kept the source address."""
+    stack = SimulatedStack(version, seed=1, port_range=(40000, 40000))
+    with bound(stack, port=40000):
+        sock = stack.socket()
+        assert sock.connect_ex(DEAD) == errno.EADDRNOTAVAIL and sock.getsockname() == (left, 0)
+
+
 def test_a_socket_may_have_a_range_of_its_own_since_6_3():
     """ENOPROTOOPT before; by even steps first, without parity since 6.8; IP_BIND_ADDRESS_NO_PORT since 4.2."""
     own = (c.SOL_IP, c.IP_LOCAL_PORT_RANGE, c.range_option(40000, 40099))

@@ -93,5 +93,6 @@ def _choose_port(end: End, to: Name) -> None:
 def _undo(end: End) -> None:
     if not end.port_locked:
         end.put_port()
-    end.reset_address()
+    if end.kernel.version.resets_source:
+        end.reset_address()
     end.peer = None

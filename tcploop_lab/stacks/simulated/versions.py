@@ -21,6 +21,9 @@ _COUNTS_SINCE: dict[Number, int] = {  # CLOSE-WAIT in CurrEstab: a46d0ea5c942, 6
     (4, 19): 317, (5, 4): 279, (5, 10): 221, (5, 15): 162, (6, 1): 95, (6, 6): 35, (6, 9): 6,
 }  # fmt: skip
 _RELEASES_SINCE: dict[Number, int] = {(6, 17): 8}  # a port whose last binder has left: d57f4b874946, 6.18
+_RESETS_SINCE: dict[Number, int] = {  # the address of a connect() that found no port: 77934dc6db0d, 6.1
+    (4, 14): 301, (4, 19): 268, (5, 4): 226, (5, 10): 157, (5, 15): 81,
+}  # fmt: skip
 # What Debian's 6.1.176 was seen to have, and 5.10.262 not (earlier ones were not looked at): IP_LOCAL_PORT_RANGE.
 _SEEN: dict[Number, int] = {(6, 1): 176}
 _NAMED = ("freebsd-13", "freebsd-14", "windows", "macos")
@@ -52,6 +55,7 @@ class Version:
     own_steps: bool = True  # with a range of its own a socket has no parity
     counts_waiting: bool = True
     linear_syns: int = 4
+    resets_source: bool = True  # after a connect() that found no port the socket has no address again
     hurries: bool = True  # a SYN that an old connection answered is sent again at once
 
     @property
@@ -101,6 +105,7 @@ def _linux(text: str) -> Version | None:
         own_steps=number >= (6, 8),  # 207184853dbd
         counts_waiting=_since(number, (6, 10), _COUNTS_SINCE),  # a46d0ea5c942
         linear_syns=4 if number >= (6, 5) else 0,  # ccce324dabfe
+        resets_source=_since(number, (6, 1), _RESETS_SINCE),  # 77934dc6db0d
         hurries=number >= (5, 6),  # 9603d47bad46
     )
 
