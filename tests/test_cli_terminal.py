@@ -125,7 +125,7 @@ def test_ctrl_c_for_people() -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert "stopped by interrupted" in out
+    assert "stopped by an interrupt" in out
     assert "Traceback" not in err
 
 

@@ -161,6 +161,7 @@ class Run(Shown):
     @property
     def _ending(self) -> str:
         others = [f"{name} x {count}" for name, count in self.errors.items() if name != "ECONNREFUSED"]
-        stopped = "stopped by " + ", ".join([self.stopped.replace("-", " "), *others])
+        cause = "an interrupt" if self.interrupted else self.stopped.replace("-", " ")
+        stopped = "stopped by " + ", ".join([cause, *others])
         stopped = f"{stopped}: {self.reason}" if self.reason else stopped
         return f"{stopped}; the port is held by {' and '.join(self.held_by)}" if self.held_by else stopped

@@ -33,7 +33,7 @@ def use_console(cell: Locator) -> None:
     sees(cell, "Dialling")
     sees(cell, "It cannot succeed")
     press(cell, "Stop")
-    sees(cell, "stopped by interrupted")
+    sees(cell, "stopped by an interrupt")
     write(cell, "port to dial", "33334")
     press(cell, "Start")
     sees(cell, "Connected to itself")

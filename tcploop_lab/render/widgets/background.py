@@ -96,5 +96,6 @@ def parse_count(name: str, value: Any, most: int) -> int:
 
 def must_be_there(testbed: Any, to: str, widget: str) -> None:
     """Raise ValueError, with what to write, where a widget was shown without the testbed that it works on."""
-    if testbed is None:
-        raise ValueError(f"There is no testbed {to}. Write: lab.{widget}(testbed=lab.open_testbed())")
+    if not hasattr(testbed, "sibling"):
+        given = "" if testbed is None else f", but {testbed!r:.40}"
+        raise ValueError(f"There is no testbed {to}{given}. Write: lab.{widget}(testbed=lab.open_testbed())")

@@ -105,6 +105,8 @@ def test_a_closed_testbed_and_none_at_all_are_answered_in_words(testbed):
     assert "this testbed is closed" in board.words
     board.close()
     assert "lab.open_testbed()" in PreconditionBoard(None, 40100).words
+    for widget in (lab.precondition_board, lab.loop_console, lab.crossing_by_hand):
+        assert "40100. Write: lab." in widget(40100).model.words  # the port in its place
 
 
 def test_the_table_tries_each_switch_alone_and_elsewhere(board):
