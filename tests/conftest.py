@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tcploop_lab.errors import NotOnThisTestbed
 from tcploop_lab.stacks.executor import NamespaceExecutor
@@ -20,6 +21,13 @@ IN_CI = os.environ.get("CI", "").lower() in ("1", "true")
 # Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and all they start. The tests send it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same inputs in every run, but for make fuzz, and no limit of time for each: the machine may be busy.
+settings.register_profile(
+    "lab", deadline=None, derandomize="FUZZ_INPUTS" not in os.environ, database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+settings.load_profile("lab")
 
 # pytest-xdist gives its processes a terminal's width; the tests read what the command writes into a pipe.
 os.environ.pop("COLUMNS", None)

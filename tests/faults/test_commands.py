@@ -28,7 +28,7 @@ if INPUTS > IN_CI:
     warm()
 
 
-@settings(max_examples=INPUTS, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=INPUTS, suppress_health_check=list(HealthCheck))
 @given(odd=odd_commands())
 def test_whatever_the_command_is_given(odd: Odd, tmp_path: Path) -> None:
     """It ends with 0, 1, 2, 3 or 130; a refusal is one line on stderr; there is no traceback and no hang."""

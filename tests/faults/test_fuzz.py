@@ -103,9 +103,10 @@ def changed_by(path: Path, script: list[str]) -> None:
 
 
 def quick(name: str) -> Callable[[Any], Any]:
-    """So many inputs as FUZZED says, without a time limit for each: the machine may be busy."""
+    """So many inputs as FUZZED says."""
     inputs = int(os.environ.get("FUZZ_INPUTS", FUZZED[name]))
-    return settings(max_examples=inputs, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    unchecked = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    return settings(max_examples=inputs, suppress_health_check=unchecked)
 
 
 def value_or_one_line(call: Callable[[], Any]) -> None:

@@ -70,7 +70,7 @@ def test_an_era_is_found_by_writing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Thursday(1).connect_port(PortRange(40000, 40009)) in range(40000, 40010)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(which=st.sampled_from([*ERAS, *BINDS]), port_range=ranges, seed=st.integers(0, 99), data=st.data())
 def test_no_taken_port_is_ever_given(which: str, port_range: PortRange, seed: int, data: st.DataObject) -> None:
     """Taken ports, and ports outside the range, are never given."""
@@ -80,7 +80,7 @@ def test_no_taken_port_is_ever_given(which: str, port_range: PortRange, seed: in
     assert all(port in port_range for port in ports)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(which=st.sampled_from([*ERAS, *BINDS]), port_range=ranges, seed=st.integers(0, 99))
 def test_every_candidate_is_given_in_the_end(which: str, port_range: PortRange, seed: int) -> None:
     """On a free range every first candidate comes up, and nothing else does."""
@@ -88,7 +88,7 @@ def test_every_candidate_is_given_in_the_end(which: str, port_range: PortRange, 
     assert {*gives(picker(which, port_range, seed), NO_PORTS, 80 * len(expected))} == {*expected}
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(which=st.sampled_from([*ERAS, *BINDS]), port_range=ranges, seed=st.integers(0, 99), data=st.data())
 def test_the_preferred_parity_comes_first(which: str, port_range: PortRange, seed: int, data: st.DataObject) -> None:
     """While a port of the preferred parity is free, none of the other is given; then those are."""

@@ -225,7 +225,7 @@ def test_freebsd_fails_on_the_second_connect_of_a_socket() -> None:
     assert distribution("freebsd-13", (10000, 65535), 50000, "same-socket", start="return").ever == 0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     era=st.sampled_from(ERAS),
     low=st.integers(1024, 40000),

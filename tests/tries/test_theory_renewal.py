@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tcploop_lab.ports.eras import BY_NAME
@@ -15,7 +15,6 @@ WALK, PERTURBED, RANDOM_INCREMENTS = (
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-0.2, 0.2), min_size=1, max_size=70))
 def test_a_series_times_its_reciprocal_is_one(tail: list[float]) -> None:
     """Newton's iteration gives the power series inverse, whatever the length."""
