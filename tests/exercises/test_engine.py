@@ -104,12 +104,6 @@ def test_second_wrong_answer_gets_the_stronger_hint(checker):
     assert (second.attempt, second.message) == (2, "Count again. It is `5 + 5`.")
 
 
-def test_a_right_answer_comes_through_after_wrong_ones(checker):
-    """However many wrong answers came before, a right one is right."""
-    states = [checker.check("99.1", answer).state for answer in (1, 2, 10)]
-    assert states == [State.WRONG, State.WRONG, State.RIGHT]
-
-
 @pytest.mark.parametrize("number", EVERY)
 def test_nonsense_never_raises(number, capsys, monkeypatch):
     """Whatever is passed to an exercise, the feedback is one short text, says that it is not right, and comes soon."""
@@ -202,9 +196,3 @@ def test_an_older_copy_of_a_lesson_finds_its_exercises(monkeypatch, opened, aske
     """A learner's copy from before the lessons were renumbered asks by its old numbers, and gets its own exercises."""
     monkeypatch.setenv("JPY_SESSION_NAME", opened)
     assert find(asked).number == now
-
-
-def test_shared_check_is_the_public_one():
-    """The course calls exercises.check; it finds the exercises of each lesson by their number."""
-    assert find("01.2").number == "01.2"
-    assert repr(exercises.check("01.2", ...)).startswith("Exercise 01.2. Not answered yet.")
