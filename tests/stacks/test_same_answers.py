@@ -139,13 +139,24 @@ a = new()
 for on, seconds in ((1, 5), (0, 7)): a.setsockopt(c.SOL_SOCKET, c.SO_LINGER, struct.pack("ii", on, seconds))
 a.getsockopt(c.SOL_SOCKET, c.SO_LINGER, 8)
 """,
+    "user time-out, of a SYN and of a shut window": """
+s, first, second = new(), new(), new()
+s.bind(("127.0.0.1", 20001)), s.listen(0), first.connect(("127.0.0.1", 20001))
+second.setsockopt(c.SOL_TCP, c.TCP_USER_TIMEOUT, 1200), took(second.connect, ("127.0.0.1", 20001))
+s, a, b = pair()
+a.setsockopt(c.SOL_TCP, c.TCP_USER_TIMEOUT, 600), a.setblocking(False), a.send(bytes(20_000_000)) > 0
+stack.sleep(2.5), a.getsockopt(c.SOL_SOCKET, c.SO_ERROR), a.getsockopt(c.SOL_SOCKET, c.SO_ERROR)
+""",
     "keep-alive": """
+sent = lambda: stack.counters()["OutSegs"]
 a = new()
 a.setsockopt(c.SOL_TCP, c.TCP_KEEPIDLE, 1), a.setsockopt(c.SOL_SOCKET, c.SO_KEEPALIVE, 1)
-a.bind(("127.0.0.1", 20000)), a.connect(("127.0.0.1", 20000)), stack.sleep(1.5), stack.counters()["OutSegs"]
-a.setsockopt(c.SOL_TCP, c.TCP_KEEPINTVL, 1), a.setsockopt(c.SOL_TCP, c.TCP_KEEPIDLE, 1), stack.sleep(1.5)
-stack.counters()["OutSegs"], stack.sleep(1), stack.counters()["OutSegs"]
-a.setsockopt(c.SOL_SOCKET, c.SO_KEEPALIVE, 0), stack.sleep(1.5), stack.counters()["OutSegs"]
+a.bind(("127.0.0.1", 20000)), a.connect(("127.0.0.1", 20000)), stack.sleep(1.3), sent()
+before = sent()
+a.setsockopt(c.SOL_TCP, c.TCP_KEEPINTVL, 1), a.setsockopt(c.SOL_TCP, c.TCP_KEEPIDLE, 1), stack.sleep(1.3)
+sent() > before, a.setsockopt(c.SOL_SOCKET, c.SO_KEEPALIVE, 0)
+before = sent()
+stack.sleep(1.3), sent() > before
 """,
 }  # fmt: skip
 NOT_KNOWN = {"names of hosts": 4}  # bind() to an address of broadcast or multicast
