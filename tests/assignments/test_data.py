@@ -19,7 +19,7 @@ MAKERS = (assignment.preconditions, assignment.wire, assignment.probability)
 preconditions, wire, probability = map(cache, MAKERS)
 
 
-@pytest.mark.parametrize(("make", "kept"), zip(MAKERS, (preconditions, wire, probability), strict=True))
+@pytest.mark.parametrize(("make", "kept"), [*zip(MAKERS, (preconditions, wire, probability), strict=True)])
 def test_each_student_has_their_own_data(make, kept):
     """No two of forty students share their data, and the same student always gets the same."""
     made = [repr(kept(student)) for student in STUDENTS]
