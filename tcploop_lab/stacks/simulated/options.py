@@ -11,8 +11,8 @@ from socket import AF_INET6, SOCK_STREAM
 from typing import Any
 
 from ...errors import NotOnThisTestbed
-from ...tcp.states import State
 from .. import constants as c
+from ..proc_net import STATES
 from . import keep_alive
 from .addresses import failure
 from .end import RECEIVE_ROOM, SEND_ROOM, End
@@ -20,19 +20,7 @@ from .end import RECEIVE_ROOM, SEND_ROOM, End
 Setter = Callable[[End, bytes], None]
 Getter = Callable[[End], int | bytes]
 
-_NUMBERS = {  # include/net/tcp_states.h
-    State.ESTABLISHED: 1,
-    State.SYN_SENT: 2,
-    State.SYN_RECEIVED: 3,
-    State.FIN_WAIT_1: 4,
-    State.FIN_WAIT_2: 5,
-    State.TIME_WAIT: 6,
-    State.CLOSED: 7,
-    State.CLOSE_WAIT: 8,
-    State.LAST_ACK: 9,
-    State.LISTEN: 10,
-    State.CLOSING: 11,
-}
+_NUMBERS = {state: number for number, state in reversed(STATES.items())}  # the first of two numbers of a state
 _FRESH_SEND_ROOM = 16384
 _MOST_RETRIES = 127  # MAX_TCP_SYNCNT, MAX_TCP_KEEPCNT
 _MOST_KEPT_SECONDS = 32767  # MAX_TCP_KEEPIDLE, MAX_TCP_KEEPINTVL
