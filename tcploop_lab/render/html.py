@@ -21,6 +21,7 @@ _CELL = (
 # Where a long word may go on in the next line, so that no table is wider than its place.
 _LONG, _PARTS = re.compile(r"[^\s&<>;]{25,}"), re.compile(r".{1,12}")
 _NO_WRAP, _SHORT, _WORDS = "; white-space: nowrap", 20, 14
+_GREY = "#8c8c8c"  # on either ground; of what it does not trust JupyterLab keeps a number, and no `currentColor`
 _CLOSER, _MANY = 9, 10  # columns: so many stand closer, and in so many all may go on in the next line
 _GOOD, _BAD = "var(--jp-success-color1, #2e7d32)", "var(--jp-error-color1, #c62828)"
 _MOST_LINES, _WIDEST_BAR = 12, 12  # em
@@ -123,4 +124,4 @@ def _lines(value: Lines) -> str:
 @written.register
 def _bar(value: Bar) -> str:
     size = f"width: {_WIDEST_BAR * value.share:.1f}em; height: 0.7em"
-    return f'<div style="{size}; background: currentColor; opacity: 0.4"></div>'
+    return f'<div style="{size}; background: {_GREY}"></div>'

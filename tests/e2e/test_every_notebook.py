@@ -46,6 +46,14 @@ def test_every_figure_is_visible(lesson):
     assert [words for words, *_ in figures if len(words) < 20] == []
 
 
+def test_every_bar_has_a_colour(lesson):
+    """JupyterLab does not trust stored outputs, and takes some styles away: what is left shows each bar of a table."""
+    stored = sum(output.get("data", {}).get("text/html", "").count("></div></td>") for output in lesson.outputs())
+    bars = lesson.page.locator(f"{OUTPUTS} td > div:empty")
+    colours = bars.evaluate_all("bars => bars.map(bar => getComputedStyle(bar).backgroundColor)")
+    assert colours == ["rgb(140, 140, 140)"] * stored
+
+
 def test_axe_finds_no_violation_in_the_outputs(lesson):
     """Tables, figures and exercises can be read with what people with disabilities use."""
     if not lesson.outputs():
